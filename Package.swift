@@ -1,0 +1,86 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The rooms of the house. Each target has one purpose; dependencies point only downwards.
+// `Kernels` stays pure: it may use nothing that does I/O, reads a clock or draws random numbers.
+
+let common: [SwiftSetting] = [
+    // `~Escapable` readers over `Span` (BERTLV and its users).
+    .enableExperimentalFeature("Lifetimes"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+    name: "tapbridge",
+    products: [
+        .executable(name: "tapbridge", targets: ["tapbridge"]),
+        .library(name: "BERTLV", targets: ["BERTLV"]),
+        .library(name: "SmartCard", targets: ["SmartCard"]),
+        .library(name: "EMV", targets: ["EMV"]),
+        .library(name: "Kernels", targets: ["Kernels"]),
+        .library(name: "Cards", targets: ["Cards"]),
+        .library(name: "Traces", targets: ["Traces"]),
+        .library(name: "Readers", targets: ["Readers"]),
+        .library(name: "Issuing", targets: ["Issuing"]),
+        .library(name: "Acquiring", targets: ["Acquiring"]),
+        .library(name: "Journal", targets: ["Journal"]),
+        .library(name: "Terminal", targets: ["Terminal"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    ],
+    targets: [
+        // System libraries.
+        .systemLibrary(
+            name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CPCSC", pkgConfig: "libpcsclite", providers: [.apt(["libpcsclite-dev"])]),
+
+        // Pure rooms.
+        .target(name: "BERTLV", swiftSettings: common),
+        .target(name: "SmartCard", swiftSettings: common),
+        .target(name: "EMV", dependencies: ["BERTLV", "CLibCrypto"], swiftSettings: common),
+        .target(name: "Kernels", dependencies: ["EMV", "SmartCard"], swiftSettings: common),
+        .target(
+            name: "Cards",
+            dependencies: ["EMV", "SmartCard", .product(name: "Yams", package: "Yams")],
+            resources: [.embedInCode("Profiles")],
+            swiftSettings: common),
+        .target(name: "Traces", dependencies: ["SmartCard", "EMV"], swiftSettings: common),
+        .target(name: "Issuing", dependencies: ["EMV"], swiftSettings: common),
+
+        // Rooms that touch the world.
+        .target(
+            name: "Readers", dependencies: ["SmartCard", "Traces", "CPCSC"],
+            swiftSettings: common),
+        .target(
+            name: "Acquiring", dependencies: ["EMV", "Issuing"], swiftSettings: common),
+        .target(
+            name: "Journal",
+            dependencies: ["EMV", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: common),
+        .target(
+            name: "Terminal",
+            dependencies: [
+                "Kernels", "Readers", "Acquiring", "Journal", "Traces",
+                .product(name: "Yams", package: "Yams"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: common),
+        .executableTarget(
+            name: "tapbridge",
+            dependencies: [
+                "Terminal", "Cards",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: common),
+
+        // Tests.
+        .testTarget(name: "BERTLVTests", dependencies: ["BERTLV"], swiftSettings: common),
+        .testTarget(name: "SmartCardTests", dependencies: ["SmartCard"], swiftSettings: common),
+    ]
+)
