@@ -19,7 +19,10 @@ public protocol VirtualCard: AnyObject {
 
 /// ISO/IEC 14443 activation data of a card or phone.
 public struct ContactlessActivation: Equatable, Sendable {
-    public enum Modulation: String, Sendable, Codable { case typeA = "A", typeB = "B" }
+    public enum Modulation: String, Sendable, Codable {
+        case typeA = "A"
+        case typeB = "B"
+    }
     public var modulation: Modulation
     /// UID (type A: 4, 7 or 10 bytes) or PUPI (type B: 4 bytes).
     public var identifier: [UInt8]

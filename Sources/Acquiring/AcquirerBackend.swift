@@ -1,0 +1,222 @@
+public import EMV
+
+/// Where authorizations go: the built-in simulator, an ISO 8583 host, an HTTP service. A backend does no
+/// book-keeping of its own: the terminal's journal knows what was sent and what came back, and decides on
+/// reversals from the kind of error.
+public protocol AcquirerBackend: Sendable {
+    /// Name for journal and receipts, such as `simulator`.
+    var name: String { get }
+
+    /// Asks for an authorization (ISO 8583 0100/0200).
+    /// - Throws: `AcquirerError`. Where `isOutcomeUnknown` the request must be reversed.
+    func authorize(_ request: AuthorizationRequest) async throws(AcquirerError) -> AuthorizationResponse
+
+    /// Takes back an authorization whose outcome is unknown or which could not be completed (0400/0420).
+    /// Idempotent: repeating it is safe.
+    func reverse(_ request: ReversalRequest) async throws(AcquirerError)
+
+    /// Forwards what was decided offline (0120/0220). Idempotent by the transaction's identifier.
+    func advise(_ request: AuthorizationRequest, offline: OfflineDecision) async throws(AcquirerError)
+}
+
+/// How a transaction was decided without the host.
+public enum OfflineDecision: String, Sendable, Codable { case approved, declined }
+
+/// Card data entry (ISO 8583 field 22, first two digits).
+public enum PointOfServiceEntryMode: UInt8, Sendable, Codable {
+    case contactlessChip = 0x07
+    case contactlessMagStripe = 0x91
+    case contactChip = 0x05
+    case manual = 0x01
+}
+
+/// What is sent to be authorized. Amounts are in minor units of `currency`.
+public struct AuthorizationRequest: Sendable {
+    /// The terminal's own identifier of the transaction, unique for ever: the idempotency key.
+    public var transactionID: String
+    public var terminalID: String
+    public var merchantID: String
+    public var merchantName: String
+    public var merchantCategoryCode: String
+    public var acquirerID: String
+    /// System Trace Audit Number, 1...999 999, unique per terminal and batch.
+    public var stan: UInt32
+    /// Retrieval Reference Number: 12 characters, unique per day.
+    public var retrievalReference: String
+    public var amount: Amount
+    public var amountOther: Amount
+    public var currency: NumericCode
+    public var country: NumericCode
+    public var transactionType: UInt8
+    public var date: EMVDate
+    public var hhmmss: Int
+    public var entryMode: PointOfServiceEntryMode
+    public var primaryAccountNumber: PrimaryAccountNumber
+    public var panSequenceNumber: UInt8?
+    public var expiry: EMVDate?
+    public var track2: Track2EquivalentData?
+    /// BER-TLV of the chip data (DE55), as the kernel's Data Record gave it, unaltered.
+    public var chipData: [UInt8]
+    public var cvm: Outcome.CVM
+    /// Enciphered PIN block (8 or 16 bytes) and the key's serial number, where online PIN was asked for.
+    public var onlinePIN: EncipheredPIN?
+
+    public init(
+        transactionID: String, terminalID: String, merchantID: String, merchantName: String = "",
+        merchantCategoryCode: String = "5999", acquirerID: String = "00000000001", stan: UInt32,
+        retrievalReference: String, amount: Amount, amountOther: Amount = .zero,
+        currency: NumericCode, country: NumericCode, transactionType: UInt8, date: EMVDate, hhmmss: Int,
+        entryMode: PointOfServiceEntryMode, primaryAccountNumber: PrimaryAccountNumber,
+        panSequenceNumber: UInt8? = nil, expiry: EMVDate? = nil, track2: Track2EquivalentData? = nil,
+        chipData: [UInt8] = [], cvm: Outcome.CVM = .notApplicable, onlinePIN: EncipheredPIN? = nil
+    ) {
+        self.transactionID = transactionID
+        self.terminalID = terminalID
+        self.merchantID = merchantID
+        self.merchantName = merchantName
+        self.merchantCategoryCode = merchantCategoryCode
+        self.acquirerID = acquirerID
+        self.stan = stan
+        self.retrievalReference = retrievalReference
+        self.amount = amount
+        self.amountOther = amountOther
+        self.currency = currency
+        self.country = country
+        self.transactionType = transactionType
+        self.date = date
+        self.hhmmss = hhmmss
+        self.entryMode = entryMode
+        self.primaryAccountNumber = primaryAccountNumber
+        self.panSequenceNumber = panSequenceNumber
+        self.expiry = expiry
+        self.track2 = track2
+        self.chipData = chipData
+        self.cvm = cvm
+        self.onlinePIN = onlinePIN
+    }
+}
+
+/// A PIN block under a key: never shown.
+public struct EncipheredPIN: Sendable, CustomStringConvertible, CustomDebugStringConvertible,
+    CustomReflectable
+{
+    public let block: [UInt8]
+    public let keySerialNumber: [UInt8]
+    public init(block: [UInt8], keySerialNumber: [UInt8]) {
+        self.block = block
+        self.keySerialNumber = keySerialNumber
+    }
+    public var description: String { "EncipheredPIN(****)" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// The host's answer.
+public struct AuthorizationResponse: Sendable, Equatable {
+    /// Response code of ISO 8583 field 39: two characters, `00` is approved.
+    public var responseCode: String
+    /// Six characters where approved.
+    public var authorizationCode: String?
+    /// Issuer Authentication Data, tag 91: ARPC and response code or card status update.
+    public var issuerAuthenticationData: [UInt8]?
+    /// Issuer Script Templates 71 and 72 as received.
+    public var issuerScripts: [UInt8]
+    /// Less than asked where approved in part (response code 10); nil otherwise.
+    public var approvedAmount: Amount?
+    /// What the funding account was charged, where it is held in another currency.
+    public var accountCharge: AccountCharge?
+    /// A text for cashier or cardholder.
+    public var message: String?
+
+    public init(
+        responseCode: String, authorizationCode: String? = nil,
+        issuerAuthenticationData: [UInt8]? = nil, issuerScripts: [UInt8] = [],
+        approvedAmount: Amount? = nil, accountCharge: AccountCharge? = nil, message: String? = nil
+    ) {
+        self.responseCode = responseCode
+        self.authorizationCode = authorizationCode
+        self.issuerAuthenticationData = issuerAuthenticationData
+        self.issuerScripts = issuerScripts
+        self.approvedAmount = approvedAmount
+        self.accountCharge = accountCharge
+        self.message = message
+    }
+    /// Response codes are compared whole: 00 approved, 10 approved for a part, 11 approved (VIP).
+    public var isApproved: Bool { ["00", "10", "11"].contains(responseCode) }
+}
+
+/// Amount taken from an account in its own currency (ISO 8583 fields 6 and 51).
+public struct AccountCharge: Sendable, Equatable, Codable {
+    public var amount: Amount
+    public var currency: NumericCode
+    public var currencyExponent: UInt8
+    /// Units of the account's currency for one unit of the transaction's, as decimal text.
+    public var rate: String
+    public init(amount: Amount, currency: NumericCode, currencyExponent: UInt8, rate: String) {
+        self.amount = amount
+        self.currency = currency
+        self.currencyExponent = currencyExponent
+        self.rate = rate
+    }
+}
+
+/// Which authorization to take back, and why.
+public struct ReversalRequest: Sendable {
+    public enum Reason: String, Sendable, Codable {
+        case timeout, malformedResponse, restart, cardDeclined, cancelled, lateResponse
+    }
+    /// The original request; chip data and track may be gone by now.
+    public var transactionID: String
+    public var terminalID: String
+    public var stan: UInt32
+    public var retrievalReference: String
+    public var amount: Amount
+    public var currency: NumericCode
+    public var reason: Reason
+    /// 1 for the first transmission (0420), more for repeats (0421).
+    public var transmission: Int
+    public init(
+        transactionID: String, terminalID: String, stan: UInt32, retrievalReference: String,
+        amount: Amount, currency: NumericCode, reason: Reason, transmission: Int = 1
+    ) {
+        self.transactionID = transactionID
+        self.terminalID = terminalID
+        self.stan = stan
+        self.retrievalReference = retrievalReference
+        self.amount = amount
+        self.currency = currency
+        self.reason = reason
+        self.transmission = transmission
+    }
+}
+
+/// Why there is no usable answer.
+public enum AcquirerError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The request certainly did not leave: nothing to reverse.
+    case unreachable(String)
+    /// No answer in time.
+    case timeout
+    /// An answer that cannot be read or belongs to something else.
+    case malformedResponse(String)
+    /// The line was lost after the request was sent.
+    case connectionLost(String)
+    /// The host refused the message itself (format error): nothing was authorized.
+    case rejected(String)
+
+    /// Whether the host may have authorized the request.
+    public var isOutcomeUnknown: Bool {
+        switch self {
+        case .unreachable, .rejected: false
+        case .timeout, .malformedResponse, .connectionLost: true
+        }
+    }
+    public var description: String {
+        switch self {
+        case .unreachable(let reason): "the acquirer cannot be reached: \(reason)"
+        case .timeout: "the acquirer did not answer in time"
+        case .malformedResponse(let reason): "the acquirer's answer cannot be used: \(reason)"
+        case .connectionLost(let reason): "the connection to the acquirer was lost: \(reason)"
+        case .rejected(let reason): "the acquirer rejected the message: \(reason)"
+        }
+    }
+}
