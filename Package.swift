@@ -45,9 +45,13 @@ let package = Package(
         .target(name: "SmartCard", swiftSettings: common),
         .target(name: "EMV", dependencies: ["BERTLV", "CLibCrypto"], swiftSettings: common),
         .target(name: "Kernels", dependencies: ["EMV", "SmartCard"], swiftSettings: common),
+        // Readable files with errors that name file and line.
+        .target(
+            name: "ProfileFile", dependencies: ["BERTLV", .product(name: "Yams", package: "Yams")],
+            swiftSettings: common),
         .target(
             name: "Cards",
-            dependencies: ["EMV", "SmartCard", .product(name: "Yams", package: "Yams")],
+            dependencies: ["EMV", "SmartCard", "ProfileFile"],
             resources: [.embedInCode("Profiles")],
             swiftSettings: common),
         .target(name: "Traces", dependencies: ["SmartCard", "EMV"], swiftSettings: common),
@@ -66,8 +70,7 @@ let package = Package(
         .target(
             name: "Terminal",
             dependencies: [
-                "Kernels", "Readers", "Acquiring", "Journal", "Traces",
-                .product(name: "Yams", package: "Yams"),
+                "Kernels", "Readers", "Acquiring", "Journal", "Traces", "ProfileFile",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: common),
