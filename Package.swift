@@ -85,5 +85,7 @@ let package = Package(
         // Tests.
         .testTarget(name: "BERTLVTests", dependencies: ["BERTLV"], swiftSettings: common),
         .testTarget(name: "SmartCardTests", dependencies: ["SmartCard"], swiftSettings: common),
+        .testTarget(
+            name: "EMVCryptoTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),
     ]
 )

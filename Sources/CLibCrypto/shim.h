@@ -1,8 +1,13 @@
 #pragma once
+// The block ciphers and digests below EVP are called directly: a payment sets up about ten DES keys,
+// and EVP's context per key costs several times the cipher itself.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/aes.h>
 #include <openssl/bn.h>
 #include <openssl/cmac.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/des.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
