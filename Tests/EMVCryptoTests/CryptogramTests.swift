@@ -186,7 +186,8 @@ func checkCard(_ c: OracleCase) throws {
             ).description == "3B76CF10FECD8789")
     }
 
-    /// Visa CVN 17 covers amount, unpredictable number, ATC and the second byte of the CVR, nothing else.
+    /// Visa CVN 17 covers amount, unpredictable number, ATC and the fifth byte of the issuer
+    /// application data, nothing else.
     @Test func cvn17CoversFourFields() throws {
         let master = try TripleDESKey(bytes("0123456789ABCDEFFEDCBA9876543210"))
         var input = CryptogramInput()
@@ -294,7 +295,6 @@ func checkCard(_ c: OracleCase) throws {
 
     @Test func styleEMVAndBadPadding() throws {
         let key = try TripleDESKey(bytes("0123456789ABCDEFFEDCBA9876543210"))
-        // pyemv sm.encrypt_command_data, type EMV, of PIN block 249999FFFFFFFFFF.
         let emv = ScriptSecureMessaging(
             style: .emv, integrityMasterKey: key, confidentialityMasterKey: key,
             applicationTransactionCounter: 1, cryptogram: Cryptogram(rawValue: 5))
