@@ -437,6 +437,10 @@ struct TestPKI: Sendable {
             signedBy: pki.issuerKey, dataAuthenticationCode: 1, staticData: pki.staticData)
         let sdad = try CertificateMaking.signedDynamicApplicationData(
             signedBy: pki.iccKey, iccDynamicNumber: [1, 2], terminalDynamicData: un)
+        let hash = SHA1.hash([1, 2, 3])
+        let combined = try CertificateMaking.combinedSignedDynamicApplicationData(
+            signedBy: pki.iccKey, iccDynamicNumber: [1, 2], cryptogramInformationData: 0x80,
+            cryptogram: Cryptogram(rawValue: 1), transactionDataHash: hash, unpredictableNumber: un)
         func flip(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
             var changed = bytes
             changed[Int.random(in: 0..<bytes.count, using: &random)] ^= UInt8.random(
@@ -481,6 +485,18 @@ struct TestPKI: Sendable {
             let badSDAD = flip(sdad, &random)
             expect(.signedDynamicApplicationData) { () throws(ODAError) in
                 _ = try icc.verifySignedDynamicApplicationData(badSDAD, terminalDynamicData: un)
+            }
+            var (badCombined, badHash, number, cid) = (combined, hash, un, UInt8(0x80))
+            switch Int.random(in: 0..<4, using: &random) {
+            case 0: badCombined = flip(combined, &random)
+            case 1: badHash = flip(hash, &random)
+            case 2: number = flip(un, &random)
+            default: cid ^= UInt8.random(in: 1...255, using: &random)
+            }
+            expect(.signedDynamicApplicationData) { () throws(ODAError) in
+                _ = try icc.verifyCombined(
+                    badCombined, unpredictableNumber: number, cryptogramInformationData: cid,
+                    transactionDataHash: badHash)
             }
             let badNumber = flip(un, &random)
             expect(.signedDynamicApplicationData) { () throws(ODAError) in
