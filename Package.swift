@@ -52,7 +52,7 @@ let package = Package(
         .target(
             name: "Cards",
             dependencies: ["EMV", "SmartCard", "ProfileFile"],
-            resources: [.embedInCode("Profiles")],
+            resources: [.embedInCode("Profiles"), .embedInCode("Keys/test-keys.txt")],
             swiftSettings: common),
         .target(name: "Traces", dependencies: ["SmartCard", "EMV"], swiftSettings: common),
         .target(name: "Issuing", dependencies: ["EMV"], swiftSettings: common),
@@ -87,5 +87,8 @@ let package = Package(
         .testTarget(name: "SmartCardTests", dependencies: ["SmartCard"], swiftSettings: common),
         .testTarget(
             name: "EMVCryptoTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),
+        .testTarget(
+            name: "CardsTests", dependencies: ["Cards", "EMV", "BERTLV", "SmartCard", "ProfileFile"],
+            swiftSettings: common),
     ]
 )
