@@ -102,14 +102,37 @@ public struct TransactionInputs: Equatable, Sendable {
     }
 }
 
-/// The kernel identifiers of Book B, Table 3-6 (default by RID) and of 9F2A.
+/// A kernel identifier (Book B, 3.3.2.5): one byte (`b8 b7 | Short Kernel ID`), or the three bytes of a
+/// domestic or proprietary kernel (`b8 b7 | Short Kernel ID | Extended Kernel ID`) as one number.
 public struct KernelIdentifier: RawRepresentable, Hashable, Sendable, Codable, ExpressibleByIntegerLiteral,
     CustomStringConvertible
 {
-    public let rawValue: UInt8
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
-    public init(integerLiteral value: UInt8) { rawValue = value }
-    public var description: String { String(rawValue) }
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    public init(integerLiteral value: UInt32) { rawValue = value }
+    /// Decimal for one-byte identifiers, hexadecimal for longer ones.
+    public var description: String {
+        rawValue <= 0xFF ? String(rawValue) : String(rawValue, radix: 16, uppercase: true)
+    }
+
+    /// The kernel that a card without 9F2A asks for, by the RID of the matching AID (Book B, Table 3-6);
+    /// 0 for any other RID: whatever the terminal has.
+    public init(defaultFor applicationIdentifier: some Collection<UInt8>) {
+        guard applicationIdentifier.count >= 5 else {
+            self = 0
+            return
+        }
+        let rid = applicationIdentifier.prefix(5).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        switch rid {
+        case 0xA0_0000_0004: self = 2  // Mastercard
+        case 0xA0_0000_0003: self = 3  // Visa
+        case 0xA0_0000_0025: self = 4  // American Express
+        case 0xA0_0000_0065: self = 5  // JCB
+        case 0xA0_0000_0152, 0xA0_0000_0324: self = 6  // Discover, Diners; ZIP
+        case 0xA0_0000_0333: self = 7  // UnionPay
+        default: self = 0
+        }
+    }
 }
 
 /// What the answer of the issuer brings to the card on a second presentment (Book A, 6.3).

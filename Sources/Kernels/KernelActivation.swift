@@ -115,10 +115,18 @@ public struct TerminalConfiguration: Sendable {
     /// 9F4E, 9F01...
     public var data: DataObjects
     public var exceptionFile: ExceptionFile
+    public var certificationAuthorityKeys: CertificationAuthorityPublicKeyStore
+    public var revocationList: CertificateRevocationList
 
-    public init(data: DataObjects, exceptionFile: ExceptionFile = ExceptionFile()) {
+    public init(
+        data: DataObjects, exceptionFile: ExceptionFile = ExceptionFile(),
+        certificationAuthorityKeys: CertificationAuthorityPublicKeyStore = .init(),
+        revocationList: CertificateRevocationList = .init()
+    ) {
         self.data = data
         self.exceptionFile = exceptionFile
+        self.certificationAuthorityKeys = certificationAuthorityKeys
+        self.revocationList = revocationList
     }
 }
 

@@ -233,10 +233,17 @@ struct TestPKI: Sendable {
     static let fixedStaticData = bytes("5A0847617390010101195F24033112315F3401018202198057")
     let pan = bytes("4761739001010119")
 
+    /// With keys made anew.
     init(_ bits: (Int, Int, Int), exponent: UInt32 = 3) throws {
-        authorityKey = try .generate(bits: bits.0, exponent: exponent)
-        issuerKey = try .generate(bits: bits.1, exponent: exponent)
-        iccKey = try .generate(bits: bits.2, exponent: exponent)
+        try self.init(
+            .generate(bits: bits.0, exponent: exponent), .generate(bits: bits.1, exponent: exponent),
+            .generate(bits: bits.2, exponent: exponent))
+    }
+
+    init(_ authorityKey: RSAPrivateKey, _ issuerKey: RSAPrivateKey, _ iccKey: RSAPrivateKey) throws {
+        self.authorityKey = authorityKey
+        self.issuerKey = issuerKey
+        self.iccKey = iccKey
         authority = try CertificationAuthorityPublicKey(
             rid: bytes("A000000003"), index: 0x99, modulus: authorityKey.publicKey.modulus,
             exponent: authorityKey.publicKey.exponent)
@@ -266,7 +273,39 @@ struct TestPKI: Sendable {
             staticData: (staticData ?? self.staticData))
     }
 
-    static let shared = try! TestPKI((1152, 1024, 1024))
+    /// Fixed keys of 1152, 1024 and 1024 bits, so that seeded runs repeat.
+    static let shared = try! TestPKI(
+        key(
+            """
+            FD10C8C30AD42DBEAC729ED1B0160C8B89F356616311B4D7BF11EBC97AFAC20BDF8B08E7FE5D
+            1E25957F458DE3E7E8A20C98FE07E06849FF7EE6CCBB3FEBF055996DBF7D4583E851
+            """,
+            """
+            D88590A9F34B18F6184D35E3A78BDF5AB18EAF571420E9C1A09F7E267C25DFE76DF637B50C04
+            E4FF6253335607E3E58EEB3582DFE7A9F6ED9FAA72CA2D31C768633F325AA45231D3
+            """),
+        key(
+            """
+            D91BD68892485F068468EA8A46B4ED34E24B3035CCE6EAF1E4A4FE35E94A4E333D652BBC7BB7
+            8B716D88C55E08AC22C973D0756A58BA200D4D1BB085E4022E11
+            """,
+            """
+            D06D33E399559937A6574426584C0DDE099B49CF427E522738D72D3F21463100098629166430
+            D88EC2163216CC65241D2960DAE5887EAB41C8383CAA4E22290D
+            """),
+        key(
+            """
+            EDF76E3BB63A524EDD5AA05EA0842FEBAE981FD22BD4600095E1B66A3DCB34CE73FE75E6EE3C
+            1993E986C7FC0D011E55BC49A03264A0669DCEE3ABA6B35A3705
+            """,
+            """
+            E16F636DBD0FB81570E24C44CFE8FA8845AD40B6980DB1B843859435227079A9A56A18DBEC3B
+            00EB7A051F2BE4EBEA781961079F3CC5C351022D38CAA9571F03
+            """))
+
+    static func key(_ prime1: String, _ prime2: String) -> RSAPrivateKey {
+        try! RSAPrivateKey(prime1: bytes(prime1), prime2: bytes(prime2))
+    }
 }
 
 @Suite struct MadeCertificates {
@@ -398,6 +437,10 @@ struct TestPKI: Sendable {
             signedBy: pki.issuerKey, dataAuthenticationCode: 1, staticData: pki.staticData)
         let sdad = try CertificateMaking.signedDynamicApplicationData(
             signedBy: pki.iccKey, iccDynamicNumber: [1, 2], terminalDynamicData: un)
+        let hash = SHA1.hash([1, 2, 3])
+        let combined = try CertificateMaking.combinedSignedDynamicApplicationData(
+            signedBy: pki.iccKey, iccDynamicNumber: [1, 2], cryptogramInformationData: 0x80,
+            cryptogram: Cryptogram(rawValue: 1), transactionDataHash: hash, unpredictableNumber: un)
         func flip(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
             var changed = bytes
             changed[Int.random(in: 0..<bytes.count, using: &random)] ^= UInt8.random(
@@ -442,6 +485,18 @@ struct TestPKI: Sendable {
             let badSDAD = flip(sdad, &random)
             expect(.signedDynamicApplicationData) { () throws(ODAError) in
                 _ = try icc.verifySignedDynamicApplicationData(badSDAD, terminalDynamicData: un)
+            }
+            var (badCombined, badHash, number, cid) = (combined, hash, un, UInt8(0x80))
+            switch Int.random(in: 0..<4, using: &random) {
+            case 0: badCombined = flip(combined, &random)
+            case 1: badHash = flip(hash, &random)
+            case 2: number = flip(un, &random)
+            default: cid ^= UInt8.random(in: 1...255, using: &random)
+            }
+            expect(.signedDynamicApplicationData) { () throws(ODAError) in
+                _ = try icc.verifyCombined(
+                    badCombined, unpredictableNumber: number, cryptogramInformationData: cid,
+                    transactionDataHash: badHash)
             }
             let badNumber = flip(un, &random)
             expect(.signedDynamicApplicationData) { () throws(ODAError) in
@@ -512,5 +567,50 @@ struct TestPKI: Sendable {
             #expect(try general.recover(signed) == block)
         }
         #expect("\(key)" == "RSAPrivateKey(1024 bits)")
+    }
+
+    @Test func refusesBlocksOfWrongLengthOrValue() throws {
+        let pki = TestPKI.shared
+        let key = pki.iccKey
+        #expect(throws: CryptographyError.blockLength(found: 127, modulus: 128)) {
+            try key.sign([UInt8](repeating: 0, count: 127))
+        }
+        #expect(throws: CryptographyError.blockNotBelowModulus) {
+            try key.sign([UInt8](repeating: 0xFF, count: 128))
+        }
+        #expect(throws: CryptographyError.blockNotBelowModulus) {
+            try key.publicKey.recover(key.publicKey.modulus)
+        }
+        #expect(throws: CryptographyError.invalidRSAKey) {
+            try RSAPrivateKey(
+                prime1: [UInt8](repeating: 0x80, count: 64), prime2: [UInt8](repeating: 0x40, count: 64))
+        }
+        // p - 1 has the factor 3, so that exponent 3 has no inverse.
+        #expect(throws: CryptographyError.invalidRSAKey) {
+            try RSAPrivateKey(prime1: bytes("FFFFFFFFFFFFFF31"), prime2: bytes("FFFFFFFFFFFFFFC5"))
+        }
+    }
+
+    @Test func oneKeyServesManyThreads() async throws {
+        let pki = TestPKI.shared
+        let triple = try TripleDESKey(bytes("0123456789ABCDEFFEDCBA9876543210"))
+        let expected = triple.retailMAC(pki.staticData, padding: .method2)
+        await withTaskGroup(of: Bool.self) { group in
+            for seed in 0..<16 {
+                group.addTask {
+                    var random = SeededGenerator(state: UInt64(seed))
+                    for _ in 0..<20 {
+                        var block = random.bytes(128)
+                        block[0] = 0x6A
+                        guard let signed = try? pki.iccKey.sign(block),
+                            let recovered = try? pki.iccKey.publicKey.recover(signed), recovered == block,
+                            triple.retailMAC(pki.staticData, padding: .method2) == expected
+                        else { return false }
+                    }
+                    return true
+                }
+            }
+            for await isRight in group { #expect(isRight) }
+        }
     }
 }

@@ -102,10 +102,17 @@ for _ in range(count):
             answer = card.generate_arpc(result, atc, arc)
         else:
             answer = card.generate_arpc(result, arc)
+        # M/Chip counts the ARQC up by one with each script command.
+        index = rng.randrange(4)
+        counted_up = ((int.from_bytes(result, "big") + index) % (1 << 64)).to_bytes(8, "big")
         line(name, **common, iad=bytes([1, number]) + cvr + dac + counters, ac=result, arc=arc, csu=csu,
-             prop=prop, arpc=answer, header=header, script=script,
-             mac=card.generate_command_mac(header, result, atc, script),
-             enc=card.encrypt_command_data(script, result) if script else b"")
+             prop=prop, arpc=answer, header=header, script=script, index=bytes([index]),
+             mac=card.generate_command_mac(header, counted_up, atc, script),
+             enc=card.encrypt_command_data(script, counted_up) if script else b"")
+
+    line("ccd", smi=smi, smc=smc, atc=atc, arqc=arqc, header=header, script=script,
+         mac=sm.generate_command_mac(kd.derive_common_sk(smi, arqc), header + atc + arqc + script),
+         enc=sm.encrypt_command_data(kd.derive_common_sk(smc, arqc), script, sm.EncryptionType.EMV))
 
     track = raw(rng.randrange(10, 60))
     line("cvc3", key=key, track=track, un=un, atc=atc,

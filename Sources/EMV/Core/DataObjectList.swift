@@ -168,6 +168,12 @@ public struct ApplicationFileLocator: Equatable, Sendable {
         self.entries = entries
     }
 
+    /// - Throws: `.fileLocatorLength`, `.fileLocatorEntry`.
+    public init(_ bytes: some Collection<UInt8>) throws(DataFormatError) {
+        let copy = Array(bytes)
+        try self.init(copy.span)
+    }
+
     public var recordCount: Int {
         entries.reduce(0) { $0 + Int($1.lastRecord - $1.firstRecord) + 1 }
     }

@@ -162,12 +162,18 @@ public final class RSAPrivateKey: @unchecked Sendable {
         key = rsa
     }
 
+    /// Takes `rsa` over.
     private init(_ rsa: OpaquePointer) throws(CryptographyError) {
         var n: OpaquePointer?
         var e: OpaquePointer?
         RSA_get0_key(rsa, &n, &e, nil)
-        guard let n, let e else { throw .last }
-        publicKey = try RSAPublicKey(modulus: bytes(of: n), exponent: bytes(of: e), use: .often)
+        do throws(CryptographyError) {
+            guard let n, let e else { throw CryptographyError.invalidRSAKey }
+            publicKey = try RSAPublicKey(modulus: bytes(of: n), exponent: bytes(of: e), use: .often)
+        } catch {
+            RSA_free(rsa)
+            throw error
+        }
         key = rsa
     }
 

@@ -111,11 +111,13 @@ public struct CryptogramInput: Sendable {
 public enum CryptogramVersion: Sendable, Hashable, CaseIterable {
     /// CVN 10 (0A): master key, data and CVR, padding method 1, ARPC method 1.
     case visaCVN10
-    /// CVN 17 (11): master key, amount, unpredictable number, ATC and the CVR's second byte.
+    /// CVN 17 (11): master key, amount, unpredictable number, ATC and the fifth byte of the issuer application
+    /// data (the first of the CVR after its length), padding method 1.
+    // Unconfirmed: no public implementation of CVN 17 was found to compare with.
     case visaCVN17
     /// CVN 18 (12): EMV common session key, data and issuer application data, padding method 2, ARPC method 2.
     case visaCVN18
-    /// CVN '22' (22): as CVN 18 with issuer application data of format 2, and issuer scripts under EMV common
+    /// CVN '22' (22 hexadecimal): as CVN 18 with issuer application data of format 2, and issuer scripts under EMV common
     /// session keys.
     case visaCVN22
     /// M/Chip CVN 16 (10): Mastercard's session key, data and CVR.

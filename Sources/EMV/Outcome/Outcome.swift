@@ -34,6 +34,8 @@ public struct Outcome: Equatable, Sendable {
     public var dataRecord: DataObjects?
     /// Discretionary Data: what the terminal may want to know (Error Indication, third party data...).
     public var discretionaryData: DataObjects?
+    /// What the kernel wants back when it is activated again for this transaction.
+    public var restartData: DataObjects?
     public var alternateInterfacePreference: AlternateInterface?
     public var receiptRequested: Bool
     /// Field Off Request in units of 100 ms; nil is "N/A".
@@ -45,7 +47,7 @@ public struct Outcome: Equatable, Sendable {
         _ status: Status, start: Start? = nil, onlineResponse: OnlineResponse = .notApplicable,
         cvm: CVM = .notApplicable, uiRequestOnOutcome: UserInterfaceRequest? = nil,
         uiRequestOnRestart: UserInterfaceRequest? = nil, dataRecord: DataObjects? = nil,
-        discretionaryData: DataObjects? = nil,
+        discretionaryData: DataObjects? = nil, restartData: DataObjects? = nil,
         alternateInterfacePreference: AlternateInterface? = nil, receiptRequested: Bool = false,
         fieldOffRequest: UInt8? = nil, removalTimeout: UInt16 = 0
     ) {
@@ -57,6 +59,7 @@ public struct Outcome: Equatable, Sendable {
         self.uiRequestOnRestart = uiRequestOnRestart
         self.dataRecord = dataRecord
         self.discretionaryData = discretionaryData
+        self.restartData = restartData
         self.alternateInterfacePreference = alternateInterfacePreference
         self.receiptRequested = receiptRequested
         self.fieldOffRequest = fieldOffRequest

@@ -1,0 +1,73 @@
+# Tapbridge. On a fresh Debian 12 with a Swift 6.2+ toolchain: `make demo`, `make test`.
+
+SWIFT       ?= swift
+PREFIX      ?= /usr/local
+DESTDIR     ?=
+VENV        := .build/venv
+# What building needs, and what the tests need besides: pcscd with its virtual reader, an independent
+# PC/SC client, and Python for the oracles.
+BUILD_PACKAGES := pkg-config libssl-dev libpcsclite-dev libsqlite3-dev
+TEST_PACKAGES  := pcscd vsmartcard-vpcd opensc openssl python3-venv
+ORACLES        := pyemv==1.5.0 psec==1.3.0
+
+.PHONY: all bootstrap bootstrap-tests demo test bench lint format release install clean help
+
+all: release
+
+help:
+	@echo "make demo      install missing packages, build, and watch a terminal take payments"
+	@echo "make test      install what tests need and run them all"
+	@echo "make bench     print the benchmarks"
+	@echo "make release   build the optimised program (.build/release/tapbridge)"
+	@echo "make install   install the program under PREFIX ($(PREFIX))"
+	@echo "make lint      check the style;  make format  mends it"
+
+# Installs the Debian packages named in $(1) that are missing; does nothing, and needs no root, when all
+# are there.
+define install_packages
+	@missing=""; for package in $(1); do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  command -v apt-get >/dev/null || { echo "Please install:$$missing"; exit 1; }; \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  echo "Installing$$missing"; \
+	  $$sudo apt-get update -q >/dev/null || true; \
+	  DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing >/dev/null || exit 1; \
+	fi
+endef
+
+bootstrap:
+	@command -v $(SWIFT) >/dev/null || { echo "No Swift toolchain found: see https://www.swift.org/install/linux/"; exit 1; }
+	$(call install_packages,$(BUILD_PACKAGES))
+
+bootstrap-tests: bootstrap
+	$(call install_packages,$(TEST_PACKAGES))
+	@test -x $(VENV)/bin/python || python3 -m venv $(VENV)
+	@$(VENV)/bin/python -c 'import pyemv, psec' 2>/dev/null || $(VENV)/bin/pip install -q --disable-pip-version-check $(ORACLES)
+
+release: bootstrap
+	$(SWIFT) build -c release --product tapbridge
+
+demo: release
+	@.build/release/tapbridge demo
+
+test: bootstrap-tests
+	TAPBRIDGE_PYTHON="$(CURDIR)/$(VENV)/bin/python" $(SWIFT) test
+
+bench: release
+	@.build/release/tapbridge bench
+
+lint:
+	$(SWIFT) format lint -r -s Sources Tests Package.swift
+
+format:
+	$(SWIFT) format -i -r Sources Tests Package.swift
+
+install: release
+	install -D -m 755 .build/release/tapbridge $(DESTDIR)$(PREFIX)/bin/tapbridge
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	.build/release/tapbridge --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tapbridge
+
+clean:
+	rm -rf .build

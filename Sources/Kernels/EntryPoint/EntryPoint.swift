@@ -1,0 +1,401 @@
+import BERTLV
+public import EMV
+public import SmartCard
+
+/// What an Entry Point is configured with.
+public struct EntryPointConfiguration: Sendable {
+    /// Combinations {AID, Kernel ID} in the terminal's order of preference.
+    public var combinations: [CombinationConfiguration]
+    public var terminal: TerminalConfiguration
+
+    public init(combinations: [CombinationConfiguration], terminal: TerminalConfiguration) {
+        self.combinations = combinations
+        self.terminal = terminal
+    }
+}
+
+/// The Entry Point of Book B as a pure state machine: pre-processing, protocol activation, combination
+/// selection, kernel activation and outcome processing, Starts A to D.
+///
+/// A driver loop carries out the actions and answers with events. After a final outcome, `restart` goes
+/// on where `Outcome.start` says.
+public struct EntryPoint: Sendable {
+    /// A combination of the Candidate List (Book B, 3.3.2.5 E).
+    struct Candidate: Sendable {
+        var applicationIdentifier: [UInt8]
+        var extendedSelection: [UInt8]
+        var label: [UInt8]?
+        /// 1 highest ... 15; 16 where the card gives none.
+        var rank: UInt8
+        var order: Int
+        /// Index into `combinations`.
+        var combination: Int
+        var kernel: KernelIdentifier
+    }
+
+    enum State: Sendable {
+        case idle
+        /// A message was sent; afterwards the field goes off for so many 100 ms, where asked for.
+        case displaying(fieldOff: UInt8?, then: Step)
+        case switchingFieldOff(then: Step)
+        case activatingCard
+        case selectingDirectory
+        case selectingApplication(Candidate)
+        case drawingUnpredictableNumber(Candidate, ResponseAPDU)
+        case inKernel(any Kernel, Candidate, ResponseAPDU)
+        case finished(FinalOutcome)
+    }
+    /// Where processing goes on after an interlude.
+    enum Step: Sendable { case startB, activateCard, startC }
+
+    let configuration: EntryPointConfiguration
+    let kernels: KernelRegistry
+    private var state = State.idle
+    private var inputs: TransactionInputs?
+    /// Indicators of each combination; nil where it does not take this transaction type.
+    private var indicators: [PreProcessingIndicators?] = []
+    private var candidates: [Candidate] = []
+    /// The combination selected last and the answer to its SELECT.
+    private var selected: (candidate: Candidate, response: ResponseAPDU)?
+    /// The kernel's last outcome, retained for a restart.
+    private var retained: Outcome?
+    private var issuerUpdate: IssuerUpdate?
+    private var isCollision = false
+
+    public init(configuration: EntryPointConfiguration, kernels: KernelRegistry) {
+        self.configuration = configuration
+        self.kernels = kernels
+    }
+
+    // MARK: - Starts
+
+    /// Start A: a new transaction (Book B, 3.1).
+    public mutating func start(_ inputs: TransactionInputs) -> EntryPointAction {
+        reset(inputs)
+        indicators = configuration.combinations.map {
+            $0.transactionTypes.contains(inputs.transactionType) ? $0.preProcessed(inputs) : nil
+        }
+        // 3.1.1.13: no combination takes this amount.
+        guard indicators.contains(where: { $0?.contactlessApplicationNotAllowed == false }) else {
+            return finish(
+                Outcome(
+                    .tryAnotherInterface,
+                    uiRequestOnOutcome: UserInterfaceRequest(.insertOrSwipe, .processingError)))
+        }
+        return startB()
+    }
+
+    /// Start B without pre-processing: fixed amounts, where the reader is already polling (Book A, 5.1).
+    public mutating func startAtB(_ inputs: TransactionInputs) -> EntryPointAction {
+        reset(inputs)
+        indicators = configuration.combinations.map {
+            $0.transactionTypes.contains(inputs.transactionType) ? $0.unprocessed() : nil
+        }
+        return startB()
+    }
+
+    /// Goes on after a final outcome whose `start` is not nil, with what the issuer answered (Book A,
+    /// 8.1.1.9; Book B, 3.2.1.2 and 3.3.2.1). Without a restart point the final outcome is given again.
+    public mutating func restart(issuerUpdate: IssuerUpdate? = nil) -> EntryPointAction {
+        guard case .finished(let final) = state, let start = final.outcome.start, let inputs else {
+            if case .finished(let final) = state { return .outcome(final) }
+            return finish(Outcome(.endApplication))
+        }
+        self.issuerUpdate = issuerUpdate
+        switch start {
+        case .a: return self.start(inputs)
+        case .b: return startB()
+        case .c: return startC()
+        case .d:
+            guard let selected else { return startB() }
+            state = .drawingUnpredictableNumber(selected.candidate, selected.response)
+            return .kernel(.drawUnpredictableNumber)
+        }
+    }
+
+    private mutating func reset(_ inputs: TransactionInputs) {
+        self.inputs = inputs
+        candidates = []
+        selected = nil
+        retained = nil
+        issuerUpdate = nil
+        isCollision = false
+    }
+
+    // MARK: - Events
+
+    /// The next action after what happened. An event that does not fit the state ends the transaction with
+    /// End Application: the driver's defect must not become a hang.
+    public mutating func handle(_ event: EntryPointEvent) -> EntryPointAction {
+        switch (state, event) {
+        case (.finished(let final), _):
+            return .outcome(final)
+
+        case (.inKernel(var kernel, let candidate, let response), .kernel(let kernelEvent)):
+            // The state gives up its copy while the kernel works, so that the kernel changes in place.
+            state = .idle
+            let action = kernel.handle(kernelEvent)
+            return afterKernel(kernel, candidate, response, action)
+
+        case (_, .kernel(.stop)):
+            return finish(Outcome(.endApplication))
+
+        case (.displaying(let time?, let step), .kernel(.done)):
+            return switchFieldOff(time, then: step)
+        case (.displaying(nil, let step), .kernel(.done)), (.switchingFieldOff(let step), .kernel(.done)):
+            return proceed(to: step)
+
+        case (.activatingCard, .cardActivated):
+            isCollision = false
+            return selectCombination()
+        case (.activatingCard, .collision):
+            // 3.2.1.4: said once; polling goes on.
+            guard !isCollision else { return .activateCard }
+            isCollision = true
+            return display(
+                UserInterfaceRequest(.presentOneCardOnly, .contactlessCollision), then: .activateCard)
+        case (.activatingCard, .activationFailed):
+            return startB()
+
+        case (.selectingDirectory, .kernel(.response(let response, _))):
+            buildCandidates(response)
+            return startC()
+        case (.selectingApplication(let candidate), .kernel(.response(let response, _))):
+            return applicationSelected(candidate, response)
+        case (.selectingDirectory, .kernel(.communicationError)),
+            (.selectingApplication, .kernel(.communicationError)):
+            // 3.3.3.7
+            return startB()
+
+        case (
+            .drawingUnpredictableNumber(let candidate, let response),
+            .kernel(.unpredictableNumber(let number))
+        ):
+            return activateKernel(candidate, response, number)
+
+        default:
+            return finish(Outcome(.endApplication))
+        }
+    }
+
+    private mutating func proceed(to step: Step) -> EntryPointAction {
+        switch step {
+        case .startB: return startB()
+        case .startC: return startC()
+        case .activateCard:
+            state = .activatingCard
+            return .activateCard
+        }
+    }
+
+    private mutating func display(
+        _ request: UserInterfaceRequest, fieldOff: UInt8? = nil, then step: Step
+    ) -> EntryPointAction {
+        state = .displaying(fieldOff: fieldOff, then: step)
+        return .kernel(.display(request))
+    }
+
+    /// - Parameter time: in units of 100 ms.
+    private mutating func switchFieldOff(_ time: UInt8, then step: Step) -> EntryPointAction {
+        state = .switchingFieldOff(then: step)
+        return .fieldOff(milliseconds: UInt32(time) * 100)
+    }
+
+    // MARK: - Start B: protocol activation (Book B, 3.2)
+
+    private mutating func startB() -> EntryPointAction {
+        if issuerUpdate?.isEmpty ?? true { candidates = [] }
+        let request = retained?.uiRequestOnRestart ?? UserInterfaceRequest(.presentCard, .readyToRead)
+        return display(request, then: .activateCard)
+    }
+
+    private mutating func selectCombination() -> EntryPointAction {
+        // 3.3.2.1: with data for the card, the combination of before is selected again.
+        if let issuerUpdate, !issuerUpdate.isEmpty, let selected {
+            return select(selected.candidate)
+        }
+        state = .selectingDirectory
+        return .kernel(.transmit(Self.select(ProximityPaymentSystemEnvironment.name)))
+    }
+
+    // MARK: - Start C: combination selection (Book B, 3.3)
+
+    /// SELECT by name, first occurrence (EMV Book 1, 11.3).
+    static func select(_ name: [UInt8]) -> CommandAPDU {
+        CommandAPDU(cla: 0x00, ins: 0xA4, p1: 0x04, p2: 0x00, data: name)
+    }
+
+    /// 3.3.2.3 to 3.3.2.5.
+    private mutating func buildCandidates(_ response: ResponseAPDU) {
+        candidates = []
+        guard response.isSuccess else { return }
+        let entries = ProximityPaymentSystemEnvironment.directory(response.bytes, response.dataRange)
+        for (index, combination) in configuration.combinations.enumerated() {
+            guard let indicators = indicators[index], !indicators.contactlessApplicationNotAllowed
+            else { continue }
+            for entry in entries {
+                guard entry.applicationIdentifier.starts(with: combination.applicationIdentifier),
+                    let requested = entry.requestedKernel(matching: combination.applicationIdentifier),
+                    requested.rawValue == 0 || requested == combination.kernel
+                else { continue }
+                candidates.append(
+                    Candidate(
+                        applicationIdentifier: entry.applicationIdentifier,
+                        extendedSelection: entry.extendedSelection, label: entry.label,
+                        rank: entry.priority == 0 ? 16 : entry.priority, order: entry.order,
+                        combination: index, kernel: combination.kernel))
+            }
+        }
+        // 3.3.3.2: by priority, then by place in the directory; equals keep the terminal's order.
+        if candidates.count > 1 {
+            candidates = candidates.enumerated().sorted {
+                ($0.element.rank, $0.element.order, $0.offset)
+                    < ($1.element.rank, $1.element.order, $1.offset)
+            }.map(\.element)
+        }
+    }
+
+    /// Step 3: the best candidate left, or End Application (3.3.2.6, 3.3.2.7).
+    private mutating func startC() -> EntryPointAction {
+        guard let best = candidates.first else { return endApplication() }
+        return select(best)
+    }
+
+    private mutating func endApplication() -> EntryPointAction {
+        finish(
+            Outcome(
+                .endApplication,
+                uiRequestOnOutcome: UserInterfaceRequest(.insertSwipeOrTryAnotherCard, .readyToRead)))
+    }
+
+    /// 3.3.3.3, 3.3.3.4.
+    private mutating func select(_ candidate: Candidate) -> EntryPointAction {
+        var name = candidate.applicationIdentifier
+        let combination = configuration.combinations[candidate.combination]
+        if combination.extendedSelectionSupported, !candidate.extendedSelection.isEmpty,
+            name.count + candidate.extendedSelection.count <= 16
+        {
+            name += candidate.extendedSelection
+        }
+        state = .selectingApplication(candidate)
+        return .kernel(.transmit(Self.select(name)))
+    }
+
+    /// 3.3.3.5, 3.3.3.6.
+    private mutating func applicationSelected(
+        _ candidate: Candidate, _ response: ResponseAPDU
+    ) -> EntryPointAction {
+        guard response.isSuccess else {
+            if let issuerUpdate, !issuerUpdate.isEmpty { return endApplication() }
+            return nextCandidate()
+        }
+        var candidate = candidate
+        if candidate.kernel == 3, candidate.applicationIdentifier.starts(with: [0xA0, 0, 0, 0, 0x03]),
+            !Self.asksForTerminalTransactionQualifiers(response)
+        {
+            // A Visa card that does not know qVSDC belongs to Kernel 1, where there is one.
+            guard kernels.contains(1) else { return nextCandidate() }
+            candidate.kernel = 1
+        }
+        guard kernels.contains(candidate.kernel) else { return nextCandidate() }
+        state = .drawingUnpredictableNumber(candidate, response)
+        return .kernel(.drawUnpredictableNumber)
+    }
+
+    private mutating func nextCandidate() -> EntryPointAction {
+        if !candidates.isEmpty { candidates.removeFirst() }
+        return startC()
+    }
+
+    static func asksForTerminalTransactionQualifiers(_ response: ResponseAPDU) -> Bool {
+        let bytes = response.bytes.span
+        guard
+            let fci = try? BERTLVReader.first(0x6F, in: bytes, range: response.dataRange),
+            let proprietary = try? BERTLVReader.first(0xA5, in: bytes, range: fci.value),
+            let list = try? BERTLVReader.first(0x9F38, in: bytes, range: proprietary.value)
+        else { return false }
+        let entries = try? DataObjectList.entries(response.bytes[list.value], name: 0x9F38)
+        return entries?.contains { $0.tag == 0x9F66 } ?? false
+    }
+
+    // MARK: - Start D: kernel activation (Book B, 3.4)
+
+    private mutating func activateKernel(
+        _ candidate: Candidate, _ response: ResponseAPDU, _ number: UInt32
+    ) -> EntryPointAction {
+        guard let inputs, let indicators = indicators[candidate.combination] else {
+            return finish(Outcome(.endApplication))
+        }
+        let activation = KernelActivation(
+            combination: configuration.combinations[candidate.combination], indicators: indicators,
+            selectedApplication: candidate.applicationIdentifier, selectResponse: response,
+            transaction: inputs, unpredictableNumber: number, terminal: configuration.terminal,
+            issuerUpdate: issuerUpdate, restartData: retained?.restartData)
+        guard var kernel = kernels.make(candidate.kernel, activation) else { return nextCandidate() }
+        selected = (candidate, response)
+        let action = kernel.start()
+        return afterKernel(kernel, candidate, response, action)
+    }
+
+    private mutating func afterKernel(
+        _ kernel: any Kernel, _ candidate: Candidate, _ response: ResponseAPDU, _ action: KernelAction
+    ) -> EntryPointAction {
+        guard case .outcome(let outcome) = action else {
+            state = .inKernel(kernel, candidate, response)
+            return .kernel(action)
+        }
+        return process(outcome)
+    }
+
+    // MARK: - Outcome processing (Book B, 3.5)
+
+    private mutating func process(_ outcome: Outcome) -> EntryPointAction {
+        switch outcome.status {
+        case .tryAgain:
+            retained = outcome
+            return interlude(outcome, then: .startB)
+        case .selectNext:
+            if !candidates.isEmpty { candidates.removeFirst() }
+            return interlude(outcome, then: .startC)
+        default:
+            return finish(outcome)
+        }
+    }
+
+    /// The message and field-off of an outcome that Entry Point itself goes on from (3.5.1.1, 3.5.1.2).
+    private mutating func interlude(_ outcome: Outcome, then step: Step) -> EntryPointAction {
+        if let request = outcome.uiRequestOnOutcome {
+            return display(request, fieldOff: outcome.fieldOffRequest, then: step)
+        }
+        if let time = outcome.fieldOffRequest { return switchFieldOff(time, then: step) }
+        return proceed(to: step)
+    }
+
+    private mutating func finish(_ outcome: Outcome) -> EntryPointAction {
+        retained = outcome
+        var chosen: SelectedCombination?
+        if let selected {
+            let combination = configuration.combinations[selected.candidate.combination]
+            chosen = SelectedCombination(
+                applicationIdentifier: selected.candidate.applicationIdentifier,
+                kernel: selected.candidate.kernel, combination: combination,
+                applicationLabel: Self.label(selected.response)
+                    ?? selected.candidate.label.map { String(decoding: $0, as: UTF8.self) })
+        }
+        let final = FinalOutcome(
+            outcome, selected: chosen, candidatesLeft: max(0, candidates.count - 1))
+        state = .finished(final)
+        return .outcome(final)
+    }
+
+    /// Application Label (50) of the FCI.
+    static func label(_ response: ResponseAPDU) -> String? {
+        let bytes = response.bytes.span
+        guard
+            let fci = try? BERTLVReader.first(0x6F, in: bytes, range: response.dataRange),
+            let proprietary = try? BERTLVReader.first(0xA5, in: bytes, range: fci.value),
+            let label = try? BERTLVReader.first(0x50, in: bytes, range: proprietary.value)
+        else { return nil }
+        return String(decoding: response.bytes[label.value], as: UTF8.self)
+    }
+}

@@ -1,0 +1,424 @@
+import BERTLV
+public import EMV
+public import SmartCard
+
+/// Kernel 3: qVSDC, the contactless application of Visa cards and phones (Book C-3).
+///
+/// The card decides in its answer to GET PROCESSING OPTIONS: it gives the cryptogram there, and the kernel
+/// reads what the AFL names, checks, verifies the cardholder as the Card Transaction Qualifiers ask, and
+/// reports the outcome.
+public struct QVSDCKernel: Kernel {
+    /// States in the order of Book C-3, chapter 5.
+    enum State: Sendable {
+        case idle
+        /// 5.2: GET PROCESSING OPTIONS was sent.
+        case initiatingApplication
+        /// 5.3: READ RECORD was sent for `record` of the AFL's entry `entry`.
+        case readingRecord(ApplicationFileLocator, entry: Int, record: UInt8)
+        /// 5.4: the customer is told that the card was read.
+        case cardReadComplete
+        /// 5.9: EXTERNAL AUTHENTICATE was sent.
+        case authenticatingIssuer
+        /// 5.9: the command at this place of the issuer script was sent.
+        case runningScript(IssuerScriptCommands, next: Int)
+        case finished(Outcome)
+    }
+
+    let activation: KernelActivation
+    var state = State.idle
+    /// What the terminal knows: configuration and transaction. A card cannot change it.
+    var terminal: DataObjects
+    /// What the card gave: each data object at most once.
+    var card = DataObjects(reservingObjects: 40, bytes: 1024)
+    var qualifiers: TerminalTransactionQualifiers
+    var indicators: PreProcessingIndicators
+    /// Static data to be authenticated (Book 3, 10.3), as records were read.
+    var staticData: [UInt8] = []
+    /// Results of issuer scripts for the Data Record (9F5B of Book 4, A5: five bytes a script).
+    var scriptResults: [UInt8] = []
+
+    public init(_ activation: KernelActivation) {
+        self.activation = activation
+        indicators = activation.indicators
+        qualifiers = activation.indicators.terminalTransactionQualifiers ?? []
+        terminal = activation.terminal.data
+        terminal.merge(activation.combination.kernelData)
+        let inputs = activation.transaction
+        terminal.set(0x9F02, bcd: inputs.amount.minorUnits, count: 6)
+        terminal.set(0x9F03, bcd: inputs.amountOther.minorUnits, count: 6)
+        terminal.set(0x5F2A, bcd: UInt64(inputs.currency.value), count: 2)
+        terminal.set(0x5F36, bcd: UInt64(inputs.currencyExponent), count: 1)
+        terminal.set(0x9A, bcd: UInt64(inputs.date.yymmdd), count: 3)
+        terminal.set(0x9F21, bcd: UInt64(max(0, inputs.hhmmss)), count: 3)
+        terminal.set(0x9C, number: UInt64(inputs.transactionType), count: 1)
+        terminal.set(0x9F37, number: UInt64(activation.unpredictableNumber), count: 4)
+        terminal.set(0x9F41, bcd: UInt64(inputs.sequenceCounter), count: 4)
+        // Kernel 3 keeps the TVR at zero: the card's cryptogram covers it before anything is verified.
+        terminal.set(0x95, number: 0, count: 5)
+        terminal.set(0x9B, number: 0, count: 2)
+    }
+
+    // MARK: - Kernel
+
+    public mutating func start() -> KernelAction {
+        if let update = activation.issuerUpdate, !update.isEmpty { return startIssuerUpdate(update) }
+        return initiateApplication()
+    }
+
+    public mutating func handle(_ event: KernelEvent) -> KernelAction {
+        switch (state, event) {
+        case (.finished(let outcome), _):
+            return .outcome(outcome)
+        case (_, .stop):
+            return finish(Outcome(.endApplication))
+        case (.authenticatingIssuer, .communicationError), (.runningScript, .communicationError):
+            return finishIssuerUpdate()
+        case (_, .communicationError(let error)):
+            return communicationFailed(error)
+        case (.initiatingApplication, .response(let response, _)):
+            return applicationInitiated(response)
+        case (.readingRecord(let locator, let entry, let record), .response(let response, _)):
+            return recordRead(response, locator, entry, record)
+        case (.cardReadComplete, .done):
+            return decide()
+        case (.authenticatingIssuer, .response(let response, _)):
+            return issuerAuthenticated(response)
+        case (.runningScript(let script, let next), .response(let response, _)):
+            return scriptCommandDone(response, script, next)
+        default:
+            return finish(endApplication(.protocol))
+        }
+    }
+
+    mutating func finish(_ outcome: Outcome) -> KernelAction {
+        state = .finished(outcome)
+        return .outcome(outcome)
+    }
+
+    // MARK: - 5.2 Initiate Application Processing
+
+    private mutating func initiateApplication() -> KernelAction {
+        let response = activation.selectResponse
+        let bytes = response.bytes.span
+        var processingOptions: Range<Int>?
+        do {
+            guard let fci = try BERTLVReader.first(0x6F, in: bytes, range: response.dataRange) else {
+                return finish(endApplication(.missingData(0x6F)))
+            }
+            var reader = BERTLVReader(bytes, in: fci.value)
+            while let element = try reader.next() {
+                if element.tag == 0x84 { card.set(0x84, response.bytes[element.value]) }
+                guard element.tag == 0xA5 else { continue }
+                var inside = reader.nested(element)
+                while let object = try inside.next() {
+                    switch object.tag {
+                    case 0x9F38: processingOptions = object.value
+                    case 0x50, 0x5F2D, 0x9F12, 0x9F11, 0x87, 0x9F5A:
+                        card.set(object.tag, response.bytes[object.value])
+                    case 0xBF0C:
+                        var discretionary = inside.nested(object)
+                        while let item = try discretionary.next() {
+                            if item.tag == 0x9F5A || item.tag == 0x9F4D || item.tag == 0x5F55 {
+                                card.set(item.tag, response.bytes[item.value])
+                            }
+                        }
+                    default: break
+                    }
+                }
+            }
+        } catch {
+            return finish(endApplication(.malformed(error)))
+        }
+
+        if let next = applyDynamicReaderLimits() { return next }
+        terminal.set(0x9F66, number: UInt64(qualifiers.rawValue), count: 4)
+
+        // GPO with the PDOL's data in template 83 (EMV Book 3, 6.5.8; 10.1).
+        var filled: [UInt8] = []
+        filled.reserveCapacity(64)
+        if let list = processingOptions {
+            do {
+                try DataObjectList.fill(
+                    bytes.extracting(list), name: 0x9F38, from: terminal, into: &filled)
+            } catch {
+                return finish(endApplication(.malformedList(error)))
+            }
+        }
+        var data: [UInt8] = []
+        data.reserveCapacity(filled.count + 3)
+        data.append(0x83)
+        BERTLVWriter.append(length: filled.count, to: &data)
+        data.append(contentsOf: filled)
+        state = .initiatingApplication
+        return .transmit(CommandAPDU(cla: 0x80, ins: 0xA8, p1: 0, p2: 0, data: data))
+    }
+
+    /// Dynamic Reader Limits: the set whose Application Program Identifier begins the card's 9F5A replaces
+    /// the combination's limits (Book C-3, 5.2 and the annex on dynamic reader limits).
+    private mutating func applyDynamicReaderLimits() -> KernelAction? {
+        guard !activation.combination.dynamicLimits.isEmpty, let program = card[0x9F5A],
+            let limits = activation.combination.dynamicLimits.first(where: {
+                program.starts(with: $0.applicationProgramIdentifier)
+            })
+        else { return nil }
+        var combination = activation.combination
+        combination.statusCheckSupported = limits.statusCheckSupported
+        combination.zeroAmountAllowed = limits.zeroAmountAllowed
+        combination.contactlessTransactionLimit = limits.contactlessTransactionLimit
+        combination.contactlessFloorLimit = limits.contactlessFloorLimit
+        combination.cvmRequiredLimit = limits.cvmRequiredLimit
+        indicators = combination.preProcessed(activation.transaction)
+        if let updated = indicators.terminalTransactionQualifiers { qualifiers = updated }
+        if indicators.contactlessApplicationNotAllowed { return finish(Outcome(.selectNext)) }
+        return nil
+    }
+
+    private mutating func applicationInitiated(_ response: ResponseAPDU) -> KernelAction {
+        switch response.status {
+        case .success: break
+        case .referenceDataInvalidated:  // 6984: use the contact interface
+            return finish(tryAnotherInterface())
+        case .conditionsNotSatisfied:  // 6985: not this application
+            return finish(Outcome(.selectNext))
+        case .commandNotAllowed:  // 6986: the phone asks its user first
+            return finish(seePhone())
+        default:
+            // Unconfirmed: C-3 gives Select Next or End Application for other status words by version.
+            return finish(endApplication(.status(response.status)))
+        }
+
+        let bytes = response.bytes.span
+        do {
+            var reader = BERTLVReader(bytes, in: response.dataRange)
+            guard let template = try reader.next() else {
+                return finish(endApplication(.missingData(0x77)))
+            }
+            switch template.tag {
+            case 0x77:
+                if let problem = try store(response, template.value) { return finish(problem) }
+            case 0x80:
+                // Format 1: AIP and AFL only (EMV Book 3, 6.5.8.4). Such an answer has no cryptogram, so
+                // the mandatory data check ends it below unless records bring it.
+                guard template.value.count >= 2 else {
+                    return finish(endApplication(.missingData(0x82)))
+                }
+                let start = template.value.lowerBound
+                card.set(0x82, response.bytes[start..<(start + 2)])
+                if template.value.count > 2 {
+                    card.set(0x94, response.bytes[(start + 2)..<template.value.upperBound])
+                }
+            default:
+                return finish(endApplication(.missingData(0x77)))
+            }
+        } catch {
+            return finish(endApplication(.malformed(error)))
+        }
+        guard card.length(0x82) == 2 else { return finish(endApplication(.missingData(0x82))) }
+
+        guard let length = card.length(0x94), length > 0 else { return readComplete() }
+        let locator: ApplicationFileLocator
+        do {
+            locator = try ApplicationFileLocator(card[0x94] ?? [])
+        } catch {
+            return finish(endApplication(.malformedList(error)))
+        }
+        return read(locator, entry: 0, record: locator.entries[0].firstRecord)
+    }
+
+    /// Keeps the data objects of a template. A data object that comes twice ends the transaction
+    /// (Book C-3, 5.4).
+    private mutating func store(
+        _ response: ResponseAPDU, _ range: Range<Int>
+    ) throws(BERTLVError) -> Outcome? {
+        var reader = BERTLVReader(response.bytes.span, in: range)
+        while let element = try reader.next() {
+            if element.tag != 0x84, card.contains(element.tag) {
+                return endApplication(.duplicateData(element.tag))
+            }
+            card.set(element.tag, response.bytes[element.value])
+        }
+        return nil
+    }
+
+    // MARK: - 5.3 Read Application Data
+
+    private mutating func read(
+        _ locator: ApplicationFileLocator, entry: Int, record: UInt8
+    ) -> KernelAction {
+        state = .readingRecord(locator, entry: entry, record: record)
+        return .transmit(
+            CommandAPDU(cla: 0x00, ins: 0xB2, p1: record, p2: locator.entries[entry].sfi << 3 | 0x04))
+    }
+
+    private mutating func recordRead(
+        _ response: ResponseAPDU, _ locator: ApplicationFileLocator, _ entry: Int, _ record: UInt8
+    ) -> KernelAction {
+        guard response.isSuccess else { return finish(endApplication(.status(response.status))) }
+        let current = locator.entries[entry]
+        do {
+            var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
+            guard let template = try reader.next(), template.tag == 0x70 else {
+                return finish(endApplication(.missingData(0x70)))
+            }
+            if record < current.firstRecord + current.authenticatedRecords {
+                // SFI 1...10: the template's content; 11...30: the whole (EMV Book 3, 10.3).
+                let part = current.sfi <= 10 ? template.value : template.whole
+                staticData.append(contentsOf: response.bytes[part])
+            }
+            if let problem = try store(response, template.value) { return finish(problem) }
+        } catch {
+            return finish(endApplication(.malformed(error)))
+        }
+        if record < current.lastRecord { return read(locator, entry: entry, record: record + 1) }
+        if entry + 1 < locator.entries.count {
+            return read(locator, entry: entry + 1, record: locator.entries[entry + 1].firstRecord)
+        }
+        return readComplete()
+    }
+
+    // MARK: - 5.4 Card Read Complete
+
+    private mutating func readComplete() -> KernelAction {
+        // Mandatory: Track 2 Equivalent Data (or the PAN), ATC, cryptogram, Issuer Application Data.
+        for tag: Tag in [0x9F26, 0x9F36, 0x9F10] where !card.contains(tag) {
+            return finish(endApplication(.missingData(tag)))
+        }
+        guard card.length(0x9F26) == 8, card.length(0x9F36) == 2 else {
+            return finish(endApplication(.missingData(0x9F26)))
+        }
+        guard number != nil else { return finish(endApplication(.missingData(0x57))) }
+        guard cryptogramType != nil else { return finish(endApplication(.missingData(0x9F27))) }
+        state = .cardReadComplete
+        return .display(
+            UserInterfaceRequest(
+                .cardReadOKRemove, .cardReadSuccessfully, languagePreference: languagePreference))
+    }
+}
+
+// MARK: - Values read
+
+extension QVSDCKernel {
+    /// The PAN of 5A, else of Track 2 Equivalent Data.
+    var number: PrimaryAccountNumber? {
+        if let value = card[0x5A] { return PrimaryAccountNumber(compressedNumeric: value) }
+        return card[0x57].flatMap { Track2EquivalentData($0)?.primaryAccountNumber }
+    }
+
+    var interchangeProfile: ApplicationInterchangeProfile {
+        ApplicationInterchangeProfile(
+            rawValue: UInt16(truncatingIfNeeded: card.number(0x82) ?? 0))
+    }
+
+    /// Card Transaction Qualifiers; nil where the card gave none.
+    var cardQualifiers: CardTransactionQualifiers? {
+        card[0x9F6C].flatMap { CardTransactionQualifiers(bytes: $0) }
+    }
+
+    /// The kind of cryptogram: from 9F27, else from the Card Verification Results in Visa's Issuer
+    /// Application Data (byte 5, bits 6-5; Book C-3, 5.4).
+    var cryptogramType: CryptogramInformationData.CryptogramType? {
+        if let value = card.span(0x9F27) {
+            guard value.count == 1 else { return nil }
+            return CryptogramInformationData(rawValue: value[0]).type
+        }
+        guard let data = card.span(0x9F10), data.count >= 5 else { return nil }
+        return CryptogramInformationData.CryptogramType(rawValue: data[4] >> 4 & 0b11)
+    }
+
+    var languagePreference: String? {
+        guard let value = card[0x5F2D], (2...8).contains(value.count), value.count.isMultiple(of: 2),
+            value.allSatisfy({ $0 < 0x80 })
+        else { return nil }
+        return String(decoding: value, as: UTF8.self)
+    }
+
+    var isOnlineCapable: Bool { !qualifiers.contains(.offlineOnlyReader) }
+}
+
+/// Why Kernel 3 ended without a decision: told in the Discretionary Data's Error Indication (DF8115 of
+/// C-2's layout: L1, L2, L3, SW, message) so that all kernels report alike.
+enum QVSDCError: Sendable {
+    case missingData(Tag)
+    case duplicateData(Tag)
+    case malformed(BERTLVError)
+    case malformedList(DataFormatError)
+    case status(StatusWord)
+    case `protocol`
+
+    /// L2 values of C-2's Error Indication: 01 card data missing, 02 CAM failed, 03 status bytes,
+    /// 04 parsing error, 06 card data error.
+    var level2: UInt8 {
+        switch self {
+        case .missingData: 0x01
+        case .status: 0x03
+        case .malformed, .malformedList: 0x04
+        case .duplicateData, .protocol: 0x06
+        }
+    }
+}
+
+extension QVSDCKernel {
+    // MARK: - Outcomes without a decision
+
+    func endApplication(_ error: QVSDCError) -> Outcome {
+        var status: StatusWord = 0
+        if case .status(let word) = error { status = word }
+        return Outcome(
+            .endApplication,
+            uiRequestOnOutcome: UserInterfaceRequest(
+                .insertSwipeOrTryAnotherCard, .processingError, languagePreference: languagePreference),
+            discretionaryData: [
+                0xDF8115: [
+                    0x00, error.level2, 0x00, status.sw1, status.sw2,
+                    UserInterfaceRequest.Message.insertSwipeOrTryAnotherCard.rawValue,
+                ]
+            ])
+    }
+
+    func tryAnotherInterface() -> Outcome {
+        let chip = qualifiers.contains(.emvContactChip)
+        return Outcome(
+            .tryAnotherInterface,
+            uiRequestOnOutcome: UserInterfaceRequest(
+                chip ? .insertCard : .insertOrSwipe, .processingError,
+                languagePreference: languagePreference),
+            alternateInterfacePreference: chip ? .contactChip : nil)
+    }
+
+    /// The phone wants its user to look at it: Try Again after a pause (Book C-3, 5.2: 6986).
+    func seePhone() -> Outcome {
+        Outcome(
+            .tryAgain, start: .b,
+            uiRequestOnOutcome: UserInterfaceRequest(
+                .seePhone, .processingError, holdTime: 13, languagePreference: languagePreference),
+            uiRequestOnRestart: UserInterfaceRequest(
+                .presentCardAgain, .readyToRead, languagePreference: languagePreference),
+            fieldOffRequest: 13)
+    }
+
+    /// Before the card was read, an error of the line starts again; the customer is asked for the card
+    /// once more (Book C-3, 5.1 and Book A).
+    mutating func communicationFailed(_ error: CommunicationError) -> KernelAction {
+        finish(
+            Outcome(
+                .tryAgain, start: .b,
+                uiRequestOnOutcome: UserInterfaceRequest(
+                    .presentCardAgain, .processingError, languagePreference: languagePreference),
+                uiRequestOnRestart: UserInterfaceRequest(
+                    .presentCardAgain, .readyToRead, languagePreference: languagePreference),
+                discretionaryData: [0xDF8115: [error.rawValue, 0, 0, 0, 0, 0x21]]))
+    }
+}
+
+extension DataObjects {
+    /// Stores a number as packed BCD (format n) without an array in between.
+    mutating func set(_ tag: Tag, bcd number: UInt64, count: Int) {
+        var packed: UInt64 = 0
+        var rest = number
+        for position in 0..<min(count * 2, 16) {
+            packed |= (rest % 10) << UInt64(position * 4)
+            rest /= 10
+        }
+        set(tag, number: packed, count: count)
+    }
+}

@@ -1,0 +1,8 @@
+extension KernelRegistry {
+    /// Every kernel of this library: one line each.
+    public static var all: KernelRegistry {
+        var registry = KernelRegistry()
+        registry.register(3) { QVSDCKernel($0) }
+        return registry
+    }
+}
