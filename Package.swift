@@ -73,6 +73,7 @@ let package = Package(
                 "Kernels", "Readers", "Acquiring", "Journal", "Traces", "ProfileFile",
                 .product(name: "Logging", package: "swift-log"),
             ],
+            resources: [.embedInCode("Profiles")],
             swiftSettings: common),
         .executableTarget(
             name: "tapbridge",

@@ -1,0 +1,29 @@
+public import Acquiring
+public import EMV
+public import Kernels
+public import Readers
+public import SmartCard
+
+/// What happens in a terminal session, in order: for displays, recorders, logs and tests.
+public enum TerminalEvent: Sendable {
+    /// A transaction begins.
+    case transaction(id: String, inputs: TransactionInputs)
+    /// A message for the customer.
+    case message(CustomerMessage)
+    case cardActivated(CardInformation)
+    case command(CommandAPDU)
+    case response(ResponseAPDU, microseconds: UInt32)
+    case readerError(ReaderError)
+    case fieldOff
+    case cardNotRemoved
+    case unpredictableNumber(UInt32)
+    case dataExchange(DataExchange)
+    /// A final outcome of the Entry Point.
+    case outcome(FinalOutcome)
+    /// The merchant does not take what was presented.
+    case refusedByMerchant(reason: String)
+    case authorizationSent(AuthorizationRequest)
+    case authorizationAnswered(AuthorizationResponse)
+    case authorizationFailed(AcquirerError)
+    case reversal(ReversalRequest, delivered: Bool)
+}

@@ -1,0 +1,290 @@
+public import EMV
+internal import Foundation
+public import Kernels
+public import ProfileFile
+
+/// What a terminal is and may do: a documented YAML file (`Profiles/default.yaml` is the annotated
+/// example) read into values.
+public struct TerminalProfile: Sendable {
+    /// Where the profile came from, for errors and traces.
+    public var source: String
+    public var terminalID: String
+    public var merchant: Merchant
+    public var country: NumericCode
+    public var currency: NumericCode
+    public var currencyExponent: UInt8
+    /// ISO 639 codes in order of preference.
+    public var languages: [String]
+    public var configuration: EntryPointConfiguration
+    public var acceptance: AcceptancePolicy
+    public var timing: Timing
+
+    public struct Merchant: Sendable, Equatable {
+        public var id: String
+        public var name: String
+        public var location: String
+        public var categoryCode: String
+        public var acquirerID: String
+    }
+
+    public struct Timing: Sendable, Equatable {
+        /// How long to wait for a card.
+        public var cardWait: Duration = .seconds(30)
+        /// How long to wait for the host.
+        public var authorization: Duration = .seconds(20)
+        /// How long a customer may take to bring the card back for the issuer's answer.
+        public var secondPresentment: Duration = .seconds(15)
+        public init() {}
+    }
+
+    /// Reads a profile file.
+    /// - Throws: `ProfileFileError` naming file, line and what was expected.
+    public init(path: String) throws(ProfileFileError) {
+        try self.init(ProfileFile(path: path), source: path)
+    }
+
+    public init(text: String, source: String) throws(ProfileFileError) {
+        try self.init(ProfileFile(file: source, text: text), source: source)
+    }
+
+    /// The profile that the program carries: the test merchant of the documentation.
+    public static func builtIn() throws(ProfileFileError) -> TerminalProfile {
+        try TerminalProfile(text: builtInText, source: "built-in default.yaml")
+    }
+
+    /// The text of the built-in profile, to start one's own from.
+    public static var builtInText: String {
+        String(decoding: PackageResources.default_yaml, as: UTF8.self)
+    }
+
+    init(_ file: ProfileFile, source: String) throws(ProfileFileError) {
+        self.source = source
+        let top = try file.mapping()
+
+        let terminal = try top.required("terminal").mapping()
+        terminalID = try terminal.required("id").text(8...8)
+        country = try terminal.required("country").numericCode()
+        currency = try terminal.required("currency").numericCode()
+        currencyExponent = UInt8(try terminal.optional("currency-exponent")?.integer(in: 0...4) ?? 2)
+        var data = DataObjects(reservingObjects: 64, bytes: 512)
+        data.set(0x9F35, try terminal.required("type").hex(count: 1...1))
+        data.set(0x9F33, try terminal.required("capabilities").hex(count: 3...3))
+        data.set(0x9F40, try terminal.required("additional-capabilities").hex(count: 5...5))
+        data.set(0x9F1A, country.bytes)
+        data.set(0x9F1C, Array(terminalID.utf8))
+        data.set(0x9F1E, Array(try terminal.required("serial-number").text(8...8).utf8))
+        var languages: [String] = []
+        for item in try terminal.optional("languages")?.list() ?? [] {
+            languages.append(try item.text(2...2))
+        }
+        self.languages = languages.isEmpty ? ["en"] : languages
+        for entry in try terminal.optional("data")?.mapping().entries() ?? [] {
+            data.set(try entry.key.tag(), try entry.value.hex(count: 0...255))
+        }
+        try terminal.finish()
+
+        let merchantKeys = try top.required("merchant").mapping()
+        merchant = Merchant(
+            id: try merchantKeys.required("id").text(1...15),
+            name: try merchantKeys.required("name").text(1...40),
+            location: try merchantKeys.optional("location")?.text(0...40) ?? "",
+            categoryCode: try merchantKeys.required("category-code").digits(4...4),
+            acquirerID: try merchantKeys.optional("acquirer")?.digits(6...11) ?? "00000000001")
+        try merchantKeys.finish()
+        data.set(0x9F16, Array(merchant.id.padding(toLength: 15, withPad: " ", startingAt: 0).utf8))
+        data.set(0x9F4E, Array(merchant.name.utf8))
+        data.set(0x9F15, BCD.bytes(UInt64(merchant.categoryCode) ?? 0, count: 2))
+        data.set(0x9F01, BCD.bytes(UInt64(merchant.acquirerID) ?? 0, count: 6))
+
+        var combinations: [CombinationConfiguration] = []
+        for item in try top.required("combinations").list() {
+            combinations.append(try Self.combination(item, exponent: Int(currencyExponent)))
+        }
+        guard !combinations.isEmpty else {
+            throw try top.required("combinations").error("expected at least one combination")
+        }
+
+        var keys = CertificationAuthorityPublicKeyStore()
+        for item in try top.optional("ca-keys")?.list() ?? [] {
+            try Self.certificationAuthorityKey(item, into: &keys)
+        }
+        var revocations = CertificateRevocationList()
+        for item in try top.optional("revoked-certificates")?.list() ?? [] {
+            let entry = try item.mapping()
+            let serial = try entry.required("serial").hex(count: 3...3)
+            guard
+                let rid = RegisteredApplicationProviderIdentifier(
+                    try entry.required("rid").hex(count: 5...5))
+            else { throw item.error("expected a RID of 5 bytes") }
+            revocations.insert(
+                CertificateRevocationList.Entry(
+                    rid: rid, index: try entry.required("index").hex(count: 1...1)[0],
+                    serialNumber: serial.reduce(0) { $0 << 8 | UInt32($1) }))
+            try entry.finish()
+        }
+        var exceptions = ExceptionFile()
+        for item in try top.optional("exception-file")?.list() ?? [] {
+            let entry = try item.mapping()
+            let place = try entry.required("pan")
+            guard let number = PrimaryAccountNumber(digits: try place.string()) else {
+                throw place.error("expected a card number of 8...19 digits")
+            }
+            exceptions.insert(
+                number,
+                sequenceNumber: try entry.optional("sequence-number").map {
+                    (place) throws(ProfileFileError) in UInt8(try place.integer(in: 0...99))
+                })
+            try entry.finish()
+        }
+        configuration = EntryPointConfiguration(
+            combinations: combinations,
+            terminal: TerminalConfiguration(
+                data: data, exceptionFile: exceptions, certificationAuthorityKeys: keys,
+                revocationList: revocations))
+
+        acceptance = AcceptancePolicy()
+        if let place = top.optional("acceptance") {
+            acceptance = try AcceptancePolicy(place)
+        }
+
+        timing = Timing()
+        if let keys = try top.optional("timing")?.mapping() {
+            if let value = try keys.optional("card-wait")?.integer(in: 1...3600) {
+                timing.cardWait = .seconds(value)
+            }
+            if let value = try keys.optional("authorization")?.integer(in: 1...300) {
+                timing.authorization = .seconds(value)
+            }
+            if let value = try keys.optional("second-presentment")?.integer(in: 1...300) {
+                timing.secondPresentment = .seconds(value)
+            }
+            try keys.finish()
+        }
+        try top.finish()
+    }
+
+    static func combination(
+        _ item: ProfileFile, exponent: Int
+    ) throws(ProfileFileError) -> CombinationConfiguration {
+        let keys = try item.mapping()
+        var result = CombinationConfiguration(
+            applicationIdentifier: try keys.required("aid").hex(count: 5...16),
+            kernel: KernelIdentifier(rawValue: UInt32(try keys.required("kernel").integer(in: 1...0xFFFFFF))))
+        if let place = keys.optional("transaction-types") {
+            result.transactionTypes = []
+            for type in try place.list() {
+                result.transactionTypes.insert(try type.choice(TransactionType.self).code)
+            }
+        }
+        result.statusCheckSupported = try keys.optional("status-check")?.bool() ?? false
+        result.zeroAmountAllowed = try keys.optional("zero-amount-allowed")?.bool() ?? true
+        result.zeroAmountAllowedForOfflineReader =
+            try keys.optional("zero-amount-allowed-offline")?.bool() ?? false
+        result.extendedSelectionSupported = try keys.optional("extended-selection")?.bool() ?? false
+        if let limits = try keys.optional("limits")?.mapping() {
+            result.contactlessTransactionLimit = try limits.optional("transaction")?.amount(exponent)
+            result.contactlessFloorLimit = try limits.optional("floor")?.amount(exponent)
+            result.cvmRequiredLimit = try limits.optional("cvm-required")?.amount(exponent)
+            result.terminalFloorLimit = try limits.optional("terminal-floor")?.amount(exponent)
+            try limits.finish()
+        }
+        if let qualifiers = try keys.optional("ttq")?.hex(count: 4...4) {
+            result.terminalTransactionQualifiers = TerminalTransactionQualifiers(bytes: qualifiers)
+        }
+        for entry in try keys.optional("data")?.mapping().entries() ?? [] {
+            result.kernelData.set(try entry.key.tag(), try entry.value.hex(count: 0...255))
+        }
+        for place in try keys.optional("dynamic-limits")?.list() ?? [] {
+            let set = try place.mapping()
+            result.dynamicLimits.append(
+                DynamicReaderLimits(
+                    applicationProgramIdentifier: try set.required("program-id").hex(count: 1...16),
+                    statusCheckSupported: try set.optional("status-check")?.bool() ?? false,
+                    zeroAmountAllowed: try set.optional("zero-amount-allowed")?.bool() ?? true,
+                    contactlessTransactionLimit: try set.optional("transaction")?.amount(exponent),
+                    contactlessFloorLimit: try set.optional("floor")?.amount(exponent),
+                    cvmRequiredLimit: try set.optional("cvm-required")?.amount(exponent)))
+            try set.finish()
+        }
+        try keys.finish()
+        return result
+    }
+
+    static func certificationAuthorityKey(
+        _ item: ProfileFile, into store: inout CertificationAuthorityPublicKeyStore
+    ) throws(ProfileFileError) {
+        let keys = try item.mapping()
+        let expiryPlace = try keys.required("expires")
+        let digits = try expiryPlace.string().filter(\.isNumber)
+        guard digits.count == 8, let number = Int(digits),
+            let expiry = EMVDate(year: number / 10000, month: number / 100 % 100, day: number % 100)
+        else { throw expiryPlace.error("expected a date such as 2030-12-31") }
+        let rid = try keys.required("rid").hex(count: 5...5)
+        let index = try keys.required("index").hex(count: 1...1)[0]
+        let modulus = try keys.required("modulus").hex(count: 64...248)
+        let exponent = try keys.required("exponent").hex(count: 1...3)
+        let checksum = try keys.optional("checksum")?.hex(count: 20...20)
+        try keys.finish()
+        do {
+            try store.add(
+                CertificationAuthorityPublicKey(
+                    rid: rid, index: index, modulus: modulus, exponent: exponent, expiry: expiry,
+                    checksum: checksum))
+        } catch {
+            throw item.error("\(error)")
+        }
+    }
+}
+
+/// Transaction types by name (ISO 8583 processing code, first two digits; tag 9C).
+public enum TransactionType: String, Sendable, Codable, CaseIterable {
+    case purchase, cash, cashback, refund
+    public var code: UInt8 {
+        switch self {
+        case .purchase: 0x00
+        case .cash: 0x01
+        case .cashback: 0x09
+        case .refund: 0x20
+        }
+    }
+    public init?(code: UInt8) {
+        guard let type = Self.allCases.first(where: { $0.code == code }) else { return nil }
+        self = type
+    }
+}
+
+extension ProfileFile {
+    /// Text of so many characters.
+    func text(_ count: ClosedRange<Int>) throws(ProfileFileError) -> String {
+        let text = try string()
+        guard count.contains(text.count), text.allSatisfy({ $0.isASCII || count.upperBound > 15 }) else {
+            let wanted =
+                count.lowerBound == count.upperBound
+                ? "\(count.lowerBound)" : "\(count.lowerBound)...\(count.upperBound)"
+            throw error("expected \(wanted) characters, found \(text.count): \"\(text.prefix(40))\"")
+        }
+        return text
+    }
+
+    func digits(_ count: ClosedRange<Int>) throws(ProfileFileError) -> String {
+        let text = try text(count)
+        guard text.allSatisfy({ $0.isASCII && $0.isNumber }) else {
+            throw error("expected digits, found \"\(text)\"")
+        }
+        return text
+    }
+
+    func numericCode() throws(ProfileFileError) -> NumericCode {
+        guard let code = NumericCode(try integer(in: 0...999)) else {
+            throw error("expected a three-digit ISO code")
+        }
+        return code
+    }
+
+    func amount(_ exponent: Int) throws(ProfileFileError) -> Amount {
+        guard let amount = Money.parse(try string(), exponent: exponent) else {
+            throw error("expected an amount such as 50.00, with at most \(exponent) decimals")
+        }
+        return amount
+    }
+}

@@ -1,0 +1,188 @@
+public import EMV
+public import Kernels
+public import Readers
+public import SmartCard
+
+/// The one loop between the pure Entry Point and the world: it carries out each action on a reader and
+/// tells the Entry Point what happened. Live payments, replays, fuzzing and benchmarks all run through it.
+public struct TransactionDriver: Sendable {
+    /// Limits that keep a hostile card or an absent customer from holding the terminal.
+    public struct Limits: Sendable {
+        /// How long to wait for a card at each activation; nil is for ever.
+        public var cardWait: Duration? = .seconds(30)
+        /// Longest answer time of a single command; nil leaves it to the reader.
+        public var command: Duration? = .seconds(5)
+        /// How long a customer may take to remove a card when asked to.
+        public var removal: Duration? = .seconds(10)
+        /// Activations within one transaction (first tap, tap again, collisions...).
+        public var activations = 12
+        /// Commands within one transaction: a card needs some twenty.
+        public var commands = 600
+        public init() {}
+    }
+
+    /// Why the loop ended.
+    public enum End: Sendable {
+        case outcome(FinalOutcome)
+        /// Nobody presented a card in time.
+        case noCard
+        case cancelled
+        /// The reader cannot go on.
+        case readerFailed(ReaderError)
+        /// `Limits.activations` or `.commands` was reached.
+        case tooManyAttempts
+    }
+
+    public let reader: any CardReader
+    public var limits: Limits
+    /// Draws the next unpredictable number.
+    public var unpredictableNumber: @Sendable () -> UInt32
+    /// Told what happens, in order; nil where nobody listens.
+    public var observer: (@Sendable (TerminalEvent) -> Void)?
+    /// Shows a message to the customer and returns when the next one may replace it.
+    public var show: @Sendable (UserInterfaceRequest) async -> Void
+    /// Waits; a replay or a benchmark does not.
+    public var sleep: @Sendable (Duration) async -> Void
+
+    public init(
+        reader: any CardReader, limits: Limits = Limits(),
+        unpredictableNumber: @escaping @Sendable () -> UInt32 = { UInt32.random(in: 0 ... .max) },
+        observer: (@Sendable (TerminalEvent) -> Void)? = nil,
+        show: @escaping @Sendable (UserInterfaceRequest) async -> Void = { _ in },
+        sleep: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) }
+    ) {
+        self.reader = reader
+        self.limits = limits
+        self.unpredictableNumber = unpredictableNumber
+        self.observer = observer
+        self.show = show
+        self.sleep = sleep
+    }
+
+    /// Runs the Entry Point from `first` to its next final outcome.
+    ///
+    /// The field stays as the outcome finds it: the caller decides about removal, as a restart may want
+    /// the same card again.
+    public func run(_ entryPoint: inout EntryPoint, from first: EntryPointAction) async -> End {
+        var action = first
+        var channel: (any CardChannel)?
+        var activations = 0
+        var commands = 0
+        var stopReason: End?
+
+        while true {
+            switch action {
+            case .activateCard:
+                activations += 1
+                guard activations <= limits.activations else { return .tooManyAttempts }
+                do {
+                    let deadline = limits.cardWait.map { ContinuousClock.now + $0 }
+                    let activated = try await reader.activateCard(deadline: deadline)
+                    channel = activated
+                    observer?(.cardActivated(activated.card))
+                    action = entryPoint.handle(.cardActivated)
+                } catch {
+                    observer?(.readerError(error))
+                    switch error {
+                    case .collision:
+                        await sleep(.milliseconds(100))
+                        action = entryPoint.handle(.collision)
+                    case .noCard:
+                        stopReason = .noCard
+                        action = entryPoint.handle(.kernel(.stop))
+                    case .cancelled:
+                        stopReason = .cancelled
+                        action = entryPoint.handle(.kernel(.stop))
+                    case .readerUnavailable:
+                        return .readerFailed(error)
+                    case .activationFailed, .cardRemoved, .cardTimeout, .transmission,
+                        .protocolViolation:
+                        action = entryPoint.handle(.activationFailed)
+                    }
+                }
+
+            case .fieldOff(let milliseconds):
+                channel = nil
+                await reader.fieldOff()
+                observer?(.fieldOff)
+                await sleep(.milliseconds(Int64(milliseconds)))
+                action = entryPoint.handle(.kernel(.done))
+
+            case .awaitRemoval:
+                channel = nil
+                let deadline = limits.removal.map { ContinuousClock.now + $0 }
+                do {
+                    if try await !reader.awaitRemoval(deadline: deadline) {
+                        observer?(.cardNotRemoved)
+                    }
+                } catch {
+                    observer?(.readerError(error))
+                    if case .readerUnavailable = error { return .readerFailed(error) }
+                }
+                action = entryPoint.handle(.kernel(.done))
+
+            case .kernel(.transmit(let command)):
+                commands += 1
+                guard commands <= limits.commands else { return .tooManyAttempts }
+                guard let current = channel else {
+                    action = entryPoint.handle(.kernel(.communicationError(.protocol)))
+                    continue
+                }
+                if Task.isCancelled {
+                    stopReason = .cancelled
+                    action = entryPoint.handle(.kernel(.stop))
+                    continue
+                }
+                observer?(.command(command))
+                do {
+                    let answer = try await current.exchange(command, timeout: limits.command)
+                    observer?(.response(answer.response, microseconds: answer.microseconds))
+                    action = entryPoint.handle(
+                        .kernel(.response(answer.response, microseconds: answer.microseconds)))
+                } catch {
+                    observer?(.readerError(error))
+                    switch error {
+                    case .readerUnavailable:
+                        return .readerFailed(error)
+                    case .cancelled:
+                        stopReason = .cancelled
+                        action = entryPoint.handle(.kernel(.stop))
+                    case .cardRemoved, .cardTimeout, .noCard:
+                        action = entryPoint.handle(.kernel(.communicationError(.timeout)))
+                    case .transmission:
+                        action = entryPoint.handle(.kernel(.communicationError(.transmission)))
+                    case .protocolViolation, .collision, .activationFailed:
+                        action = entryPoint.handle(.kernel(.communicationError(.protocol)))
+                    }
+                }
+
+            case .kernel(.display(let request)):
+                await show(request)
+                action = entryPoint.handle(.kernel(.done))
+
+            case .kernel(.drawUnpredictableNumber):
+                let number = unpredictableNumber()
+                observer?(.unpredictableNumber(number))
+                action = entryPoint.handle(.kernel(.unpredictableNumber(number)))
+
+            case .kernel(.sendDataExchange(let exchange)):
+                observer?(.dataExchange(exchange))
+                action = entryPoint.handle(.kernel(.done))
+
+            case .kernel(.waitForData(let milliseconds)):
+                await sleep(.milliseconds(Int64(milliseconds)))
+                action = entryPoint.handle(.kernel(.timeout))
+
+            case .kernel(.outcome):
+                // The Entry Point keeps a kernel's outcome to itself; reaching this is its defect.
+                return .readerFailed(
+                    .protocolViolation("Entry Point let a kernel outcome through"))
+
+            case .outcome(let final):
+                if let stopReason { return stopReason }
+                observer?(.outcome(final))
+                return .outcome(final)
+            }
+        }
+    }
+}
