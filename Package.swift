@@ -65,7 +65,7 @@ let package = Package(
             name: "Acquiring", dependencies: ["EMV", "Issuing"], swiftSettings: common),
         .target(
             name: "Journal",
-            dependencies: ["EMV", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: ["EMV", "BERTLV", .product(name: "GRDB", package: "GRDB.swift")],
             swiftSettings: common),
         .target(
             name: "Terminal",

@@ -68,7 +68,12 @@ public struct AcceptancePolicy: Sendable, Equatable {
 
 /// Consumer device form factors of the Form Factor Indicator 9F6E (Book C-3).
 public enum FormFactor: String, Sendable, Codable, CaseIterable {
-    case card, miniCard = "mini-card", nonCard = "non-card", phone, wristWorn = "wrist-worn", unknown
+    case card
+    case miniCard = "mini-card"
+    case nonCard = "non-card"
+    case phone
+    case wristWorn = "wrist-worn"
+    case unknown
 }
 
 /// What was presented, as far as the Data Record tells.

@@ -1,5 +1,5 @@
-public import EMV
 internal import BERTLV
+public import EMV
 public import Kernels
 
 /// A receipt of one payment: lines for paper, masked as receipts are (last four digits only).

@@ -26,4 +26,5 @@ public enum TerminalEvent: Sendable {
     case authorizationAnswered(AuthorizationResponse)
     case authorizationFailed(AcquirerError)
     case reversal(ReversalRequest, delivered: Bool)
+    case finished(PaymentResult)
 }

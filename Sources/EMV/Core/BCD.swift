@@ -143,3 +143,14 @@ public struct EMVDate: Hashable, Comparable, Sendable, CustomStringConvertible {
         return "\(year)-\(two(month))-\(two(day))"
     }
 }
+
+extension EMVDate {
+    /// The last date that two-digit years can tell: 2049-12-31.
+    public static let last = EMVDate(unchecked: (2049, 12, 31))
+
+    private init(unchecked parts: (year: Int, month: Int, day: Int)) {
+        year = parts.year
+        month = parts.month
+        day = parts.day
+    }
+}
