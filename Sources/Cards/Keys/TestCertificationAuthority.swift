@@ -25,9 +25,9 @@ public enum TestCertificationAuthority {
             expiry: EMVDate(year: 2049, month: 12, day: 31))
     }
 
-    /// `publicKeys` as the `certification_authority_keys` list of a terminal profile (YAML).
+    /// `publicKeys` as the `ca-keys` list of a terminal profile (YAML).
     public static var terminalProfileText: String {
-        var text = "certification_authority_keys:\n"
+        var text = "ca-keys:\n"
         for key in publicKeys {
             text += "  # Tapbridge Test CA: a test key, to be trusted by test terminals only.\n"
             text += "  - rid: \(key.rid)\n"

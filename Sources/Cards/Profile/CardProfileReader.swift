@@ -146,10 +146,10 @@ extension PhoneBehaviour {
         switch try map.required("unlock").choice(UnlockChoice.self) {
         case .always: unlock = .always
         case .above:
-            unlock = .above(UInt64(try map.required("unlock_above").integer(in: 0...999_999_999_999)))
+            unlock = .above(UInt64(try map.required("unlock-above").integer(in: 0...999_999_999_999)))
         case .whenRequired: unlock = .whenRequired
         }
-        let express = try map.optional("express_transit").map { (p) throws(ProfileFileError) in try p.bool() }
+        let express = try map.optional("express-transit").map { (p) throws(ProfileFileError) in try p.bool() }
         try map.finish()
         return PhoneBehaviour(unlock: unlock, expressTransit: express ?? false)
     }
@@ -181,23 +181,23 @@ extension ApplicationProfile {
             country: try map.required("country").numericCode(),
             currency: try map.required("currency").numericCode(),
             interchangeProfile: ApplicationInterchangeProfile(
-                rawValue: UInt16(try map.required("interchange_profile").hex(count: 2...2).number)),
+                rawValue: UInt16(try map.required("interchange-profile").hex(count: 2...2).number)),
             pdol: pdol,
             usageControl: ApplicationUsageControl(
-                rawValue: UInt16(try map.required("usage_control").hex(count: 2...2).number)),
+                rawValue: UInt16(try map.required("usage-control").hex(count: 2...2).number)),
             cryptogram: try CryptogramProfile.read(try map.required("cryptogram")),
             authentication: authentication, records: records)
-        preferredName = try map.optional("preferred_name").map { (p) throws(ProfileFileError) in
+        preferredName = try map.optional("preferred-name").map { (p) throws(ProfileFileError) in
             try p.text(1...16)
         }
         if let place = map.optional("priority") { priority = UInt8(try place.integer(in: 0...15)) }
         if let place = map.optional("kernel") { kernelIdentifier = try place.hex(count: 1...8) }
-        if let place = map.optional("sequence_number") {
+        if let place = map.optional("sequence-number") {
             sequenceNumber = UInt8(try place.integer(in: 0...99))
         }
         if let place = map.optional("effective") { effective = try place.yearAndMonth() }
-        if let place = map.optional("service_code") { serviceCode = try place.integer(in: 0...999) }
-        if let place = map.optional("track2_discretionary") {
+        if let place = map.optional("service-code") { serviceCode = try place.integer(in: 0...999) }
+        if let place = map.optional("track2-discretionary") {
             // PAN, separator, expiry and service code leave this much of 37 digits.
             track2Discretionary = try place.digits(0...(29 - number.digitCount))
         }
@@ -208,7 +208,7 @@ extension ApplicationProfile {
                 throw place.error("expected ISO 639 codes of two letters each, found \"\(languages)\"")
             }
         }
-        if let place = map.optional("transaction_qualifiers") {
+        if let place = map.optional("transaction-qualifiers") {
             transactionQualifiers = CardTransactionQualifiers(
                 rawValue: UInt16(try place.hex(count: 2...2).number))
         }
@@ -216,13 +216,13 @@ extension ApplicationProfile {
             for method in try place.list() { verificationMethods.append(try method.choice()) }
         }
         if let place = map.optional("risk") { risk = try RiskProfile.read(place) }
-        if let place = map.optional("form_factor") { formFactor = try place.hex(count: 4...4) }
-        if let place = map.optional("payment_account_reference") {
+        if let place = map.optional("form-factor") { formFactor = try place.hex(count: 4...4) }
+        if let place = map.optional("payment-account-reference") {
             paymentAccountReference = try place.text(29...29)
         }
-        if let place = map.optional("last_four") { lastFour = try place.digits(4...4) }
-        if let place = map.optional("token_requestor") { tokenRequestor = try place.digits(11...11) }
-        if let place = map.optional("program_identifier") { programIdentifier = try place.hex(count: 1...16) }
+        if let place = map.optional("last-four") { lastFour = try place.digits(4...4) }
+        if let place = map.optional("token-requestor") { tokenRequestor = try place.digits(11...11) }
+        if let place = map.optional("program-identifier") { programIdentifier = try place.hex(count: 1...16) }
         if let place = map.optional("blocked") { blocked = try place.bool() }
         if let place = map.optional("data") {
             for (key, value) in try place.mapping().entries() {
@@ -235,7 +235,7 @@ extension ApplicationProfile {
         let issues = authentication.method != .none
         if issues {
             for (name, which) in [
-                (authentication.issuerKey, "issuer_key"), (authentication.cardKey, "card_key"),
+                (authentication.issuerKey, "issuer-key"), (authentication.cardKey, "card-key"),
             ]
             where TestKeys.shared.rsa[name] == nil {
                 let known = TestKeys.shared.rsa.keys.sorted().joined(separator: ", ")
@@ -267,7 +267,7 @@ extension CryptogramProfile {
             throw versionPlace.error("expected 10, 17 or 18, found \(try versionPlace.string())")
         }
         let keys = try map.required("keys").text(1...40)
-        let index = try map.optional("derivation_index").map { (p) throws(ProfileFileError) in
+        let index = try map.optional("derivation-index").map { (p) throws(ProfileFileError) in
             UInt8(try p.integer(in: 0...255))
         }
         try map.finish()
@@ -279,10 +279,10 @@ extension AuthenticationProfile {
     static func read(_ place: ProfileFile) throws(ProfileFileError) -> AuthenticationProfile {
         let map = try place.mapping()
         var result = AuthenticationProfile(method: try map.required("method").choice(Method.self))
-        if let place = map.optional("issuer_key") { result.issuerKey = try place.text(1...40) }
-        if let place = map.optional("card_key") { result.cardKey = try place.text(1...40) }
+        if let place = map.optional("issuer-key") { result.issuerKey = try place.text(1...40) }
+        if let place = map.optional("card-key") { result.cardKey = try place.text(1...40) }
         if let place = map.optional("tamper") { result.tampering = try place.choice() }
-        if let place = map.optional("tampered_byte") { result.tamperedByte = try place.integer(in: 0...247) }
+        if let place = map.optional("tampered-byte") { result.tamperedByte = try place.integer(in: 0...247) }
         try map.finish()
         return result
     }
@@ -293,23 +293,23 @@ extension RiskProfile {
         let map = try place.mapping()
         var result = RiskProfile(decision: try map.required("decision").choice(Decision.self))
         let greatest = 999_999_999_999
-        if let place = map.optional("single_limit") {
+        if let place = map.optional("single-limit") {
             result.singleLimit = UInt64(try place.integer(in: 0...greatest))
         }
-        if let place = map.optional("cumulative_limit") {
+        if let place = map.optional("cumulative-limit") {
             result.cumulativeLimit = UInt64(try place.integer(in: 0...greatest))
         }
-        if let place = map.optional("consecutive_limit") {
+        if let place = map.optional("consecutive-limit") {
             result.consecutiveLimit = UInt8(try place.integer(in: 0...255))
         }
-        if let place = map.optional("reports_available_amount") {
+        if let place = map.optional("reports-available-amount") {
             result.reportsAvailableAmount = try place.bool()
         }
-        if let place = map.optional("switches_interface") { result.switchesInterface = try place.bool() }
-        if let place = map.optional("transaction_counter_limit") {
+        if let place = map.optional("switches-interface") { result.switchesInterface = try place.bool() }
+        if let place = map.optional("transaction-counter-limit") {
             result.transactionCounterLimit = UInt16(try place.integer(in: 1...0xFFFF))
         }
-        if let place = map.optional("pin_tries") { result.pinTries = UInt8(try place.integer(in: 0...15)) }
+        if let place = map.optional("pin-tries") { result.pinTries = UInt8(try place.integer(in: 0...15)) }
         try map.finish()
         return result
     }
@@ -358,7 +358,7 @@ extension CardFaults {
         func instruction(_ place: ProfileFile) throws(ProfileFileError) -> UInt8 {
             try place.hex(count: 1...1)[0]
         }
-        if let place = map.optional("status_words") {
+        if let place = map.optional("status-words") {
             for (key, value) in try place.mapping().entries() {
                 let word = try value.hex(count: 2...2)
                 result.statusWords[try instruction(key)] = StatusWord(sw1: word[0], sw2: word[1])
