@@ -89,7 +89,7 @@ let package = Package(
         .testTarget(
             name: "EMVCryptoTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),
         .testTarget(
-            name: "CardsTests", dependencies: ["Cards", "EMV", "BERTLV", "SmartCard", "ProfileFile"],
+            name: "CardsTests", dependencies: ["Cards", "Kernels", "EMV", "BERTLV", "SmartCard", "ProfileFile"],
             swiftSettings: common),
     ]
 )
