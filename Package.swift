@@ -54,12 +54,12 @@ let package = Package(
             dependencies: ["EMV", "SmartCard", "ProfileFile"],
             resources: [.embedInCode("Profiles"), .embedInCode("Keys/test-keys.txt")],
             swiftSettings: common),
-        .target(name: "Traces", dependencies: ["SmartCard", "EMV"], swiftSettings: common),
+        .target(name: "Traces", dependencies: ["SmartCard", "EMV", "BERTLV"], swiftSettings: common),
         .target(name: "Issuing", dependencies: ["EMV"], swiftSettings: common),
 
         // Rooms that touch the world.
         .target(
-            name: "Readers", dependencies: ["SmartCard", "Traces", "CPCSC"],
+            name: "Readers", dependencies: ["SmartCard", "Traces", "BERTLV", "CPCSC"],
             swiftSettings: common),
         .target(
             name: "Acquiring", dependencies: ["EMV", "Issuing"], swiftSettings: common),
