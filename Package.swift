@@ -70,7 +70,7 @@ let package = Package(
         .target(
             name: "Terminal",
             dependencies: [
-                "Kernels", "Readers", "Acquiring", "Journal", "Traces", "ProfileFile",
+                "Kernels", "Readers", "Acquiring", "Journal", "Traces", "ProfileFile", "BERTLV",
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("Profiles")],

@@ -50,6 +50,19 @@ public struct Journal: Sendable {
         }
     }
 
+    /// A journal in memory, for replays and tests: nothing outlives it.
+    public static func inMemory(
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) throws(JournalError) -> Journal {
+        do {
+            let queue = try DatabaseQueue()
+            try queue.write { try $0.execute(sql: schema) }
+            return Journal(path: ":memory:", reader: queue, writer: GroupCommit(queue), lock: nil, now: now)
+        } catch {
+            throw openingError(":memory:", error)
+        }
+    }
+
     /// Opens an existing journal for reading, beside a writer or alone.
     public static func openReadOnly(at path: String) throws(JournalError) -> Journal {
         guard FileManager.default.fileExists(atPath: path) else {

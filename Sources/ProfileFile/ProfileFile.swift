@@ -42,6 +42,8 @@ public struct ProfileFile {
     let file: String
     let node: Node
     public let path: String
+    /// The whole text of the file; empty but at the top.
+    public let text: String
 
     /// - Throws: `ProfileFileError` where the text is not YAML or empty.
     public init(file: String, text: String) throws(ProfileFileError) {
@@ -54,7 +56,7 @@ public struct ProfileFile {
             throw ProfileFileError(file: file, reason: "\(error)")
         }
         guard let composed else { throw ProfileFileError(file: file, reason: "the file is empty") }
-        self.init(file: file, node: composed, path: "")
+        self.init(file: file, node: composed, path: "", text: text)
     }
 
     /// Reads a file.
@@ -71,7 +73,8 @@ public struct ProfileFile {
         try self.init(file: path, text: text)
     }
 
-    init(file: String, node: Node, path: String) {
+    init(file: String, node: Node, path: String, text: String = "") {
+        self.text = text
         self.file = file
         self.node = node
         self.path = path

@@ -1,3 +1,4 @@
+internal import BERTLV
 public import EMV
 internal import Foundation
 public import Kernels
@@ -8,6 +9,8 @@ public import ProfileFile
 public struct TerminalProfile: Sendable {
     /// Where the profile came from, for errors and traces.
     public var source: String
+    /// SHA-256 of the file's text, 16 hexadecimal digits of it: tells whether a trace was recorded with it.
+    public var digest: String
     public var terminalID: String
     public var merchant: Merchant
     public var country: NumericCode
@@ -40,7 +43,8 @@ public struct TerminalProfile: Sendable {
     /// Reads a profile file.
     /// - Throws: `ProfileFileError` naming file, line and what was expected.
     public init(path: String) throws(ProfileFileError) {
-        try self.init(ProfileFile(path: path), source: path)
+        let file = try ProfileFile(path: path)
+        try self.init(file, source: path)
     }
 
     public init(text: String, source: String) throws(ProfileFileError) {
@@ -59,6 +63,7 @@ public struct TerminalProfile: Sendable {
 
     init(_ file: ProfileFile, source: String) throws(ProfileFileError) {
         self.source = source
+        digest = Hex.string(SHA256.hash(Array(file.text.utf8).span).prefix(8))
         let top = try file.mapping()
 
         let terminal = try top.required("terminal").mapping()

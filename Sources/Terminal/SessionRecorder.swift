@@ -1,0 +1,91 @@
+public import Acquiring
+internal import BERTLV
+public import EMV
+internal import Kernels
+public import Traces
+
+/// Writes what the terminal itself contributes to a trace: inputs, unpredictable numbers, the host's
+/// answers, outcomes. Commands and answers are written by `RecordingReader`.
+public struct SessionRecorder: Sendable {
+    public let recorder: TraceRecorder
+
+    public init(recorder: TraceRecorder, profile: TerminalProfile) {
+        self.recorder = recorder
+        recorder.set("profile", profile.source)
+        recorder.set("profile-digest", profile.digest)
+    }
+
+    public func observe(_ event: TerminalEvent) {
+        switch event {
+        case .transaction(_, let inputs):
+            recorder.set("amount", String(inputs.amount.minorUnits))
+            recorder.set("amount-other", String(inputs.amountOther.minorUnits))
+            recorder.set("type", Hex.string([inputs.transactionType]))
+            recorder.set("currency", inputs.currency.description)
+            recorder.set("date", Hex.string(inputs.date.bytes))
+            recorder.set("time", Hex.string(BCD.bytes(UInt64(max(0, inputs.hhmmss)), count: 3)))
+            recorder.set("sequence", String(inputs.sequenceCounter))
+        case .unpredictableNumber(let number):
+            recorder.append(.unpredictableNumber(number))
+        case .authorizationAnswered(let response):
+            recorder.append(.host("answer", Self.fields(response)))
+        case .authorizationFailed(let error):
+            recorder.append(.host("failed", [Trace.Field("error", Self.word(error))]))
+        case .outcome(let final):
+            recorder.append(.outcome(final.outcome.status.rawValue, Self.fields(final)))
+        case .finished(let result):
+            var fields = [Trace.Field("status", result.status.rawValue)]
+            if let online = result.online { fields.append(Trace.Field("online", online ? "yes" : "no")) }
+            recorder.append(.outcome("result", fields))
+        default: break
+        }
+    }
+
+    static func fields(_ final: FinalOutcome) -> [Trace.Field] {
+        let outcome = final.outcome
+        var fields: [Trace.Field] = []
+        if let selected = final.selected {
+            fields.append(Trace.Field("aid", Hex.string(selected.applicationIdentifier)))
+            fields.append(Trace.Field("kernel", selected.kernel.description))
+        }
+        fields.append(Trace.Field("cvm", outcome.cvm.rawValue))
+        if let start = outcome.start { fields.append(Trace.Field("start", start.rawValue)) }
+        if let request = outcome.uiRequestOnOutcome {
+            fields.append(Trace.Field("message", Hex.string([request.message.rawValue])))
+        }
+        if let error = outcome.discretionaryData?[0xDF8115] {
+            fields.append(Trace.Field("error", Hex.string(error)))
+        }
+        return fields
+    }
+
+    static func fields(_ response: AuthorizationResponse) -> [Trace.Field] {
+        var fields = [Trace.Field("code", response.responseCode)]
+        if let code = response.authorizationCode { fields.append(Trace.Field("authorization", code)) }
+        if let data = response.issuerAuthenticationData { fields.append(Trace.Field("91", Hex.string(data))) }
+        if !response.issuerScripts.isEmpty {
+            fields.append(Trace.Field("scripts", Hex.string(response.issuerScripts)))
+        }
+        return fields
+    }
+
+    static func word(_ error: AcquirerError) -> String {
+        switch error {
+        case .unreachable: "unreachable"
+        case .timeout: "timeout"
+        case .malformedResponse: "malformed"
+        case .connectionLost: "connection-lost"
+        case .rejected: "rejected"
+        }
+    }
+
+    static func error(_ word: String) -> AcquirerError {
+        switch word {
+        case "timeout": .timeout
+        case "malformed": .malformedResponse("as recorded")
+        case "connection-lost": .connectionLost("as recorded")
+        case "rejected": .rejected("as recorded")
+        default: .unreachable("as recorded")
+        }
+    }
+}
