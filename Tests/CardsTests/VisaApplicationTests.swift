@@ -364,7 +364,7 @@ struct VisaCase: Sendable, CustomTestStringConvertible {
     }
 
     @Test func transactionCounterHasAnEnd() throws {
-        let card = try makeCard("visa-credit") { $0.applications[0].risk.transactionCounterLimit = 2 }
+        let card = try makeCard("visa-credit") { $0.applications[0].risk.transactionCounterLimit = 3 }
         let terminal = TestTerminal(card)
         #expect(try terminal.tap().status == .success)
         #expect(try terminal.tap().status == .success)
@@ -372,10 +372,12 @@ struct VisaCase: Sendable, CustomTestStringConvertible {
 
         let profile = try CardLibrary.profile("visa-credit")
         var state = CardState(fresh: profile)
-        state.applications["A0000000031010"]?.transactionCounter = 0xFFFE
+        state.applications["A0000000031010"]?.transactionCounter = 0xFFFD
         let old = TestTerminal(try EmulatedCard(profile: profile, state: state))
-        #expect(try old.tap().objects[0x9F36] == [0xFF, 0xFF])
+        #expect(try old.tap().objects[0x9F36] == [0xFF, 0xFE])
         #expect(try old.tap().status == .conditionsNotSatisfied)
+        #expect(try old.select().status == .fileInvalidated)
+        #expect(try old.send("80CA9F3600").data == Hex.bytes("9F3602FFFF"))
     }
 
     @Test func failedCommandsLeaveTheCounter() throws {

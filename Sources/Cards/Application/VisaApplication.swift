@@ -76,9 +76,15 @@ final class VisaApplication: CardApplication {
                 TerminalTransactionQualifiers(rawValue: UInt32(truncatingIfNeeded: big($0)))
             }),
             // Mag-stripe mode is not supported.
-            qualifiers.contains(.emvMode),
-            state.transactionCounter < personalisation.profile.risk.transactionCounterLimit
+            qualifiers.contains(.emvMode)
         else { return [UInt8](.conditionsNotSatisfied) }
+        let counterLimit = personalisation.profile.risk.transactionCounterLimit
+        guard state.transactionCounter < counterLimit, state.transactionCounter + 1 < counterLimit else {
+            // The ATC comes to its end: the application is blocked for good, without a last cryptogram.
+            state.transactionCounter = counterLimit
+            state.blocked = true
+            return [UInt8](.conditionsNotSatisfied)
+        }
         let amount = field(options.amount, 6, sent).map(decimal) ?? 0
         if device.mustUnlock(amount: amount, verificationRequired: qualifiers.contains(.cvmRequired)) {
             device.asksToUnlock = true

@@ -263,7 +263,7 @@ public struct RiskProfile: Equatable, Sendable {
     /// Answers 6984 (use another interface) where no verification method suits the reader and the reader
     /// has a contact chip; else declines.
     public var switchesInterface: Bool
-    /// ATC after which the application answers no GPO any more.
+    /// The ATC that blocks the application for good; the transaction before it is the last.
     public var transactionCounterLimit: UInt16
     /// PIN Try Counter (9F17) at personalisation.
     public var pinTries: UInt8
