@@ -78,7 +78,7 @@ let package = Package(
         .executableTarget(
             name: "tapbridge",
             dependencies: [
-                "Terminal", "Cards",
+                "Terminal", "Cards", "Issuing", "BERTLV",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),

@@ -25,6 +25,11 @@ public enum JournalExport {
         ("reversal_attempts", { String($0.reversalAttempts) }),
     ]
 
+    /// All columns of a record with their values; empty where absent.
+    public static func values(_ record: TransactionRecord) -> [(name: String, value: String)] {
+        columns.map { ($0.name, $0.value(record) ?? "") }
+    }
+
     /// The heading line of CSV.
     public static var csvHeading: String { columns.map(\.name).joined(separator: ",") }
 

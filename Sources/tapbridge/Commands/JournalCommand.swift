@@ -1,0 +1,163 @@
+import ArgumentParser
+import EMV
+import Foundation
+import Journal
+import Terminal
+
+struct JournalCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "journal", abstract: "List, show, export and verify the journal.",
+        discussion: """
+            Examples:
+              tapbridge journal
+              tapbridge journal list --state reversal-due
+              tapbridge journal show txn_01k
+              tapbridge journal export --format csv > payments.csv
+              tapbridge journal verify
+            """,
+        subcommands: [List.self, Show.self, Export.self, Verify.self], defaultSubcommand: List.self)
+
+    struct Options: ParsableArguments {
+        @Option(help: ArgumentHelp("Journal file; in the user's state directory by default.", valueName: "file"))
+        var journal: String?
+
+        func open() throws -> Journal {
+            do {
+                return try Journal.openReadOnly(at: journal ?? Journal.defaultPath)
+            } catch {
+                throw CommandFailure(.journal, "\(error)")
+            }
+        }
+    }
+
+    /// Runs a reading and maps its errors.
+    static func reading<T>(_ body: () async throws -> T) async throws -> T {
+        do {
+            return try await body()
+        } catch let error as JournalError {
+            throw CommandFailure(.journal, "\(error)")
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List transactions, newest first.")
+        @Option(help: "At most so many.") var limit = 50
+        @Option(help: ArgumentHelp("Only this state; may be given several times.", valueName: "state"))
+        var state: [TransactionState] = []
+        @Option(help: "Only this terminal.") var terminal: String?
+        @OptionGroup var options: Options
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let journal = try options.open()
+            let records = try await JournalCommand.reading {
+                try await journal.list(
+                    JournalFilter(terminalID: terminal, states: state), limit: max(1, limit))
+            }
+            if output.json { return try Console.printJSON(records) }
+            if records.isEmpty { return Console.print("no transactions") }
+            Console.print(
+                Console.standard.table(
+                    [["ID", "TIME (UTC)", "AMOUNT", "CARD", "APPLICATION", "STATE", "CODE", "STAN"]]
+                        + records.map { record in
+                            [
+                                record.id, JournalCommand.time(record.createdAt),
+                                Money(record.amount, record.currency).description, record.maskedPAN ?? "-",
+                                record.applicationLabel ?? "-", record.state.rawValue,
+                                record.responseCode ?? "-", String(record.stan),
+                            ]
+                        }))
+        }
+    }
+
+    static func time(_ date: Date) -> String {
+        date.formatted(.iso8601.dateSeparator(.dash).time(includingFractionalSeconds: false))
+            .replacingOccurrences(of: "T", with: " ").replacingOccurrences(of: "Z", with: "")
+    }
+
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show one transaction and its history.")
+        @Argument(help: "Its identifier, or the start of it.") var id: String
+        @OptionGroup var options: Options
+        @OptionGroup var output: OutputOptions
+
+        struct Report: Encodable {
+            var transaction: TransactionRecord
+            var history: [StateChange]
+        }
+
+        func run() async throws {
+            let journal = try options.open()
+            let (record, changes) = try await JournalCommand.reading {
+                guard let record = try await journal.show(id) else {
+                    throw CommandFailure(.badInput, "no transaction, or more than one, begins with \(id)")
+                }
+                return (record, try await journal.changes(of: record.id))
+            }
+            if output.json { return try Console.printJSON(Report(transaction: record, history: changes)) }
+            let console = Console.standard
+            Console.print(console.styled(record.id, .bold))
+            for (name, value) in JournalExport.values(record) where name != "id" && !value.isEmpty {
+                Console.print("  \(name)\(String(repeating: " ", count: max(1, 20 - name.count)))\(value)")
+            }
+            Console.print(console.styled("history", .bold))
+            for change in changes {
+                Console.print(
+                    "  \(change.sequence)  \(JournalCommand.time(change.at))  \(change.state.rawValue)"
+                        + (change.detail.map { "  (\($0))" } ?? ""))
+            }
+        }
+    }
+
+    struct Export: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Write all transactions, masked, to standard output.")
+        @Option(help: "json (one array) or csv.") var format: JournalExport.Format = .json
+        @OptionGroup var options: Options
+
+        func run() async throws {
+            let journal = try options.open()
+            switch format {
+            case .json: try Console.printJSON(try await JournalCommand.reading { try await journal.list() })
+            case .csv:
+                Console.print(JournalExport.csvHeading)
+                var before: String?
+                while true {
+                    let page = try await JournalCommand.reading {
+                        try await journal.list(limit: 500, before: before)
+                    }
+                    for record in page { Console.print(JournalExport.csv(record)) }
+                    guard page.count == 500 else { break }
+                    before = page.last?.id
+                }
+            }
+        }
+    }
+
+    struct Verify: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Check that the journal is whole and unaltered.")
+        @OptionGroup var options: Options
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let journal = try options.open()
+            let verification = try await JournalCommand.reading { try await journal.verify() }
+            if output.json {
+                try Console.printJSON(verification)
+            } else {
+                Console.print(
+                    "\(verification.transactions) transactions, \(verification.changes) changes: "
+                        + (verification.isSound
+                            ? Console.standard.styled("sound", .green)
+                            : Console.standard.styled("\(verification.problems.count) problems", .bold, .red)))
+                for problem in verification.problems { Console.print("  \(problem)") }
+            }
+            if !verification.isSound { throw ExitWithStatus(status: .different) }
+        }
+    }
+}
+
+extension TransactionState: ExpressibleByArgument {}
+extension JournalExport.Format: ExpressibleByArgument {}

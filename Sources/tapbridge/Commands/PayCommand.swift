@@ -1,0 +1,185 @@
+import Acquiring
+import ArgumentParser
+import Cards
+import EMV
+import Foundation
+import Kernels
+import Readers
+import Terminal
+import Traces
+
+struct PayCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pay",
+        abstract: "Take one payment.",
+        discussion: """
+            With --card an emulated card or wallet is tapped on the emulated reader; a phone that asks to be \
+            unlocked is unlocked, unless --locked is given. With --reader an attached PC/SC reader waits for \
+            a real one.
+
+            Examples:
+              tapbridge pay 12.50 --card visa-debit
+              tapbridge pay 64.00 --card google-pay-visa --apdus
+              tapbridge pay 1.00 --reader ACS --record my-card.trace
+              tapbridge pay 20.00 --card alipay-wallet --json
+              tapbridge pay 10.00 --card visa-credit --trouble timeout
+            """)
+
+    @Argument(help: "Amount in the terminal's currency, such as 12.50.")
+    var amount: String
+
+    @Option(help: ArgumentHelp("Emulated card: a built-in id (see `tapbridge cards`) or a profile file.", valueName: "id"))
+    var card: String?
+
+    @Option(help: ArgumentHelp("PC/SC reader by a part of its name.", valueName: "name"))
+    var reader: String?
+
+    @Option(help: "purchase, cash, cashback or refund.")
+    var type: TransactionType = .purchase
+
+    @Option(help: ArgumentHelp("Cashback part of the amount.", valueName: "amount"))
+    var cashback: String?
+
+    @Option(help: ArgumentHelp("Write a trace of the session.", valueName: "file"))
+    var record: String?
+
+    @Option(help: ArgumentHelp(TroubleScript.help, valueName: "trouble"))
+    var trouble: String?
+
+    @Flag(help: "Show each command and answer, explained.")
+    var apdus = false
+
+    @Flag(help: "Nobody unlocks the phone.")
+    var locked = false
+
+    @Flag(help: "Use the emulated card as it left personalisation, and keep nothing of this tap.")
+    var freshCard = false
+
+    @OptionGroup var terminal: TerminalOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        let profile = try terminal.loadProfile()
+        guard let amount = Money.parse(amount, exponent: Int(profile.currencyExponent)) else {
+            throw CommandFailure(
+                .usage, "\"\(amount)\" is not an amount: write it as 12.50, with at most \(profile.currencyExponent) decimals")
+        }
+        var other = Amount.zero
+        if let cashback {
+            guard let parsed = Money.parse(cashback, exponent: Int(profile.currencyExponent)) else {
+                throw CommandFailure(.usage, "\"\(cashback)\" is not an amount")
+            }
+            other = parsed
+        }
+        guard card == nil || reader == nil else {
+            throw CommandFailure(.usage, "--card is for the emulated reader: leave out --reader")
+        }
+
+        let journal = try await terminal.openJournal()
+        var device: any CardReader
+        var emulated: EmulatedCard?
+        if reader == nil, let id = card ?? (PCSC.isAvailable ? nil : "visa-credit") {
+            let tapped = try CardShelf.take(id, fresh: freshCard)
+            tapped.ownerUnlocksWhenAsked = !locked
+            let field = EmulatedReader()
+            emulated = tapped
+            field.presentShared(tapped)
+            device = field
+            if !output.json { Console.print(Console.standard.styled("Tapping \(tapped.profile.title)", .dim)) }
+        } else {
+            do {
+                device = try PCSC.reader(matching: reader)
+            } catch {
+                throw CommandFailure(.reader, "\(error)")
+            }
+            if !output.json { Console.print(Console.standard.styled("Reader \(device.information.name)", .dim)) }
+        }
+
+        var recorder: SessionRecorder?
+        if record != nil {
+            let trace = TraceRecorder(header: [Trace.Field("title", title(emulated))])
+            recorder = SessionRecorder(recorder: trace, profile: profile)
+            device = RecordingReader(device, recorder: trace)
+        }
+        let printer = output.json ? nil : EventPrinter(console: .standard, showsCommands: apdus)
+        let environment = TerminalEnvironment(
+            observer: { [recorder] event in
+                recorder?.observe(event)
+                printer?.print(event)
+            }, holdsMessages: emulated == nil)
+        let backend = try SimulatedHost.make(trouble: trouble)
+        let session = TerminalSession(
+            profile: profile, reader: device, backend: backend, journal: journal, environment: environment)
+        try await Self.recover(session, quiet: output.json)
+
+        let request = PaymentRequest(amount: amount, amountOther: other, type: type)
+        let result = try await Self.interruptible { () async throws(TerminalError) in
+            try await session.pay(request)
+        }
+        await device.close()
+        if let emulated, !freshCard { try CardShelf.putBack(emulated) }
+        if let record, let recorder { try Self.write(recorder.recorder.recorded, to: record) }
+
+        if output.json {
+            try Console.printJSON(PaymentReport(result))
+        } else {
+            Console.print("  \(result.headline(.standard))")
+            if let reason = result.reason { Console.print("        \(reason)") }
+            if result.outcome != nil, let receipt = result.receipt { Console.print("\n" + receipt.text()) }
+        }
+        if result.exitStatus != .success { throw ExitWithStatus(status: result.exitStatus) }
+    }
+
+    private func title(_ card: EmulatedCard?) -> String {
+        "\(type.rawValue) \(amount), \(card?.profile.title ?? "card on \(reader ?? "a PC/SC reader")")"
+    }
+
+    /// Resolves what an earlier run left, and says so.
+    static func recover(_ session: TerminalSession, quiet: Bool) async throws {
+        do {
+            for recovery in try await session.recover() {
+                let text = "earlier payment \(recovery.record.id) (\(recovery.record.state.rawValue)): \(recovery.action)"
+                if !quiet || !recovery.resolved { Console.printError(Console.error.styled(text, .yellow)) }
+            }
+        } catch {
+            throw CommandFailure(.journal, "\(error)")
+        }
+    }
+
+    /// Runs a payment so that Ctrl-C cancels it properly.
+    static func interruptible(
+        _ body: @escaping @Sendable () async throws -> PaymentResult
+    ) async throws -> PaymentResult {
+        let task = Task { try await body() }
+        signal(SIGINT, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
+        source.setEventHandler { task.cancel() }
+        source.resume()
+        defer { source.cancel() }
+        do {
+            return try await task.value
+        } catch let error as TerminalError {
+            if case .journal = error { throw CommandFailure(.journal, "\(error)") }
+            throw CommandFailure(.usage, "\(error)")
+        }
+    }
+
+    static func write(_ trace: Trace, to path: String) throws {
+        do {
+            try trace.masked().description.write(toFile: path, atomically: true, encoding: .utf8)
+        } catch {
+            throw CommandFailure(.badInput, "the trace cannot be written to \(path): \(error.localizedDescription)")
+        }
+        Console.printError("trace written to \(path)")
+    }
+}
+
+extension TransactionType: ExpressibleByArgument {}
+
+extension EmulatedReader {
+    /// Presents a card that the caller looks at again only when the payment is over.
+    func presentShared(_ card: EmulatedCard, removal: Removal = .never) {
+        nonisolated(unsafe) let card = card
+        present(card, removal: removal)
+    }
+}

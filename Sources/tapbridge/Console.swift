@@ -1,0 +1,131 @@
+import Foundation
+
+/// Output for people on standard output: coloured on a terminal, plain in a pipe (and where NO_COLOR is
+/// set); errors and progress on standard error.
+struct Console: Sendable {
+    enum Style: String, Sendable {
+        case bold = "1", dim = "2", red = "31", green = "32", yellow = "33", blue = "34", cyan = "36"
+    }
+    let coloured: Bool
+
+    static let standard = Console(
+        coloured: isatty(STDOUT_FILENO) == 1
+            && ProcessInfo.processInfo.environment["NO_COLOR", default: ""].isEmpty
+            && ProcessInfo.processInfo.environment["TERM"] != "dumb")
+    static let error = Console(
+        coloured: isatty(STDERR_FILENO) == 1
+            && ProcessInfo.processInfo.environment["NO_COLOR", default: ""].isEmpty
+            && ProcessInfo.processInfo.environment["TERM"] != "dumb")
+
+    func styled(_ text: String, _ styles: Style...) -> String {
+        guard coloured, !styles.isEmpty else { return text }
+        return "\u{1B}[\(styles.map(\.rawValue).joined(separator: ";"))m\(text)\u{1B}[0m"
+    }
+
+    /// Writes a line; a closed pipe ends the program quietly, as other tools do.
+    static func print(_ line: String = "") {
+        write(line + "\n", to: STDOUT_FILENO)
+    }
+    static func printError(_ line: String) {
+        write(line + "\n", to: STDERR_FILENO)
+    }
+    static func write(_ text: String, to descriptor: Int32) {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let written = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            if written < 0 {
+                if errno == EINTR { continue }
+                if errno == EPIPE { exit(ExitStatus.success.rawValue) }
+                return
+            }
+            bytes = bytes.dropFirst(written)
+        }
+    }
+
+    /// Pretty JSON with sorted keys on standard output.
+    static func printJSON(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .iso8601
+        print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+
+    /// Rows in columns as wide as their widest cell; the first row is the heading.
+    func table(_ rows: [[String]]) -> String {
+        guard let columns = rows.map(\.count).max() else { return "" }
+        let widths = (0..<columns).map { column in
+            rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+        }
+        return rows.enumerated().map { index, row in
+            let line = row.enumerated().map { column, cell in
+                column == row.count - 1
+                    ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
+            }.joined(separator: "  ")
+            return index == 0 ? styled(line, .bold) : line
+        }.joined(separator: "\n")
+    }
+}
+
+/// What the program's exit status says. Documented in the help of `tapbridge` and in the README.
+enum ExitStatus: Int32 {
+    case success = 0
+    /// A payment was declined, refused, cancelled or not completed.
+    case notApproved = 1
+    /// A replay differs from its trace, or a check failed.
+    case different = 2
+    /// No reader, or the reader failed.
+    case reader = 3
+    /// The journal cannot be used.
+    case journal = 4
+    /// The host's decision is unknown; a reversal is due.
+    case outcomeUnknown = 5
+    /// Wrong usage (as ArgumentParser reports it).
+    case usage = 64
+    /// Input that cannot be read: hex, trace, profile.
+    case badInput = 65
+    case interrupted = 130
+
+    static let table: [(ExitStatus, String)] = [
+        (.success, "success; for payments: approved"),
+        (.notApproved, "the payment was declined, refused, cancelled or not completed"),
+        (.different, "a replay differs from its trace, or a check failed"),
+        (.reader, "no such reader, or the reader failed"),
+        (.journal, "the journal cannot be used"),
+        (.outcomeUnknown, "the host's decision is unknown; a reversal is due"),
+        (.usage, "wrong usage"),
+        (.badInput, "input that cannot be read (hex, trace, profile)"),
+        (.interrupted, "interrupted"),
+    ]
+}
+
+/// An error for people with the exit status it gives.
+struct CommandFailure: Error, CustomStringConvertible {
+    let status: ExitStatus
+    let description: String
+    init(_ status: ExitStatus, _ description: String) {
+        self.status = status
+        self.description = description
+    }
+}
+
+/// Where the program keeps what must outlive it.
+enum StateDirectory {
+    /// `$XDG_STATE_HOME/tapbridge`, else `~/.local/state/tapbridge`.
+    static var path: String {
+        let environment = ProcessInfo.processInfo.environment
+        if let state = environment["XDG_STATE_HOME"], state.hasPrefix("/") { return state + "/tapbridge" }
+        return NSHomeDirectory() + "/.local/state/tapbridge"
+    }
+
+    static func make(_ subdirectory: String = "") throws -> String {
+        let directory = subdirectory.isEmpty ? path : path + "/" + subdirectory
+        do {
+            try FileManager.default.createDirectory(
+                atPath: directory, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw CommandFailure(.journal, "cannot make \(directory): \(error.localizedDescription)")
+        }
+        return directory
+    }
+}

@@ -1,0 +1,57 @@
+import ArgumentParser
+import Foundation
+
+@main
+struct Tapbridge: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tapbridge",
+        abstract: "A contactless payment terminal for Linux: terminal emulator and card-reader bridge.",
+        discussion: """
+            A test and integration tool: not certified, test cards and test keys only.
+
+            Examples:
+              tapbridge demo
+              tapbridge pay 12.50 --card visa-debit
+              tapbridge decode 9F66043600C000
+
+            Exit codes:
+            \(ExitStatus.table.map { "  \($0.0.rawValue)\(String(repeating: " ", count: 5 - String($0.0.rawValue).count))\($0.1)" }.joined(separator: "\n"))
+            """,
+        version: "0.1.0",
+        subcommands: [
+            PayCommand.self, CardsCommand.self, CardCommand.self, ReadersCommand.self,
+            ReplayCommand.self, DecodeCommand.self, JournalCommand.self, ProfileCommand.self,
+            BenchCommand.self, DemoCommand.self,
+        ])
+
+    /// Maps our own errors to their exit statuses; usage errors stay ArgumentParser's.
+    static func main() async {
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as CommandFailure {
+            Console.printError("\(Console.error.styled("error:", .bold, .red)) \(failure)")
+            Foundation.exit(failure.status.rawValue)
+        } catch let status as ExitWithStatus {
+            Foundation.exit(status.status.rawValue)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
+
+/// Ends the program with a status and no further words.
+struct ExitWithStatus: Error {
+    let status: ExitStatus
+}
+
+/// `--json`, for commands that have it.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print JSON for programs.")
+    var json = false
+}
