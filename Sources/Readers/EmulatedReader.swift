@@ -52,13 +52,9 @@ public final class EmulatedReader: CardReader {
 
     // MARK: - The card's side
 
-    /// Brings a card into the field; a second one makes a collision. The caller must not use the card on
-    /// another thread while it is in the field.
-    public func present(_ card: sending any VirtualCard, removal: Removal = .never) {
-        insert(card, removal)
-    }
-
-    private func insert(_ card: any VirtualCard, _ removal: Removal) {
+    /// Brings a card into the field; a second one makes a collision. Not `sending`, as the caller may look
+    /// at the card again when it has left: until then the reader alone uses it, under its lock.
+    public func present(_ card: any VirtualCard, removal: Removal = .never) {
         lock.withLock { _ in
             field.powerDown()
             field.cards.append(card)

@@ -48,6 +48,8 @@ public actor TerminalSession {
     let environment: TerminalEnvironment
     let kernels: KernelRegistry
     private var paying = false
+    /// Language Preference (5F2D) of the card of this payment.
+    private var languagePreference: String?
 
     public init(
         profile: TerminalProfile, reader: any CardReader, backend: any AcquirerBackend,
@@ -70,6 +72,7 @@ public actor TerminalSession {
             throw .invalidRequest("the cashback amount is larger than the whole amount")
         }
         paying = true
+        languagePreference = nil
         defer { paying = false }
 
         let record: TransactionRecord
@@ -171,7 +174,13 @@ public actor TerminalSession {
     }
 
     private func show(_ request: UserInterfaceRequest?) async {
-        guard let request else { return }
+        guard var request else { return }
+        // The card's language stays for the terminal's own messages of this payment.
+        if let language = request.languagePreference {
+            languagePreference = language
+        } else {
+            request.languagePreference = languagePreference
+        }
         environment.observer?(.message(CustomerMessage(request, languages: profile.languages)))
         if environment.holdsMessages, request.holdTime > 0 {
             await environment.sleep(.milliseconds(Int64(request.holdTime) * 100))
@@ -270,7 +279,6 @@ public actor TerminalSession {
             await show(UserInterfaceRequest(.notAuthorised, .processingError))
             return
         }
-        await show(UserInterfaceRequest(.authorising, .notApplicable))
         environment.observer?(.authorizationSent(request))
         let answer = await authorize(request)
         switch answer {

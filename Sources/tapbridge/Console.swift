@@ -4,7 +4,13 @@ import Foundation
 /// set); errors and progress on standard error.
 struct Console: Sendable {
     enum Style: String, Sendable {
-        case bold = "1", dim = "2", red = "31", green = "32", yellow = "33", blue = "34", cyan = "36"
+        case bold = "1"
+        case dim = "2"
+        case red = "31"
+        case green = "32"
+        case yellow = "33"
+        case blue = "34"
+        case cyan = "36"
     }
     let coloured: Bool
 

@@ -89,7 +89,9 @@ enum CardShelf {
             try encoder.encode(card.state).write(to: URL(fileURLWithPath: path), options: .atomic)
         } catch {
             throw CommandFailure(
-                .journal, "the state of card \(card.profile.id) cannot be kept in \(path): \(error.localizedDescription)")
+                .journal,
+                "the state of card \(card.profile.id) cannot be kept in \(path): \(error.localizedDescription)"
+            )
         }
     }
 }
@@ -168,7 +170,9 @@ extension PaymentResult {
         case .approved: .success
         case .declined, .tryAnotherInterface, .ended, .refusedByMerchant, .timedOut: .notApproved
         case .cancelled: .interrupted
-        case .failed: reversalOutstanding || response == nil && online == nil && outcome != nil ? .outcomeUnknown : .reader
+        case .failed:
+            reversalOutstanding || response == nil && online == nil && outcome != nil
+                ? .outcomeUnknown : .reader
         }
     }
 

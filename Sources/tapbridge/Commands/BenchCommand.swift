@@ -21,7 +21,10 @@ struct BenchCommand: AsyncParsableCommand {
               tapbridge bench tlv qvsdc-fdda --json
             """)
 
-    @Argument(help: "Which benchmarks: \(Benchmark.allCases.map(\.rawValue).joined(separator: ", ")); all by default.")
+    @Argument(
+        help:
+            "Which benchmarks: \(Benchmark.allCases.map(\.rawValue).joined(separator: ", ")); all by default."
+    )
     var names: [Benchmark] = []
     @Option(help: "Rounds of each.") var rounds = 9
     @OptionGroup var output: OutputOptions
@@ -95,14 +98,15 @@ struct BenchCommand: AsyncParsableCommand {
             throw CommandFailure(.badInput, "no such date")
         }
         return TransactionInputs(
-            amount: Amount(clamping: amount), currency: currency, date: date, hhmmss: 120000, sequenceCounter: 1)
+            amount: Amount(clamping: amount), currency: currency, date: date, hhmmss: 120000,
+            sequenceCounter: 1)
     }
 
     static func record(_ id: String, amount: UInt64) async throws -> Recording {
         let profile = try TerminalOptions().loadProfile()
         let card = try CardShelf.take(id, fresh: true)
         let field = EmulatedReader()
-        field.presentShared(card)
+        field.present(card)
         let recorder = TraceRecorder()
         let driver = TransactionDriver(
             reader: RecordingReader(field, recorder: recorder), unpredictableNumber: { 0x1A2B_3C4D },
@@ -153,7 +157,8 @@ struct BenchCommand: AsyncParsableCommand {
     static func fdda(_ rounds: Int) async throws -> Row {
         let recording = try await record("visa-debit", amount: 990)
         guard recording.final.outcome.status == .approved else {
-            throw CommandFailure(.reader, "the debit card did not approve offline: \(recording.final.outcome.status)")
+            throw CommandFailure(
+                .reader, "the debit card did not approve offline: \(recording.final.outcome.status)")
         }
         let reference = try BareDataAuthentication(recording)
         let reader = CannedReader(responses: recording.responses, card: recording.card)
@@ -167,7 +172,9 @@ struct BenchCommand: AsyncParsableCommand {
             let start = clock.now
             for _ in 0..<count {
                 var entryPoint = EntryPoint(configuration: recording.configuration, kernels: .all)
-                guard case .outcome(let final) = await driver.run(&entryPoint, from: entryPoint.start(recording.inputs)),
+                guard
+                    case .outcome(let final) = await driver.run(
+                        &entryPoint, from: entryPoint.start(recording.inputs)),
                     final.outcome.status == .approved
                 else { throw CommandFailure(.different, "a benchmarked payment was not approved") }
             }
@@ -177,8 +184,10 @@ struct BenchCommand: AsyncParsableCommand {
             bare.append(microseconds(second.duration(to: clock.now)) / Double(count))
         }
         return Row(
-            name: "qvsdc-fdda", what: "terminal side of one payment with fDDA / bare libcrypto", value: median(ours),
-            unit: "us", reference: median(bare), ratio: median(zip(ours, bare).map { $0 / $1 }), goal: "<= 1.5")
+            name: "qvsdc-fdda", what: "terminal side of one payment with fDDA / bare libcrypto",
+            value: median(ours),
+            unit: "us", reference: median(bare), ratio: median(zip(ours, bare).map { $0 / $1 }),
+            goal: "<= 1.5")
     }
 
     /// Whole payments with an in-process card, no data authentication.
@@ -191,13 +200,14 @@ struct BenchCommand: AsyncParsableCommand {
         for _ in 0..<max(3, rounds) {
             let card = try CardShelf.take("visa-no-oda", fresh: true)
             let field = EmulatedReader()
-            field.presentShared(card)
+            field.present(card)
             let driver = TransactionDriver(
                 reader: field, unpredictableNumber: { 0x1A2B_3C4D }, sleep: { _ in })
             let start = clock.now
             for _ in 0..<count {
                 var entryPoint = EntryPoint(configuration: profile.configuration, kernels: .all)
-                guard case .outcome(let final) = await driver.run(&entryPoint, from: entryPoint.start(inputs)),
+                guard
+                    case .outcome(let final) = await driver.run(&entryPoint, from: entryPoint.start(inputs)),
                     final.outcome.status == .onlineRequest
                 else { throw CommandFailure(.different, "a benchmarked payment did not go online") }
                 await field.fieldOff()
@@ -205,7 +215,8 @@ struct BenchCommand: AsyncParsableCommand {
             rates.append(Double(count) / microseconds(start.duration(to: clock.now)) * 1e6)
         }
         return Row(
-            name: "qvsdc-no-oda", what: "whole payments, in-process card, no ODA, one core", value: median(rates),
+            name: "qvsdc-no-oda", what: "whole payments, in-process card, no ODA, one core",
+            value: median(rates),
             unit: "/s", goal: ">= 20000/s")
     }
 }
@@ -225,7 +236,8 @@ struct BareDataAuthentication {
         for response in recording.responses {
             for node in (try? TLVNodes.leaves(Array(response.data))) ?? [] { data[node.0] = node.1 }
         }
-        guard let index = data[0x8F]?.first, let rid = RegisteredApplicationProviderIdentifier([0xA0, 0, 0, 0, 3]),
+        guard let index = data[0x8F]?.first,
+            let rid = RegisteredApplicationProviderIdentifier([0xA0, 0, 0, 0, 3]),
             let authority = recording.configuration.terminal.certificationAuthorityKeys[rid, index],
             let issuer = data[0x90], let card = data[0x9F46], let signature = data[0x9F4B]
         else { throw CommandFailure(.different, "the recording has no certificates") }
@@ -233,12 +245,12 @@ struct BareDataAuthentication {
         issuerCertificate = issuer
         cardCertificate = card
         self.signature = signature
-        let recovered = try authority.key.recover(issuer.span)
+        let recovered = try authority.key.recover(issuer)
         let issuerLength = Int(recovered[13])
         let inside = recovered[15..<(recovered.count - 21)]
         issuerModulus = Array((Array(inside) + (data[0x92] ?? [])).prefix(issuerLength))
         let issuerKey = try RSAPublicKey(modulus: issuerModulus, exponent: [3])
-        let own = try issuerKey.recover(card.span)
+        let own = try issuerKey.recover(card)
         let cardLength = Int(own[19])
         cardModulus = Array((Array(own[21..<(own.count - 21)]) + (data[0x9F48] ?? [])).prefix(cardLength))
         // As many bytes as each hash covers: certificate body, remainder and exponent; static data; dynamic data.
@@ -250,11 +262,11 @@ struct BareDataAuthentication {
     }
 
     func run() throws {
-        _ = try authority.recover(issuerCertificate.span)
-        _ = SHA1.hash(hashed[0].span)
-        _ = try RSAPublicKey(modulus: issuerModulus, exponent: [3]).recover(cardCertificate.span)
-        _ = SHA1.hash(hashed[1].span)
-        _ = try RSAPublicKey(modulus: cardModulus, exponent: [3]).recover(signature.span)
-        _ = SHA1.hash(hashed[2].span)
+        _ = try authority.recover(issuerCertificate)
+        _ = SHA1.hash(hashed[0])
+        _ = try RSAPublicKey(modulus: issuerModulus, exponent: [3]).recover(cardCertificate)
+        _ = SHA1.hash(hashed[1])
+        _ = try RSAPublicKey(modulus: cardModulus, exponent: [3]).recover(signature)
+        _ = SHA1.hash(hashed[2])
     }
 }

@@ -36,7 +36,9 @@ struct CardsCommand: ParsableCommand {
                 id: profile.id, title: profile.title, kind: profile.kind.rawValue,
                 applications: profile.applications.map { Hex.string($0.applicationIdentifier) },
                 number: application?.primaryAccountNumber.masked,
-                expires: application.map { "\($0.expiry / 100)-" + String("0\($0.expiry % 100)".suffix(2)) },
+                expires: application.map {
+                    "20\($0.expiry / 100)-" + String("0\($0.expiry % 100)".suffix(2))
+                },
                 transactionCounter: counter)
         }
         if output.json { return try Console.printJSON(rows) }
@@ -55,7 +57,7 @@ struct CardsCommand: ParsableCommand {
 struct CardCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "card", abstract: "Show an emulated card, or attach it for other programs.",
-        subcommands: [Show.self, Attach.self, Reset.self])
+        subcommands: [Show.self, Attach.self, Reset.self, CAKeys.self])
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -70,6 +72,13 @@ struct CardCommand: AsyncParsableCommand {
             }
             Console.write(text, to: STDOUT_FILENO)
         }
+    }
+
+    struct CAKeys: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "ca-keys",
+            abstract: "Print the public keys of the cards' test CA, as a terminal profile has them.")
+        func run() { Console.write(TestCertificationAuthority.terminalProfileText, to: STDOUT_FILENO) }
     }
 
     struct Reset: ParsableCommand {
@@ -96,7 +105,8 @@ struct CardCommand: AsyncParsableCommand {
                 """)
         @Argument(help: "Id of a built-in card, or a profile file.") var id: String
         @Option(help: "Host of the virtual reader.") var host = "127.0.0.1"
-        @Option(help: "Port of the virtual reader's slot: 35963, or 35964 for the second one.") var port = 35963
+        @Option(help: "Port of the virtual reader's slot: 35963, or 35964 for the second one.") var port =
+            35963
         @Flag(help: "The phone is unlocked.") var unlocked = false
         @Flag(help: "Use the card as it left personalisation, and keep nothing.") var freshCard = false
 

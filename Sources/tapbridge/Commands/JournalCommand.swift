@@ -1,7 +1,7 @@
-import ArgumentParser
+public import ArgumentParser
 import EMV
 import Foundation
-import Journal
+public import Journal
 import Terminal
 
 struct JournalCommand: AsyncParsableCommand {
@@ -18,7 +18,8 @@ struct JournalCommand: AsyncParsableCommand {
         subcommands: [List.self, Show.self, Export.self, Verify.self], defaultSubcommand: List.self)
 
     struct Options: ParsableArguments {
-        @Option(help: ArgumentHelp("Journal file; in the user's state directory by default.", valueName: "file"))
+        @Option(
+            help: ArgumentHelp("Journal file; in the user's state directory by default.", valueName: "file"))
         var journal: String?
 
         func open() throws -> Journal {
@@ -151,7 +152,8 @@ struct JournalCommand: AsyncParsableCommand {
                     "\(verification.transactions) transactions, \(verification.changes) changes: "
                         + (verification.isSound
                             ? Console.standard.styled("sound", .green)
-                            : Console.standard.styled("\(verification.problems.count) problems", .bold, .red)))
+                            : Console.standard.styled("\(verification.problems.count) problems", .bold, .red))
+                )
                 for problem in verification.problems { Console.print("  \(problem)") }
             }
             if !verification.isSound { throw ExitWithStatus(status: .different) }

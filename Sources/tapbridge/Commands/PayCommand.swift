@@ -1,11 +1,11 @@
 import Acquiring
-import ArgumentParser
+public import ArgumentParser
 import Cards
 import EMV
 import Foundation
 import Kernels
 import Readers
-import Terminal
+public import Terminal
 import Traces
 
 struct PayCommand: AsyncParsableCommand {
@@ -28,7 +28,9 @@ struct PayCommand: AsyncParsableCommand {
     @Argument(help: "Amount in the terminal's currency, such as 12.50.")
     var amount: String
 
-    @Option(help: ArgumentHelp("Emulated card: a built-in id (see `tapbridge cards`) or a profile file.", valueName: "id"))
+    @Option(
+        help: ArgumentHelp(
+            "Emulated card: a built-in id (see `tapbridge cards`) or a profile file.", valueName: "id"))
     var card: String?
 
     @Option(help: ArgumentHelp("PC/SC reader by a part of its name.", valueName: "name"))
@@ -62,7 +64,9 @@ struct PayCommand: AsyncParsableCommand {
         let profile = try terminal.loadProfile()
         guard let amount = Money.parse(amount, exponent: Int(profile.currencyExponent)) else {
             throw CommandFailure(
-                .usage, "\"\(amount)\" is not an amount: write it as 12.50, with at most \(profile.currencyExponent) decimals")
+                .usage,
+                "\"\(amount)\" is not an amount: write it as 12.50, with at most \(profile.currencyExponent) decimals"
+            )
         }
         var other = Amount.zero
         if let cashback {
@@ -83,16 +87,20 @@ struct PayCommand: AsyncParsableCommand {
             tapped.ownerUnlocksWhenAsked = !locked
             let field = EmulatedReader()
             emulated = tapped
-            field.presentShared(tapped)
+            field.present(tapped)
             device = field
-            if !output.json { Console.print(Console.standard.styled("Tapping \(tapped.profile.title)", .dim)) }
+            if !output.json {
+                Console.print(Console.standard.styled("Tapping \(tapped.profile.title)", .dim))
+            }
         } else {
             do {
                 device = try PCSC.reader(matching: reader)
             } catch {
                 throw CommandFailure(.reader, "\(error)")
             }
-            if !output.json { Console.print(Console.standard.styled("Reader \(device.information.name)", .dim)) }
+            if !output.json {
+                Console.print(Console.standard.styled("Reader \(device.information.name)", .dim))
+            }
         }
 
         var recorder: SessionRecorder?
@@ -138,7 +146,8 @@ struct PayCommand: AsyncParsableCommand {
     static func recover(_ session: TerminalSession, quiet: Bool) async throws {
         do {
             for recovery in try await session.recover() {
-                let text = "earlier payment \(recovery.record.id) (\(recovery.record.state.rawValue)): \(recovery.action)"
+                let text =
+                    "earlier payment \(recovery.record.id) (\(recovery.record.state.rawValue)): \(recovery.action)"
                 if !quiet || !recovery.resolved { Console.printError(Console.error.styled(text, .yellow)) }
             }
         } catch {
@@ -168,18 +177,11 @@ struct PayCommand: AsyncParsableCommand {
         do {
             try trace.masked().description.write(toFile: path, atomically: true, encoding: .utf8)
         } catch {
-            throw CommandFailure(.badInput, "the trace cannot be written to \(path): \(error.localizedDescription)")
+            throw CommandFailure(
+                .badInput, "the trace cannot be written to \(path): \(error.localizedDescription)")
         }
         Console.printError("trace written to \(path)")
     }
 }
 
 extension TransactionType: ExpressibleByArgument {}
-
-extension EmulatedReader {
-    /// Presents a card that the caller looks at again only when the payment is over.
-    func presentShared(_ card: EmulatedCard, removal: Removal = .never) {
-        nonisolated(unsafe) let card = card
-        present(card, removal: removal)
-    }
-}

@@ -67,7 +67,8 @@ struct ReplayCommand: AsyncParsableCommand {
                             .yellow))
                 }
                 if !output.json, apdus { Console.print(console.styled(file, .bold)) }
-                let printer = output.json || !apdus ? nil : EventPrinter(console: console, showsCommands: true)
+                let printer =
+                    output.json || !apdus ? nil : EventPrinter(console: console, showsCommands: true)
                 report = try await Replay.run(
                     trace, profile: terminal, mode: lenient ? .lenient : .strict,
                     observer: { printer?.print($0) })
