@@ -87,6 +87,8 @@ let package = Package(
         .testTarget(name: "BERTLVTests", dependencies: ["BERTLV"], swiftSettings: common),
         .testTarget(name: "SmartCardTests", dependencies: ["SmartCard"], swiftSettings: common),
         .testTarget(
+            name: "EMVDictionaryTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),
+        .testTarget(
             name: "EMVCryptoTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),
         .testTarget(
             name: "CardsTests", dependencies: ["Cards", "Kernels", "EMV", "BERTLV", "SmartCard", "ProfileFile"],
