@@ -108,7 +108,7 @@ import Testing
         ("9F2A03810978", .entryPoint, ["domestic kernel, EMVCo format", "short Kernel ID 1", "EUR"]),
         ("9F0A0400010102", .emv, ["European Cards Stakeholders Group", "product type: credit"]),
         (
-            "9F6E0423A04600", .kernel3,
+            "9F6E0423A60000", .kernel3,
             [
                 "version 1", "consumer mobile phone", "passcode capable", "hologram", "cloud-based",
                 "biometric",
@@ -129,20 +129,16 @@ import Testing
             ["Visa, format 0", "CVN10", "GPO returned ARQC", "second GENERATE AC not requested"]
         ),
         (
-            "9F10201F22010202A0000000004000000000000000000000000000000000000000 ".replacingOccurrences(
-                of: " ", with: ""
-            ).prefix(6).description
-                + "1F4363002000000000000000000000000000000000000000000000000000000000".prefix(64).description,
+            "9F10201F43630020000000000000000000000000000000000000000000000000000000",
             .kernel3, ["Visa, format 4"]
         ),
         // M/Chip 4: ARQC, offline PIN not performed, as in the references' samples.
         (
-            "9F10120110A0800322000000000000000000000000FF".prefix(6).description
-                + "0110A00003220000000000000000000000FF", .kernel2,
+            "9F10120110A00003220000000000000000000000FF", .kernel2,
             ["M/Chip", "Derivation Key Index 01", "first GENERATE AC returned ARQC"]
         ),
         (
-            "910A112233445566778830 30".replacingOccurrences(of: " ", with: ""), .emv,
+            "910A11223344556677883030", .emv,
             ["ARPC 1122334455667788", "\"00\": approved"]
         ),
         (
@@ -334,7 +330,7 @@ import Testing
 
     @Test func damageIsShownWithWhatWasReadable() throws {
         let node = explain(
-            "70 14 9F26 08 1122334455667788 9F36 02 0001 9F10 07 0601".replacingOccurrences(of: " ", with: "")
+            "70 15 9F26 08 1122334455667788 9F36 02 0001 9F10 07 0601".replacingOccurrences(of: " ", with: "")
         ) {
             $0.kind = .tlv
         }
