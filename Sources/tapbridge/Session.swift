@@ -20,9 +20,12 @@ struct TerminalOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Journal file; in the user's state directory by default.", valueName: "file"))
     var journal: String?
 
-    func loadProfile() throws -> TerminalProfile {
+    func loadProfile() throws -> TerminalProfile { try Self.loadProfile(profile) }
+
+    /// The profile of a file, or the built-in one.
+    static func loadProfile(_ path: String?) throws -> TerminalProfile {
         do {
-            return try profile.map { (path) throws(ProfileFileError) in try TerminalProfile(path: path) }
+            return try path.map { (path) throws(ProfileFileError) in try TerminalProfile(path: path) }
                 ?? TerminalProfile.builtIn()
         } catch {
             throw CommandFailure(.badInput, "\(error)")

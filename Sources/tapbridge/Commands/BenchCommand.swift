@@ -51,7 +51,7 @@ struct BenchCommand: AsyncParsableCommand {
         for name in names.isEmpty ? Benchmark.allCases : names {
             if !output.json { Console.printError("measuring \(name.rawValue) ...") }
             switch name {
-            case .tlv: rows.append(Self.tlv(rounds))
+            case .tlv: rows.append(try Self.tlv(rounds))
             case .fdda: rows.append(try await Self.fdda(rounds))
             case .noODA: rows.append(try await Self.noODA(rounds))
             case .pcsc: if let row = try await Self.pcsc(rounds) { rows.append(row) }
@@ -103,7 +103,7 @@ struct BenchCommand: AsyncParsableCommand {
     }
 
     static func record(_ id: String, amount: UInt64) async throws -> Recording {
-        let profile = try TerminalOptions().loadProfile()
+        let profile = try TerminalOptions.loadProfile(nil)
         let card = try CardShelf.take(id, fresh: true)
         let field = EmulatedReader()
         field.present(card)
@@ -192,7 +192,7 @@ struct BenchCommand: AsyncParsableCommand {
 
     /// Whole payments with an in-process card, no data authentication.
     static func noODA(_ rounds: Int) async throws -> Row {
-        let profile = try TerminalOptions().loadProfile()
+        let profile = try TerminalOptions.loadProfile(nil)
         let clock = ContinuousClock()
         let count = 2000
         var rates: [Double] = []

@@ -43,11 +43,7 @@ struct ReplayCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard !files.isEmpty else { throw CommandFailure(.usage, "give at least one trace file") }
-        let terminal = try {
-            var options = TerminalOptions()
-            options.profile = profile
-            return try options.loadProfile()
-        }()
+        let terminal = try TerminalOptions.loadProfile(profile)
         let console = Console.standard
         var rows: [Row] = []
         for file in files {
