@@ -12,13 +12,18 @@ public struct PrimaryAccountNumber: Hashable, Sendable {
         var count = 0
         var ended = false
         for byte in bytes {
-            for nibble in [byte >> 4, byte & 0x0F] {
-                if nibble == 0x0F {
-                    ended = true
-                } else {
-                    guard !ended, nibble <= 9 else { return nil }
-                    count += 1
-                }
+            // Padding ends the number for good: no digit may follow it.
+            if byte >> 4 == 0x0F {
+                ended = true
+            } else {
+                guard !ended, byte >> 4 <= 9 else { return nil }
+                count += 1
+            }
+            if byte & 0x0F == 0x0F {
+                ended = true
+            } else {
+                guard !ended, byte & 0x0F <= 9 else { return nil }
+                count += 1
             }
         }
         guard (8...19).contains(count) else { return nil }
@@ -97,30 +102,43 @@ public struct Track2EquivalentData: Hashable, Sendable {
     public let serviceCode: Int?
     /// The value as read, up to 19 bytes: for the acquirer only.
     public let clearBytes: [UInt8]
-    /// Digits after the service code.
-    public let clearDiscretionaryData: String
 
     /// Nil where there is no separator, no valid PAN, no expiry of four digits or a stray nibble.
     public init?(_ bytes: some Collection<UInt8>) {
         guard bytes.count <= 19 else { return nil }
-        var nibbles = bytes.flatMap { [$0 >> 4, $0 & 0x0F] }
-        while nibbles.last == 0x0F { nibbles.removeLast() }
-        guard let separator = nibbles.firstIndex(of: 0x0D) else { return nil }
-        let rest = nibbles[(separator + 1)...]
-        guard rest.count >= 4, rest.allSatisfy({ $0 <= 9 }) else { return nil }
-        func text(_ part: some Collection<UInt8>) -> String {
-            String(decoding: part.map { $0 + UInt8(ascii: "0") }, as: UTF8.self)
+        let all = Array(bytes)
+        func nibble(_ index: Int) -> UInt8 {
+            index.isMultiple(of: 2) ? all[index / 2] >> 4 : all[index / 2] & 0x0F
         }
-        guard nibbles[..<separator].allSatisfy({ $0 <= 9 }),
-            let pan = PrimaryAccountNumber(digits: text(nibbles[..<separator]))
-        else { return nil }
-        primaryAccountNumber = pan
-        func number(_ part: some Collection<UInt8>) -> Int { part.reduce(0) { $0 * 10 + Int($1) } }
-        expiry = number(rest.prefix(4))
-        let afterExpiry = rest.dropFirst(4)
-        serviceCode = afterExpiry.count >= 3 ? number(afterExpiry.prefix(3)) : nil
-        clearDiscretionaryData = text(afterExpiry.dropFirst(3))
-        clearBytes = Array(bytes)
+        var end = all.count * 2
+        while end > 0, nibble(end - 1) == 0x0F { end -= 1 }
+        var separator = 0
+        while separator < end, nibble(separator) <= 9 { separator += 1 }
+        guard separator < end, nibble(separator) == 0x0D, end - separator >= 5 else { return nil }
+        for index in (separator + 1)..<end where nibble(index) > 9 { return nil }
+        // The number alone, its odd digit padded with F.
+        var packed = Array(all[..<((separator + 1) / 2)])
+        if !separator.isMultiple(of: 2) { packed[packed.count - 1] |= 0x0F }
+        guard let number = PrimaryAccountNumber(compressedNumeric: packed) else { return nil }
+        primaryAccountNumber = number
+        func digits(_ range: Range<Int>) -> Int { range.reduce(0) { $0 * 10 + Int(nibble($1)) } }
+        expiry = digits((separator + 1)..<(separator + 5))
+        let rest = separator + 5
+        serviceCode = end - rest >= 3 ? digits(rest..<(rest + 3)) : nil
+        discretionaryRange = min(end, rest + 3)..<end
+        clearBytes = all
+    }
+
+    /// Nibbles after the service code.
+    private let discretionaryRange: Range<Int>
+
+    /// Digits after the service code.
+    public var clearDiscretionaryData: String {
+        String(
+            decoding: discretionaryRange.map {
+                ($0.isMultiple(of: 2) ? clearBytes[$0 / 2] >> 4 : clearBytes[$0 / 2] & 0x0F)
+                    + UInt8(ascii: "0")
+            }, as: UTF8.self)
     }
 
     /// `PAN=YYMM...` in characters, as ISO 8583 field 35 has it in ASCII dialects (with `=` or `D`).
