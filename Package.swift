@@ -54,8 +54,10 @@ let package = Package(
             dependencies: ["EMV", "SmartCard", "ProfileFile"],
             resources: [.embedInCode("Profiles"), .embedInCode("Keys/test-keys.txt")],
             swiftSettings: common),
-        .target(name: "Traces", dependencies: ["SmartCard", "EMV", "BERTLV"], swiftSettings: common),
-        .target(name: "Issuing", dependencies: ["EMV"], swiftSettings: common),
+        .target(name: "Traces", dependencies: ["SmartCard", "EMV"], swiftSettings: common),
+        .target(
+            name: "Issuing", dependencies: ["EMV", "ProfileFile"], resources: [.embedInCode("Worlds")],
+            swiftSettings: common),
 
         // Rooms that touch the world.
         .target(
@@ -93,5 +95,8 @@ let package = Package(
         .testTarget(
             name: "CardsTests", dependencies: ["Cards", "Kernels", "EMV", "BERTLV", "SmartCard", "ProfileFile"],
             swiftSettings: common),
+        .testTarget(name: "IssuingTests", dependencies: ["Issuing", "EMV"], swiftSettings: common),
+        .testTarget(
+            name: "AcquiringTests", dependencies: ["Acquiring", "Issuing", "EMV"], swiftSettings: common),
     ]
 )

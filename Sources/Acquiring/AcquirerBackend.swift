@@ -60,6 +60,8 @@ public struct AuthorizationRequest: Sendable {
     public var cvm: Outcome.CVM
     /// Enciphered PIN block (8 or 16 bytes) and the key's serial number, where online PIN was asked for.
     public var onlinePIN: EncipheredPIN?
+    /// The terminal takes an approval for a part of the amount (response code 10).
+    public var acceptsPartialApproval: Bool
 
     public init(
         transactionID: String, terminalID: String, merchantID: String, merchantName: String = "",
@@ -68,7 +70,8 @@ public struct AuthorizationRequest: Sendable {
         currency: NumericCode, country: NumericCode, transactionType: UInt8, date: EMVDate, hhmmss: Int,
         entryMode: PointOfServiceEntryMode, primaryAccountNumber: PrimaryAccountNumber,
         panSequenceNumber: UInt8? = nil, expiry: EMVDate? = nil, track2: Track2EquivalentData? = nil,
-        chipData: [UInt8] = [], cvm: Outcome.CVM = .notApplicable, onlinePIN: EncipheredPIN? = nil
+        chipData: [UInt8] = [], cvm: Outcome.CVM = .notApplicable, onlinePIN: EncipheredPIN? = nil,
+        acceptsPartialApproval: Bool = false
     ) {
         self.transactionID = transactionID
         self.terminalID = terminalID
@@ -93,6 +96,7 @@ public struct AuthorizationRequest: Sendable {
         self.chipData = chipData
         self.cvm = cvm
         self.onlinePIN = onlinePIN
+        self.acceptsPartialApproval = acceptsPartialApproval
     }
 }
 
@@ -127,11 +131,16 @@ public struct AuthorizationResponse: Sendable, Equatable {
     public var accountCharge: AccountCharge?
     /// A text for cashier or cardholder.
     public var message: String?
+    /// Why, where the host tells: for journal and console, not for the cardholder.
+    public var reason: String?
+    /// What is left on the account (ISO 8583 field 54), where the host tells.
+    public var availableBalance: AccountBalance?
 
     public init(
         responseCode: String, authorizationCode: String? = nil,
         issuerAuthenticationData: [UInt8]? = nil, issuerScripts: [UInt8] = [],
-        approvedAmount: Amount? = nil, accountCharge: AccountCharge? = nil, message: String? = nil
+        approvedAmount: Amount? = nil, accountCharge: AccountCharge? = nil, message: String? = nil, reason: String? = nil,
+        availableBalance: AccountBalance? = nil
     ) {
         self.responseCode = responseCode
         self.authorizationCode = authorizationCode
@@ -140,6 +149,8 @@ public struct AuthorizationResponse: Sendable, Equatable {
         self.approvedAmount = approvedAmount
         self.accountCharge = accountCharge
         self.message = message
+        self.reason = reason
+        self.availableBalance = availableBalance
     }
     /// Response codes are compared whole: 00 approved, 10 approved for a part, 11 approved (VIP).
     public var isApproved: Bool { ["00", "10", "11"].contains(responseCode) }
@@ -157,6 +168,18 @@ public struct AccountCharge: Sendable, Equatable, Codable {
         self.currency = currency
         self.currencyExponent = currencyExponent
         self.rate = rate
+    }
+}
+
+/// Money available on an account, in minor units of its currency.
+public struct AccountBalance: Sendable, Equatable, Codable {
+    public var amount: Amount
+    public var currency: NumericCode
+    public var currencyExponent: UInt8
+    public init(amount: Amount, currency: NumericCode, currencyExponent: UInt8) {
+        self.amount = amount
+        self.currency = currency
+        self.currencyExponent = currencyExponent
     }
 }
 
