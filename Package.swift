@@ -92,11 +92,36 @@ let package = Package(
             name: "EMVDictionaryTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),
         .testTarget(
             name: "EMVCryptoTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),
+        .testTarget(name: "EMVCoreTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),
+        .testTarget(
+            name: "KernelsTests", dependencies: ["Kernels", "EMV", "BERTLV", "SmartCard", "Cards"],
+            swiftSettings: common),
+        .testTarget(name: "JournalTests", dependencies: ["Journal", "EMV", "BERTLV"], swiftSettings: common),
+        .testTarget(
+            name: "TerminalTests",
+            dependencies: [
+                "Terminal", "Kernels", "Cards", "Readers", "Acquiring", "Issuing", "Journal", "Traces", "EMV",
+                "BERTLV", "SmartCard",
+            ],
+            swiftSettings: common),
+        .testTarget(
+            name: "CommandLineTests", dependencies: ["tapbridge", "TestSupport", "Traces"],
+            swiftSettings: common),
         .testTarget(
             name: "CardsTests", dependencies: ["Cards", "Kernels", "EMV", "BERTLV", "SmartCard", "ProfileFile"],
             swiftSettings: common),
         .testTarget(name: "IssuingTests", dependencies: ["Issuing", "EMV"], swiftSettings: common),
         .testTarget(
             name: "AcquiringTests", dependencies: ["Acquiring", "Issuing", "EMV"], swiftSettings: common),
+        // A private pcscd with virtual readers, for the tests of several rooms.
+        .target(
+            name: "TestSupport", dependencies: ["SmartCard", "Readers"], path: "Tests/TestSupport",
+            swiftSettings: common),
+        .testTarget(
+            name: "ReadersTests", dependencies: ["Readers", "SmartCard", "TestSupport"],
+            swiftSettings: common),
+        .testTarget(
+            name: "TracesTests", dependencies: ["Traces", "Readers", "SmartCard", "BERTLV"],
+            swiftSettings: common),
     ]
 )

@@ -29,7 +29,6 @@ public final class EmulatedReader: CardReader {
         var isActive = false
         var waiters: [(id: Int, continuation: CheckedContinuation<Void, Never>)] = []
         var nextWaiter = 0
-        /// Waiters whose task was cancelled before they began to wait.
         var isClosed = false
 
         func powerDown() {
@@ -103,7 +102,7 @@ public final class EmulatedReader: CardReader {
 
     public func awaitRemoval(deadline: ContinuousClock.Instant?) async throws(ReaderError) -> Bool {
         while true {
-            if lock.withLock({ _ in field.cards.isEmpty }) { return true }
+            if lock.withLock({ _ in field.cards.isEmpty || field.isClosed }) { return true }
             do throws(ReaderError) {
                 try await waitForChange(until: deadline) { !$0.cards.isEmpty && !$0.isClosed }
             } catch {

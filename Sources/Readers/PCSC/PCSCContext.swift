@@ -1,0 +1,326 @@
+internal import CPCSC
+internal import Glibc
+internal import Synchronization
+
+/// A PC/SC reader as the daemon lists it.
+public struct PCSCReaderState: Sendable, Equatable {
+    public enum Interface: String, Sendable, Codable, CaseIterable {
+        case contactless, contact, sam
+        /// The name does not tell, as with virtual readers.
+        case unknown
+    }
+    public var name: String
+    public var interface: Interface
+    /// The Answer To Reset of the card in it; nil without a card, empty for a mute one.
+    public var answerToReset: [UInt8]?
+    /// Another program holds the card exclusively.
+    public var isExclusivelyUsed: Bool
+
+    public init(name: String, answerToReset: [UInt8]? = nil, isExclusivelyUsed: Bool = false) {
+        self.name = name
+        interface = Self.interface(of: name)
+        self.answerToReset = answerToReset
+        self.isExclusivelyUsed = isExclusivelyUsed
+    }
+
+    /// What the manufacturers' names say: "ACS ACR1252 Dual Reader [PICC] 00 00", "HID Global OMNIKEY 5422
+    /// Smartcard Reader [OMNIKEY 5422CL Smartcard Reader] 01 00", "... Contactless Reader", "... SAM 00 01".
+    static func interface(of name: String) -> Interface {
+        let words = name.uppercased().split { !$0.isLetter && !$0.isNumber }
+        if words.contains("SAM") { return .sam }
+        if words.contains(where: {
+            $0 == "PICC" || $0 == "CONTACTLESS" || $0 == "NFC" || $0 == "CL" || $0 == "RFID"
+                || $0.hasPrefix("ACR122") || $0.hasPrefix("PN53")
+                || ($0.hasSuffix("CL") && $0.first?.isNumber == true)
+        }) {
+            return .contactless
+        }
+        if words.contains("ICC") || words.contains("CONTACT") { return .contact }
+        return .unknown
+    }
+}
+
+/// A connection to the PC/SC daemon. Its functions block: they are called on a `BlockingThread`, one at a
+/// time; only `cancel` may be called from anywhere.
+final class PCSCConnection: Sendable {
+    private let handle: Atomic<SCARDCONTEXT>
+    /// The longest single wait: a `cancel` that comes just before a wait begins is lost, and the wait must
+    /// end soon all the same.
+    static let slice: Duration = .milliseconds(250)
+
+    init() throws(PCSCStatus) {
+        var context = SCARDCONTEXT()
+        let status = PCSCStatus(SCardEstablishContext(DWORD(SCARD_SCOPE_SYSTEM), nil, nil, &context))
+        guard status == .success else { throw status }
+        handle = Atomic(context)
+    }
+
+    deinit { SCardReleaseContext(handle.load(ordering: .relaxed)) }
+
+    var context: SCARDCONTEXT { handle.load(ordering: .relaxed) }
+
+    /// Ends a wait for a status change.
+    func cancel() { SCardCancel(context) }
+
+    func readerNames() throws(PCSCStatus) -> [String] {
+        while true {
+            var count = DWORD()
+            let first = PCSCStatus(SCardListReaders(context, nil, nil, &count))
+            if first == .noReaders || (first == .success && count == 0) { return [] }
+            guard first == .success else { throw first }
+            var names = [CChar](repeating: 0, count: Int(min(count, 1 << 16)))
+            count = DWORD(names.count)
+            let status = PCSCStatus(SCardListReaders(context, nil, &names, &count))
+            // A reader came between the two calls.
+            if status == .insufficientBuffer { continue }
+            if status == .noReaders { return [] }
+            guard status == .success else { throw status }
+            return names.prefix(Int(count)).split(separator: 0).map {
+                String(decoding: $0.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            }
+        }
+    }
+
+    /// What is known and what is new about a reader.
+    struct ReaderState {
+        var name: String
+        /// `SCARD_STATE_...` bits with the daemon's event counter in the upper half.
+        var known: DWORD = 0
+        var atr: [UInt8] = []
+
+        func has(_ bit: Int32) -> Bool { known & DWORD(bit) != 0 }
+        /// The reader is not, or no more, there.
+        var isGone: Bool { has(SCARD_STATE_UNKNOWN) || has(SCARD_STATE_IGNORE) }
+        var isPresent: Bool { has(SCARD_STATE_PRESENT) }
+        var isMute: Bool { has(SCARD_STATE_MUTE) }
+    }
+    static let newReaderNotification = "\\\\?PnP?\\Notification"
+
+    /// Waits until a reader differs from what is known of it, and brings `states` up to date.
+    /// - Returns: whether something changed before the time was over.
+    func waitForChange(_ states: inout [ReaderState], milliseconds: Int) throws(PCSCStatus) -> Bool {
+        var raw = states.map { state in
+            var raw = SCARD_READERSTATE()
+            raw.szReader = UnsafePointer(strdup(state.name))
+            raw.dwCurrentState = state.known
+            return raw
+        }
+        defer { for state in raw { free(UnsafeMutableRawPointer(mutating: state.szReader)) } }
+        let status = PCSCStatus(
+            SCardGetStatusChange(context, DWORD(milliseconds), &raw, DWORD(raw.count)))
+        if status == .timeout { return false }
+        guard status == .success else { throw status }
+        for index in states.indices {
+            states[index].known = raw[index].dwEventState & ~DWORD(SCARD_STATE_CHANGED)
+            let count = min(Int(raw[index].cbAtr), 33)
+            states[index].atr = withUnsafeBytes(of: raw[index].rgbAtr) { Array($0.prefix(count)) }
+        }
+        return true
+    }
+
+    func readerStates() throws(PCSCStatus) -> [PCSCReaderState] {
+        var states = try readerNames().map { ReaderState(name: $0) }
+        guard !states.isEmpty else { return [] }
+        _ = try waitForChange(&states, milliseconds: 0)
+        return states.filter { !$0.isGone }.map {
+            PCSCReaderState(
+                name: $0.name, answerToReset: $0.isPresent ? $0.atr : nil,
+                isExclusivelyUsed: $0.has(SCARD_STATE_EXCLUSIVE))
+        }
+    }
+}
+
+/// The PC/SC service of this machine (pcscd).
+public enum PCSCContext {
+    /// How long the daemon may take for an answer that needs no card.
+    static let patience: Duration = .seconds(10)
+
+    /// The readers connected now, in the daemon's order.
+    /// - Throws: `.readerUnavailable` where the daemon cannot be used; the text says what to do.
+    public static func readers() async throws(ReaderError) -> [PCSCReaderState] {
+        let thread = BlockingThread(name: "pcsc list")
+        let completion = await thread.perform(deadline: .now + patience) {
+            _ -> Result<[PCSCReaderState], PCSCStatus> in
+            do throws(PCSCStatus) {
+                return .success(try PCSCConnection().readerStates())
+            } catch {
+                return .failure(error)
+            }
+        }
+        switch completion {
+        case .value(.success(let states)): return states
+        case .value(.failure(let status)): throw status.error(reader: "PC/SC")
+        case .timedOut:
+            throw .readerUnavailable(
+                reader: "PC/SC", reason: "the PC/SC daemon hangs: restart it (systemctl restart pcscd)")
+        case .cancelled: throw .cancelled
+        }
+    }
+
+    /// Opens a reader.
+    /// - Parameters:
+    ///   - name: its name, or a part of it that fits one reader only, in any case; nil takes the first that
+    ///     may be contactless: contactless ones before those whose name does not tell.
+    ///   - allowsContact: also take a contact slot where nothing else is there. A SAM slot is only taken by
+    ///     its full name.
+    public static func reader(
+        matching name: String? = nil, allowsContact: Bool = false,
+        options: PCSCReader.Options = .init()
+    ) async throws(ReaderError) -> PCSCReader {
+        let all = try await readers()
+        let list = all.isEmpty ? "none is connected" : all.map(\.name).joined(separator: ", ")
+        if let name {
+            if let exact = all.first(where: { $0.name == name }) {
+                return PCSCReader(name: exact.name, options: options)
+            }
+            let found = all.filter { $0.name.lowercased().contains(name.lowercased()) && $0.interface != .sam }
+            guard let only = found.first else {
+                throw .readerUnavailable(reader: name, reason: "there is no such PC/SC reader; readers: \(list)")
+            }
+            guard found.count == 1 else {
+                throw .readerUnavailable(
+                    reader: name,
+                    reason: "the name fits several readers: \(found.map(\.name).joined(separator: ", "))")
+            }
+            return PCSCReader(name: only.name, options: options)
+        }
+        let wanted: [PCSCReaderState.Interface] =
+            [.contactless, .unknown] + (allowsContact ? [.contact] : [])
+        for interface in wanted {
+            if let found = all.first(where: { $0.interface == interface }) {
+                return PCSCReader(name: found.name, options: options)
+            }
+        }
+        throw .readerUnavailable(
+            reader: "PC/SC", reason: "no contactless reader is connected; readers: \(list)")
+    }
+
+    /// Readers and cards as they come and go, beginning with those that are there. Ends when the iteration
+    /// ends; a daemon that dies or does not run yet is waited for.
+    public static func events() -> AsyncStream<ReaderEvent> {
+        let (stream, continuation) = AsyncStream.makeStream(of: ReaderEvent.self)
+        let watch = PCSCWatch(continuation)
+        continuation.onTermination = { _ in watch.stop() }
+        watch.start()
+        return stream
+    }
+}
+
+/// What happens around the readers of a service.
+public enum ReaderEvent: Sendable, Equatable {
+    case readerAdded(PCSCReaderState)
+    case readerRemoved(name: String)
+    case cardInserted(reader: String, answerToReset: [UInt8])
+    case cardRemoved(reader: String)
+    /// The service cannot be used; the text says what to do. Comes once until it is back.
+    case serviceLost(reason: String)
+    case serviceFound
+}
+
+/// Watches the daemon's readers on a thread of its own.
+private final class PCSCWatch: Sendable {
+    private let thread = BlockingThread(name: "pcsc watch")
+    private let continuation: AsyncStream<ReaderEvent>.Continuation
+    private struct State {
+        var isStopped = false
+        var connection: PCSCConnection?
+    }
+    private let state = Mutex(State())
+
+    init(_ continuation: AsyncStream<ReaderEvent>.Continuation) { self.continuation = continuation }
+
+    func start() {
+        Task {
+            _ = await thread.perform { _ in self.run() }
+            self.continuation.finish()
+        }
+    }
+
+    func stop() {
+        state.withLock {
+            $0.isStopped = true
+            $0.connection?.cancel()
+        }
+    }
+    private var isStopped: Bool { state.withLock { $0.isStopped } }
+
+    private func run() {
+        var isLost = false
+        var known: [PCSCReaderState] = []
+        while !isStopped {
+            do throws(PCSCStatus) {
+                let connection = try PCSCConnection()
+                state.withLock { $0.connection = connection }
+                defer { state.withLock { $0.connection = nil } }
+                if isLost { continuation.yield(.serviceFound) }
+                isLost = false
+                try follow(connection, &known)
+            } catch {
+                for reader in known { continuation.yield(.readerRemoved(name: reader.name)) }
+                known = []
+                if !isLost, case .readerUnavailable(_, let reason) = error.error(reader: "PC/SC") {
+                    continuation.yield(.serviceLost(reason: reason))
+                }
+                isLost = true
+                for _ in 0..<10 where !isStopped { usleep(50_000) }
+            }
+        }
+    }
+
+    private func follow(
+        _ connection: PCSCConnection, _ known: inout [PCSCReaderState]
+    ) throws(PCSCStatus) {
+        var states: [PCSCConnection.ReaderState] = []
+        while !isStopped {
+            let names = try connection.readerNames()
+            var next = names.map { name in
+                states.first { $0.name == name } ?? PCSCConnection.ReaderState(name: name)
+            }
+            if !next.isEmpty { _ = try connection.waitForChange(&next, milliseconds: 0) }
+            next.removeAll { $0.isGone }
+            report(next, &known)
+            states = next
+            var waited = next
+            waited.append(PCSCConnection.ReaderState(name: PCSCConnection.newReaderNotification))
+            do throws(PCSCStatus) {
+                // The list is read again from time to time: a reader that comes between listing and
+                // waiting is not announced.
+                _ = try connection.waitForChange(&waited, milliseconds: 1000)
+            } catch .cancelled {
+                continue
+            } catch .unknownReader {
+                continue
+            }
+        }
+    }
+
+    private func report(_ states: [PCSCConnection.ReaderState], _ known: inout [PCSCReaderState]) {
+        for reader in known where !states.contains(where: { $0.name == reader.name }) {
+            continuation.yield(.readerRemoved(name: reader.name))
+        }
+        let current = states.map { state in
+            PCSCReaderState(
+                name: state.name, answerToReset: state.isPresent ? state.atr : nil,
+                isExclusivelyUsed: state.has(SCARD_STATE_EXCLUSIVE))
+        }
+        for reader in current {
+            guard let before = known.first(where: { $0.name == reader.name }) else {
+                continuation.yield(.readerAdded(reader))
+                if let atr = reader.answerToReset {
+                    continuation.yield(.cardInserted(reader: reader.name, answerToReset: atr))
+                }
+                continue
+            }
+            switch (before.answerToReset, reader.answerToReset) {
+            case (nil, let atr?):
+                continuation.yield(.cardInserted(reader: reader.name, answerToReset: atr))
+            case (_?, nil): continuation.yield(.cardRemoved(reader: reader.name))
+            case (let old?, let new?) where old != new && !old.isEmpty && !new.isEmpty:
+                continuation.yield(.cardRemoved(reader: reader.name))
+                continuation.yield(.cardInserted(reader: reader.name, answerToReset: new))
+            default: break
+            }
+        }
+        known = current
+    }
+}

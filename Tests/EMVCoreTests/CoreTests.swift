@@ -1,0 +1,2 @@
+import EMV
+import Testing

@@ -1,0 +1,4 @@
+import Testing
+import Traces
+
+@Suite struct TraceTests {}
