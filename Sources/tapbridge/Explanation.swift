@@ -1,7 +1,8 @@
-import BERTLV
+import EMV
 
-/// Bytes explained for people.
+/// Commands and answers explained for people, as `--apdus` shows them.
 enum Explanation {
-    enum Kind { case command, response }
-    static func text(_ bytes: [UInt8], kind: Kind, coloured: Bool) -> String { Hex.string(bytes) }
+    static func text(_ bytes: [UInt8], kind: EMVDecoder.Kind, coloured: Bool) -> String {
+        EMVDecoder.explain(bytes, EMVDecoder.Options(kind: kind)).text(colour: coloured)
+    }
 }

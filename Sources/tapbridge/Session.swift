@@ -84,16 +84,18 @@ enum CardShelf {
         }
     }
 
-    static func putBack(_ card: EmulatedCard) throws {
+    static func putBack(_ card: EmulatedCard) throws { try keep(card.state, of: card.profile.id) }
+
+    static func keep(_ state: CardState, of id: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        let path = try statePath(card.profile.id)
+        let path = try statePath(id)
         do {
-            try encoder.encode(card.state).write(to: URL(fileURLWithPath: path), options: .atomic)
+            try encoder.encode(state).write(to: URL(fileURLWithPath: path), options: .atomic)
         } catch {
             throw CommandFailure(
                 .journal,
-                "the state of card \(card.profile.id) cannot be kept in \(path): \(error.localizedDescription)"
+                "the state of card \(id) cannot be kept in \(path): \(error.localizedDescription)"
             )
         }
     }
@@ -154,9 +156,7 @@ struct EventPrinter: Sendable {
         return symbol(lights.first) + String(repeating: symbol(lights.others), count: 3)
     }
 
-    private func hex(_ bytes: [UInt8]) -> String { bytes.map { String(format: "%02X", $0) }.joined() }
-
-    private func explain(_ mark: String, _ bytes: [UInt8], kind: Explanation.Kind, suffix: String = "") {
+    private func explain(_ mark: String, _ bytes: [UInt8], kind: EMVDecoder.Kind, suffix: String = "") {
         let text = Explanation.text(bytes, kind: kind, coloured: console.coloured)
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() where !line.isEmpty {

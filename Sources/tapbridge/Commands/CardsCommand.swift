@@ -108,6 +108,7 @@ struct CardCommand: AsyncParsableCommand {
         @Option(help: "Port of the virtual reader's slot: 35963, or 35964 for the second one.") var port =
             35963
         @Flag(help: "The phone is unlocked.") var unlocked = false
+        @Flag(help: "Show each command and answer, explained.") var apdus = false
         @Flag(help: "Use the card as it left personalisation, and keep nothing.") var freshCard = false
 
         func run() async throws {
@@ -117,8 +118,9 @@ struct CardCommand: AsyncParsableCommand {
             let card = try CardShelf.take(id, fresh: freshCard)
             if unlocked { card.unlock() }
             card.ownerUnlocksWhenAsked = true
-            try await CardAttachment.run(card, host: host, port: port)
-            if !freshCard { try CardShelf.putBack(card) }
+            let name = card.profile.id
+            let state = try await CardAttachment.run(card, host: host, port: port, showsCommands: apdus)
+            if !freshCard { try CardShelf.keep(state, of: name) }
         }
     }
 }

@@ -15,14 +15,14 @@ struct PayCommand: AsyncParsableCommand {
         discussion: """
             With --card an emulated card or wallet is tapped on the emulated reader; a phone that asks to be \
             unlocked is unlocked, unless --locked is given. With --reader an attached PC/SC reader waits for \
-            a real one.
+            a real one. Without both the first contactless reader is taken, or an emulated card where there is none.
 
             Examples:
               tapbridge pay 12.50 --card visa-debit
               tapbridge pay 64.00 --card google-pay-visa --apdus
               tapbridge pay 1.00 --reader ACS --record my-card.trace
               tapbridge pay 20.00 --card alipay-wallet --json
-              tapbridge pay 10.00 --card visa-credit --trouble timeout
+              tapbridge pay 10.00 --card visa-credit --trouble silence
             """)
 
     @Argument(help: "Amount in the terminal's currency, such as 12.50.")
@@ -45,8 +45,11 @@ struct PayCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write a trace of the session.", valueName: "file"))
     var record: String?
 
-    @Option(help: ArgumentHelp(TroubleScript.help, valueName: "trouble"))
-    var trouble: String?
+    @Option(
+        help: ArgumentHelp(
+            "What goes wrong at the host, such as silence, garbage, \"decline 51\", \"slow 3s\", \"nth 2: lost\"; may be given several times.",
+            valueName: "trouble"))
+    var trouble: [String] = []
 
     @Flag(help: "Show each command and answer, explained.")
     var apdus = false
@@ -82,7 +85,9 @@ struct PayCommand: AsyncParsableCommand {
         let journal = try await terminal.openJournal()
         var device: any CardReader
         var emulated: EmulatedCard?
-        if reader == nil, let id = card ?? (PCSC.isAvailable ? nil : "visa-credit") {
+        var chosen = card
+        if reader == nil, card == nil, await !PCSC.isAnythingThere() { chosen = "visa-credit" }
+        if let id = chosen {
             let tapped = try CardShelf.take(id, fresh: freshCard)
             tapped.ownerUnlocksWhenAsked = !locked
             let field = EmulatedReader()
@@ -93,11 +98,7 @@ struct PayCommand: AsyncParsableCommand {
                 Console.print(Console.standard.styled("Tapping \(tapped.profile.title)", .dim))
             }
         } else {
-            do {
-                device = try PCSC.reader(matching: reader)
-            } catch {
-                throw CommandFailure(.reader, "\(error)")
-            }
+            device = try await PCSC.reader(matching: reader)
             if !output.json {
                 Console.print(Console.standard.styled("Reader \(device.information.name)", .dim))
             }
@@ -115,7 +116,9 @@ struct PayCommand: AsyncParsableCommand {
                 recorder?.observe(event)
                 printer?.print(event)
             }, holdsMessages: emulated == nil)
-        let backend = try SimulatedHost.make(trouble: trouble)
+        let keepsBooks = !freshCard
+        let backend = try SimulatedHost.make(
+            troubles: trouble, keepsBooks: keepsBooks, answerTimeout: profile.timing.authorization)
         let session = TerminalSession(
             profile: profile, reader: device, backend: backend, journal: journal, environment: environment)
         try await Self.recover(session, quiet: output.json)
@@ -125,6 +128,7 @@ struct PayCommand: AsyncParsableCommand {
             try await session.pay(request)
         }
         await device.close()
+        if keepsBooks { try await SimulatedHost.keepBooks(of: backend) }
         if let emulated, !freshCard { try CardShelf.putBack(emulated) }
         if let record, let recorder { try Self.write(recorder.recorder.recorded, to: record) }
 

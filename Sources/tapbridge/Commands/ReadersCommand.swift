@@ -1,0 +1,119 @@
+import ArgumentParser
+import EMV
+import Foundation
+import Readers
+
+/// The readers of this machine.
+enum PCSC {
+    /// A reader by a part of its name, or the first contactless one.
+    static func reader(matching name: String?) async throws -> any CardReader {
+        do {
+            return try await PCSCContext.reader(matching: name)
+        } catch {
+            throw CommandFailure(.reader, "\(error)")
+        }
+    }
+
+    /// Whether a reader that may be contactless is plugged in; false where pcscd does not run.
+    static func isAnythingThere() async -> Bool {
+        guard let readers = try? await PCSCContext.readers() else { return false }
+        return readers.contains { $0.interface == .contactless }
+    }
+}
+
+struct ReadersCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "readers",
+        abstract: "List the attached PC/SC readers and the cards in them.",
+        discussion: """
+            Examples:
+              tapbridge readers
+              tapbridge readers --watch
+              tapbridge readers --json
+            """)
+
+    @Flag(help: "Go on telling what is plugged in and presented, until Ctrl-C.") var watch = false
+    @OptionGroup var output: OutputOptions
+
+    struct Row: Encodable {
+        var kind = "pcsc"
+        var name: String
+        var interface: String
+        var answerToReset: String?
+        var card: String?
+        var isExclusivelyUsed: Bool
+    }
+
+    func run() async throws {
+        if watch { return try await follow() }
+        let readers: [PCSCReaderState]
+        do {
+            readers = try await PCSCContext.readers()
+        } catch {
+            throw CommandFailure(.reader, "\(error)")
+        }
+        let rows = readers.map {
+            Row(
+                name: $0.name, interface: $0.interface.rawValue, answerToReset: $0.answerToReset.map(hex),
+                card: $0.answerToReset.map(Self.words), isExclusivelyUsed: $0.isExclusivelyUsed)
+        }
+        if output.json { return try Console.printJSON(rows) }
+        guard !rows.isEmpty else {
+            Console.print(
+                "no PC/SC reader is attached; emulated cards need none: tapbridge pay 12.50 --card visa-debit")
+            return
+        }
+        Console.print(
+            Console.standard.table(
+                [["READER", "INTERFACE", "CARD", "ATR"]]
+                    + rows.map {
+                        [
+                            $0.name, $0.interface,
+                            ($0.card ?? "-") + ($0.isExclusivelyUsed ? " (in use)" : ""),
+                            $0.answerToReset ?? "",
+                        ]
+                    }))
+    }
+
+    private func follow() async throws {
+        signal(SIGINT, SIG_DFL)
+        struct Event: Encodable {
+            var event: String
+            var reader: String?
+            var answerToReset: String?
+            var reason: String?
+        }
+        for await event in PCSCContext.events() {
+            let told: Event
+            switch event {
+            case .readerAdded(let state):
+                told = Event(
+                    event: "reader-added", reader: state.name, answerToReset: state.answerToReset.map(hex))
+            case .readerRemoved(let name): told = Event(event: "reader-removed", reader: name)
+            case .cardInserted(let reader, let answerToReset):
+                told = Event(event: "card-inserted", reader: reader, answerToReset: hex(answerToReset))
+            case .cardRemoved(let reader): told = Event(event: "card-removed", reader: reader)
+            case .serviceLost(let reason): told = Event(event: "service-lost", reason: reason)
+            case .serviceFound: told = Event(event: "service-found")
+            }
+            if output.json {
+                let encoder = JSONEncoder()
+                encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+                Console.print(String(decoding: try encoder.encode(told), as: UTF8.self))
+            } else {
+                let words = told.event.replacingOccurrences(of: "-", with: " ")
+                let details = [told.reader, told.answerToReset, told.reason].compactMap { $0 }
+                Console.print(
+                    Console.standard.styled(words, .bold) + "  " + details.joined(separator: "  "))
+            }
+        }
+    }
+
+    private static func words(_ answerToReset: [UInt8]) -> String {
+        answerToReset.isEmpty ? "mute" : "card"
+    }
+}
+
+func hex(_ bytes: some Sequence<UInt8>) -> String {
+    bytes.map { String(format: "%02X", $0) }.joined()
+}

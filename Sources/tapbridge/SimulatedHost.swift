@@ -1,0 +1,114 @@
+import Acquiring
+import ArgumentParser
+import EMV
+import Foundation
+import Issuing
+import Terminal
+
+/// The built-in host with its books, which outlive a run as the cards' counters do.
+enum SimulatedHost {
+    static func statePath() throws -> String { try StateDirectory.make() + "/host.json" }
+
+    /// - Parameters:
+    ///   - troubles: rules as text; without a colon they hold for every authorization.
+    ///   - keepsBooks: whether balances and used counters are read from the state directory.
+    static func make(
+        troubles: [String] = [], keepsBooks: Bool = true, answerTimeout: Duration = .seconds(30)
+    ) throws -> SimulatedAcquirer {
+        var rules: [TroubleRule] = []
+        for text in troubles {
+            do {
+                rules.append(try TroubleRule(text.contains(":") ? text : "always: \(text)"))
+            } catch {
+                throw CommandFailure(.usage, "\(error)")
+            }
+        }
+        var state = IssuerSimulator.State()
+        if keepsBooks, let data = FileManager.default.contents(atPath: try statePath()) {
+            do {
+                state = try JSONDecoder().decode(IssuerSimulator.State.self, from: data)
+            } catch {
+                throw CommandFailure(
+                    .badInput,
+                    "the simulated host's books (\(try statePath())) cannot be read: begin new ones with `tapbridge host reset`"
+                )
+            }
+        }
+        let issuer: IssuerSimulator
+        do {
+            issuer = try IssuerSimulator(world: .test, state: state)
+        } catch {
+            throw CommandFailure(.badInput, "\(error)")
+        }
+        return SimulatedAcquirer(
+            issuer: issuer, troubles: TroubleScript(rules: rules), answerTimeout: answerTimeout)
+    }
+
+    static func keepBooks(of host: SimulatedAcquirer) async throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        let path = try statePath()
+        do {
+            try encoder.encode(await host.issuer.state).write(to: URL(fileURLWithPath: path), options: .atomic)
+        } catch {
+            throw CommandFailure(
+                .journal, "the simulated host's books cannot be kept in \(path): \(error.localizedDescription)")
+        }
+    }
+}
+
+struct HostCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "host", abstract: "Look into the simulated host: balances of the test accounts.",
+        subcommands: [Accounts.self, Reset.self], defaultSubcommand: Accounts.self)
+
+    struct Accounts: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List accounts, balances and what is available.")
+        @OptionGroup var output: OutputOptions
+
+        struct Row: Encodable {
+            var account: String
+            var balance: Int64
+            var available: UInt64
+            var currency: String
+        }
+
+        func run() async throws {
+            let issuer = try await SimulatedHost.make().issuer
+            let rows = Self.rows(issuer)
+            if output.json { return try Console.printJSON(rows) }
+            Console.print(Console.standard.table(Self.table(issuer)))
+        }
+
+        static func rows(_ issuer: IssuerSimulator) -> [Row] {
+            issuer.world.accounts.map {
+                Row(
+                    account: $0.id, balance: issuer.balance($0.id) ?? 0,
+                    available: issuer.available($0.id) ?? 0, currency: $0.currency.description)
+            }
+        }
+
+        static func table(_ issuer: IssuerSimulator) -> [[String]] {
+            [["ACCOUNT", "BALANCE", "AVAILABLE"]]
+                + issuer.world.accounts.map { account in
+                    let balance = issuer.balance(account.id) ?? 0
+                    func money(_ units: UInt64) -> String {
+                        Money(Amount(clamping: units), account.currency).description
+                    }
+                    return [
+                        account.id, (balance < 0 ? "-" : "") + money(balance.magnitude),
+                        money(issuer.available(account.id) ?? 0),
+                    ]
+                }
+        }
+    }
+
+    struct Reset: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Begin new books: opening balances, no counter used.")
+        func run() throws {
+            try? FileManager.default.removeItem(atPath: try SimulatedHost.statePath())
+            Console.print("the simulated host begins new books")
+        }
+    }
+}
