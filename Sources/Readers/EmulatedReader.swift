@@ -71,6 +71,16 @@ public final class EmulatedReader: CardReader {
         }
     }
 
+    /// Takes all cards but the first one out of the field, as a customer does who is told of a collision.
+    public func leaveFirst() {
+        lock.withLock { _ in
+            guard field.cards.count > 1 else { return }
+            field.powerDown()
+            field.cards.removeSubrange(1...)
+            field.wake()
+        }
+    }
+
     // MARK: - The terminal's side
 
     public func activateCard(

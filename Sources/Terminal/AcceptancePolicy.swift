@@ -17,6 +17,18 @@ public struct AcceptancePolicy: Sendable, Equatable {
         public var tokenized: Bool?
         /// What the customer is told.
         public var text: String
+
+        public init(
+            name: String, applicationIdentifiers: [[UInt8]] = [], tokenRequestors: [String] = [],
+            formFactors: [FormFactor] = [], tokenized: Bool? = nil, text: String
+        ) {
+            self.name = name
+            self.applicationIdentifiers = applicationIdentifiers
+            self.tokenRequestors = tokenRequestors
+            self.formFactors = formFactors
+            self.tokenized = tokenized
+            self.text = text
+        }
     }
     public var refuse: [Rule] = []
 

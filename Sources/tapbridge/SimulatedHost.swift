@@ -15,14 +15,7 @@ enum SimulatedHost {
     static func make(
         troubles: [String] = [], keepsBooks: Bool = true, answerTimeout: Duration = .seconds(30)
     ) throws -> SimulatedAcquirer {
-        var rules: [TroubleRule] = []
-        for text in troubles {
-            do {
-                rules.append(try TroubleRule(text.contains(":") ? text : "always: \(text)"))
-            } catch {
-                throw CommandFailure(.usage, "\(error)")
-            }
-        }
+        let script = try script(troubles)
         var state = IssuerSimulator.State()
         if keepsBooks, let data = FileManager.default.contents(atPath: try statePath()) {
             do {
@@ -41,7 +34,19 @@ enum SimulatedHost {
             throw CommandFailure(.badInput, "\(error)")
         }
         return SimulatedAcquirer(
-            issuer: issuer, troubles: TroubleScript(rules: rules), answerTimeout: answerTimeout)
+            issuer: issuer, troubles: script, answerTimeout: answerTimeout)
+    }
+
+    static func script(_ troubles: [String]) throws -> TroubleScript {
+        var rules: [TroubleRule] = []
+        for text in troubles {
+            do {
+                rules.append(try TroubleRule(text.contains(":") ? text : "always: \(text)"))
+            } catch {
+                throw CommandFailure(.usage, "\(error)")
+            }
+        }
+        return TroubleScript(rules: rules)
     }
 
     static func keepBooks(of host: SimulatedAcquirer) async throws {
@@ -88,9 +93,13 @@ struct HostCommand: AsyncParsableCommand {
             }
         }
 
-        static func table(_ issuer: IssuerSimulator) -> [[String]] {
-            [["ACCOUNT", "BALANCE", "AVAILABLE"]]
-                + issuer.world.accounts.map { account in
+        /// - Parameter onlyMoved: leaves out accounts on which nothing was booked.
+        static func table(_ issuer: IssuerSimulator, onlyMoved: Bool = false) -> [[String]] {
+            let accounts = issuer.world.accounts.filter {
+                !onlyMoved || issuer.balance($0.id) != Int64(clamping: $0.balance)
+            }
+            return [["ACCOUNT", "BALANCE", "AVAILABLE"]]
+                + accounts.map { account in
                     let balance = issuer.balance(account.id) ?? 0
                     func money(_ units: UInt64) -> String {
                         Money(Amount(clamping: units), account.currency).description

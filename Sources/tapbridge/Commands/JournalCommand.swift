@@ -57,17 +57,19 @@ struct JournalCommand: AsyncParsableCommand {
             }
             if output.json { return try Console.printJSON(records) }
             if records.isEmpty { return Console.print("no transactions") }
-            Console.print(
-                Console.standard.table(
-                    [["ID", "TIME (UTC)", "AMOUNT", "CARD", "APPLICATION", "STATE", "CODE", "STAN"]]
-                        + records.map { record in
-                            [
-                                record.id, JournalCommand.time(record.createdAt),
-                                Money(record.amount, record.currency).description, record.maskedPAN ?? "-",
-                                record.applicationLabel ?? "-", record.state.rawValue,
-                                record.responseCode ?? "-", String(record.stan),
-                            ]
-                        }))
+            Console.print(Console.standard.table(Self.table(records)))
+        }
+
+        static func table(_ records: [TransactionRecord]) -> [[String]] {
+            [["ID", "TIME (UTC)", "AMOUNT", "CARD", "APPLICATION", "STATE", "CODE", "STAN"]]
+                + records.map { record in
+                    [
+                        record.id, JournalCommand.time(record.createdAt),
+                        Money(record.amount, record.currency).description, record.maskedPAN ?? "-",
+                        record.applicationLabel ?? "-", record.state.rawValue, record.responseCode ?? "-",
+                        String(record.stan),
+                    ]
+                }
         }
     }
 

@@ -1,0 +1,160 @@
+import Acquiring
+import Cards
+import EMV
+import Kernels
+import Readers
+import SmartCard
+import Terminal
+import Journal
+import Synchronization
+import Traces
+
+/// A payment that the demonstration plays and that `apdu-traces` keeps: who taps what, what goes wrong, and
+/// how it must end.
+struct Scenario: Sendable {
+    /// File name of its trace.
+    var id: String
+    var title: String
+    /// Card profiles that come into the field together; after a collision the first one stays.
+    var cards: [String]
+    var amount: UInt64
+    var type: TransactionType = .purchase
+    /// Puts something between reader and card.
+    var wrap: @Sendable (EmulatedCard) -> any VirtualCard = { $0 }
+    var ownerUnlocks = true
+    /// Rules of what goes wrong at the host.
+    var troubles: [String] = []
+    /// What the terminal has otherwise than by its profile.
+    var adjust: @Sendable (inout TerminalProfile) -> Void = { _ in }
+    var expected: PaymentResult.Status
+    /// Whether the host decides; nil where nobody does.
+    var online: Bool?
+    /// Part of the demonstration, not only of the traces.
+    var isShown = true
+
+    static let all: [Scenario] = [
+        Scenario(
+            id: "visa-credit-online", title: "A credit card, authorized online", cards: ["visa-credit"],
+            amount: 1250, expected: .approved, online: true),
+        Scenario(
+            id: "visa-debit-offline", title: "A debit card, approved offline: fast DDA and a TC",
+            cards: ["visa-debit"], amount: 990, expected: .approved, online: false),
+        Scenario(
+            id: "apple-pay-visa", title: "Apple Pay: a device token, cardholder verified on the phone",
+            cards: ["apple-pay-visa"], amount: 6400, expected: .approved, online: true),
+        Scenario(
+            id: "google-pay-visa", title: "Google Pay, locked: \"see phone\", unlocked, tapped again",
+            cards: ["google-pay-visa"], amount: 6400, expected: .approved, online: true),
+        Scenario(
+            id: "alipay-wallet", title: "A wallet on a stored-value account in another currency",
+            cards: ["alipay-wallet"], amount: 2000, expected: .approved, online: true),
+        Scenario(
+            id: "visa-debit-issuer-scripts",
+            title: "A debit card above the floor limit: the issuer's answer goes back to the card",
+            cards: ["visa-debit"], amount: 3000, expected: .approved, online: true),
+        Scenario(
+            id: "visa-no-oda", title: "A card without offline data authentication", cards: ["visa-no-oda"],
+            amount: 700, expected: .approved, online: true, isShown: false),
+        Scenario(
+            id: "visa-poor", title: "Not enough money: the host declines", cards: ["visa-poor"], amount: 2500,
+            expected: .declined, online: true),
+        Scenario(
+            id: "visa-expired", title: "An expired card: declined offline", cards: ["visa-expired"],
+            amount: 990, expected: .declined, online: false),
+        Scenario(
+            id: "visa-tampered", title: "A tampered certificate: fast DDA fails", cards: ["visa-tampered"],
+            amount: 990, expected: .declined, online: false),
+        Scenario(
+            id: "visa-blocked", title: "A blocked application", cards: ["visa-blocked"], amount: 990,
+            expected: .ended),
+        Scenario(
+            id: "google-pay-never-unlocked", title: "A phone that nobody unlocks",
+            cards: ["google-pay-visa"], amount: 6400, ownerUnlocks: false, expected: .ended, isShown: false),
+        Scenario(
+            id: "amount-above-contactless-limit", title: "An amount above the contactless limit",
+            cards: ["visa-credit"], amount: 60000, expected: .tryAnotherInterface, isShown: false),
+        Scenario(
+            id: "merchant-refuses-apple-pay", title: "A merchant that has switched Apple Pay off",
+            cards: ["apple-pay-visa"], amount: 1500,
+            adjust: {
+                $0.acceptance.refuse = [
+                    AcceptancePolicy.Rule(
+                        name: "Apple Pay", tokenRequestors: ["40010030273"],
+                        text: "Apple Pay is not accepted here")
+                ]
+            }, expected: .refusedByMerchant),
+        Scenario(
+            id: "card-torn", title: "A card pulled away too early, then tapped again",
+            cards: ["visa-credit"], amount: 1800,
+            wrap: { TornCard(around: $0, .duringInstruction(0xB2)) }, expected: .approved, online: true),
+        Scenario(
+            id: "two-cards", title: "Two cards at once", cards: ["visa-credit", "visa-debit"], amount: 2200,
+            expected: .approved, online: true),
+        Scenario(
+            id: "host-silent", title: "The host does not answer: declined here, reversed there",
+            cards: ["visa-credit"], amount: 4200, troubles: ["silence"],
+            adjust: { $0.timing.authorization = .seconds(1) }, expected: .failed),
+        Scenario(
+            id: "host-unreachable", title: "The host cannot be reached", cards: ["visa-credit"], amount: 4300,
+            troubles: ["unreachable"], expected: .declined, isShown: false),
+        Scenario(
+            id: "host-declines", title: "A referral: the host declines with 05", cards: ["visa-debit"],
+            amount: 7700, troubles: ["decline 05"], expected: .declined, online: true, isShown: false),
+        Scenario(
+            id: "refund", title: "A refund", cards: ["visa-credit"], amount: 1250, type: .refund,
+            expected: .approved, online: true, isShown: false),
+    ]
+}
+
+/// The emulated world of a run of scenarios: cards with counters that go on, one host, no state elsewhere.
+actor ScenarioWorld {
+    private var cards: [String: EmulatedCard] = [:]
+    let host: SimulatedAcquirer
+
+    init() throws { host = try SimulatedHost.make(keepsBooks: false) }
+
+    /// Plays one scenario.
+    /// - Parameters:
+    ///   - recorder: gets the trace, where given.
+    ///   - environment: what the terminal takes from outside; its observer is told everything.
+    func play(
+        _ scenario: Scenario, profile base: TerminalProfile, journal: Journal, recorder trace: TraceRecorder?,
+        environment given: TerminalEnvironment
+    ) async throws -> PaymentResult {
+        var profile = base
+        scenario.adjust(&profile)
+        await host.setTroubles(try SimulatedHost.script(scenario.troubles))
+        let field = EmulatedReader()
+        for id in scenario.cards {
+            let card = try cards[id] ?? CardShelf.take(id, fresh: true)
+            cards[id] = card
+            card.lock()
+            card.ownerUnlocksWhenAsked = scenario.ownerUnlocks
+            field.present(scenario.wrap(card))
+        }
+        var reader: any CardReader = field
+        var recorder: SessionRecorder?
+        if let trace {
+            recorder = SessionRecorder(recorder: trace, profile: profile)
+            reader = RecordingReader(field, recorder: trace)
+        }
+        var environment = given
+        let observer = given.observer
+        environment.observer = { [recorder] event in
+            recorder?.observe(event)
+            observer?(event)
+            if case .readerError(.collision) = event { field.leaveFirst() }
+        }
+        let session = TerminalSession(
+            profile: profile, reader: reader, backend: host, journal: journal, environment: environment)
+        let request = PaymentRequest(amount: Amount(clamping: scenario.amount), type: scenario.type)
+        return try await session.pay(request)
+    }
+}
+
+/// Counts up from a start.
+final class Counter: Sendable {
+    private let value: Atomic<UInt32>
+    init(_ start: UInt32) { value = Atomic(start) }
+    func next() -> UInt32 { value.wrappingAdd(1, ordering: .relaxed).newValue }
+}
