@@ -50,6 +50,8 @@ public actor TerminalSession {
     private var paying = false
     /// Language Preference (5F2D) of the card of this payment.
     private var languagePreference: String?
+    /// What the display shows.
+    private var shown: CustomerMessage?
 
     public init(
         profile: TerminalProfile, reader: any CardReader, backend: any AcquirerBackend,
@@ -73,6 +75,7 @@ public actor TerminalSession {
         }
         paying = true
         languagePreference = nil
+        shown = nil
         defer { paying = false }
 
         let record: TransactionRecord
@@ -135,11 +138,17 @@ public actor TerminalSession {
 
         switch final.outcome.status {
         case .approved:
-            await show(final.outcome.uiRequestOnOutcome)
-            await letGo(of: final.outcome, driver)
-            await approveOffline(&result)
+            await approveOffline(&result, final.outcome, driver)
         case .onlineRequest, .requestOnlinePIN:
             await show(final.outcome.uiRequestOnOutcome)
+            await letGo(of: final.outcome, driver)
+            await goOnline(&result, entryPoint: &entryPoint, driver: driver)
+        case .declined
+        where result.inputs.transactionType == TransactionType.refund.code
+            && instrument.primaryAccountNumber != nil:
+            // A card answers a refund with an AAC, as it gives nothing away: the refund goes to the host on
+            // the data that were read. Unconfirmed: Book C-3 is silent on what the terminal does then.
+            await show(UserInterfaceRequest(.authorising, .notReady))
             await letGo(of: final.outcome, driver)
             await goOnline(&result, entryPoint: &entryPoint, driver: driver)
         case .declined:
@@ -181,7 +190,14 @@ public actor TerminalSession {
         } else {
             request.languagePreference = languagePreference
         }
-        environment.observer?(.message(CustomerMessage(request, languages: profile.languages)))
+        let message = CustomerMessage(request, languages: profile.languages)
+        // An outcome's and a restart's message are often the same to the eye and ear.
+        if let shown, shown.text == message.text, shown.lights == message.lights, shown.sound == message.sound
+        {
+            return
+        }
+        shown = message
+        environment.observer?(.message(message))
         if environment.holdsMessages, request.holdTime > 0 {
             await environment.sleep(.milliseconds(Int64(request.holdTime) * 100))
         }
@@ -234,14 +250,24 @@ public actor TerminalSession {
         await record(.cancelled, &result)
     }
 
-    private func approveOffline(_ result: inout PaymentResult) async {
+    private func approveOffline(
+        _ result: inout PaymentResult, _ outcome: Outcome, _ driver: TransactionDriver
+    ) async {
         guard let request = authorizationRequest(result) else {
+            await driver.reader.fieldOff()
             await failUnreadable(&result)
             return
         }
         result.online = false
         result.status = .approved
-        guard await record(.approvedOffline, &result) else { return }
+        // Nobody is told "approved" before it is in the journal.
+        guard await record(.approvedOffline, &result) else {
+            await driver.reader.fieldOff()
+            await show(UserInterfaceRequest(.notAuthorised, .processingError))
+            return
+        }
+        await show(outcome.uiRequestOnOutcome)
+        await letGo(of: outcome, driver)
         // Forwarded at once where the host can be reached, else by `recover`.
         do {
             try await backend.advise(request, offline: .approved)

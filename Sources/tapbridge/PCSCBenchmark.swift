@@ -20,9 +20,13 @@ extension BenchCommand {
         let name: String
         do {
             let readers = try await PCSCContext.readers()
-            guard let found = readers.first(where: { $0.name.hasPrefix("Virtual PCD") && $0.answerToReset == nil })
+            guard
+                let found = readers.first(where: {
+                    $0.name.hasPrefix("Virtual PCD") && $0.answerToReset == nil
+                })
             else {
-                Console.printError("  left out: pcscd has no free virtual reader (apt install vsmartcard-vpcd)")
+                Console.printError(
+                    "  left out: pcscd has no free virtual reader (apt install vsmartcard-vpcd)")
                 return nil
             }
             name = found.name

@@ -1,12 +1,12 @@
 import Acquiring
 import Cards
 import EMV
+import Journal
 import Kernels
 import Readers
 import SmartCard
-import Terminal
-import Journal
 import Synchronization
+import Terminal
 import Traces
 
 /// A payment that the demonstration plays and that `apdu-traces` keeps: who taps what, what goes wrong, and
@@ -21,7 +21,8 @@ struct Scenario: Sendable {
     var type: TransactionType = .purchase
     /// Puts something between reader and card.
     var wrap: @Sendable (EmulatedCard) -> any VirtualCard = { $0 }
-    var ownerUnlocks = true
+    /// Verified before the tap, as Apple Pay asks; else when the phone asks for it.
+    var unlockedBefore = false
     /// Rules of what goes wrong at the host.
     var troubles: [String] = []
     /// What the terminal has otherwise than by its profile.
@@ -41,7 +42,7 @@ struct Scenario: Sendable {
             cards: ["visa-debit"], amount: 990, expected: .approved, online: false),
         Scenario(
             id: "apple-pay-visa", title: "Apple Pay: a device token, cardholder verified on the phone",
-            cards: ["apple-pay-visa"], amount: 6400, expected: .approved, online: true),
+            cards: ["apple-pay-visa"], amount: 6400, unlockedBefore: true, expected: .approved, online: true),
         Scenario(
             id: "google-pay-visa", title: "Google Pay, locked: \"see phone\", unlocked, tapped again",
             cards: ["google-pay-visa"], amount: 6400, expected: .approved, online: true),
@@ -68,14 +69,11 @@ struct Scenario: Sendable {
             id: "visa-blocked", title: "A blocked application", cards: ["visa-blocked"], amount: 990,
             expected: .ended),
         Scenario(
-            id: "google-pay-never-unlocked", title: "A phone that nobody unlocks",
-            cards: ["google-pay-visa"], amount: 6400, ownerUnlocks: false, expected: .ended, isShown: false),
-        Scenario(
             id: "amount-above-contactless-limit", title: "An amount above the contactless limit",
             cards: ["visa-credit"], amount: 60000, expected: .tryAnotherInterface, isShown: false),
         Scenario(
             id: "merchant-refuses-apple-pay", title: "A merchant that has switched Apple Pay off",
-            cards: ["apple-pay-visa"], amount: 1500,
+            cards: ["apple-pay-visa"], amount: 1500, unlockedBefore: true,
             adjust: {
                 $0.acceptance.refuse = [
                     AcceptancePolicy.Rule(
@@ -128,8 +126,8 @@ actor ScenarioWorld {
         for id in scenario.cards {
             let card = try cards[id] ?? CardShelf.take(id, fresh: true)
             cards[id] = card
-            card.lock()
-            card.ownerUnlocksWhenAsked = scenario.ownerUnlocks
+            if scenario.unlockedBefore { card.unlock() } else { card.lock() }
+            card.ownerUnlocksWhenAsked = true
             field.present(scenario.wrap(card))
         }
         var reader: any CardReader = field

@@ -145,7 +145,7 @@ struct EventPrinter: Sendable {
     }
 
     private func lights(_ lights: CustomerMessage.Lights) -> String {
-        if lights.alert { return console.styled("●○○○", .red) }
+        if lights.alert { return console.styled("✖○○○", .red) }
         func symbol(_ light: CustomerMessage.Lights.Light) -> String {
             switch light {
             case .off: console.styled("○", .dim)

@@ -54,10 +54,12 @@ enum SimulatedHost {
         encoder.outputFormatting = [.sortedKeys]
         let path = try statePath()
         do {
-            try encoder.encode(await host.issuer.state).write(to: URL(fileURLWithPath: path), options: .atomic)
+            try encoder.encode(await host.issuer.state).write(
+                to: URL(fileURLWithPath: path), options: .atomic)
         } catch {
             throw CommandFailure(
-                .journal, "the simulated host's books cannot be kept in \(path): \(error.localizedDescription)")
+                .journal,
+                "the simulated host's books cannot be kept in \(path): \(error.localizedDescription)")
         }
     }
 }
@@ -68,7 +70,8 @@ struct HostCommand: AsyncParsableCommand {
         subcommands: [Accounts.self, Reset.self], defaultSubcommand: Accounts.self)
 
     struct Accounts: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List accounts, balances and what is available.")
+        static let configuration = CommandConfiguration(
+            abstract: "List accounts, balances and what is available.")
         @OptionGroup var output: OutputOptions
 
         struct Row: Encodable {

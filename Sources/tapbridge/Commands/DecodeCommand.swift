@@ -39,7 +39,8 @@ struct DecodeCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "PDOL or CDOL that the data of a GET PROCESSING OPTIONS or GENERATE AC answers.", valueName: "hex"))
+            "PDOL or CDOL that the data of a GET PROCESSING OPTIONS or GENERATE AC answers.", valueName: "hex"
+        ))
     var dol: String?
 
     @Flag(help: "List the bits that are not set, too.") var allBits = false

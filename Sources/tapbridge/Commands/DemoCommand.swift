@@ -95,7 +95,8 @@ struct DemoCommand: AsyncParsableCommand {
                 for line in Self.details(result) { Console.print("    \(console.styled(line, .dim))") }
                 if !report.asExpected {
                     Console.print(
-                        console.styled("    this payment had to end \(scenario.expected.rawValue)", .bold, .red))
+                        console.styled(
+                            "    this payment had to end \(scenario.expected.rawValue)", .bold, .red))
                 }
                 if receipts, let receipt = result.receipt { Console.print("\n" + receipt.text()) }
             }

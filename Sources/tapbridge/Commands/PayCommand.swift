@@ -130,13 +130,16 @@ struct PayCommand: AsyncParsableCommand {
         await device.close()
         if keepsBooks { try await SimulatedHost.keepBooks(of: backend) }
         if let emulated, !freshCard { try CardShelf.putBack(emulated) }
-        if let record, let recorder { try Self.write(recorder.recorder.recorded, to: record) }
+        if let record, let recorder {
+            try Self.write(recorder.recorder.recorded, to: record)
+            Console.printError("trace written to \(record)")
+        }
 
         if output.json {
             try Console.printJSON(PaymentReport(result))
         } else {
             Console.print("  \(result.headline(.standard))")
-            if let reason = result.reason { Console.print("        \(reason)") }
+            if result.status != .approved, let reason = result.reason { Console.print("    \(reason)") }
             if result.outcome != nil, let receipt = result.receipt { Console.print("\n" + receipt.text()) }
         }
         if result.exitStatus != .success { throw ExitWithStatus(status: result.exitStatus) }
@@ -184,7 +187,6 @@ struct PayCommand: AsyncParsableCommand {
             throw CommandFailure(
                 .badInput, "the trace cannot be written to \(path): \(error.localizedDescription)")
         }
-        Console.printError("trace written to \(path)")
     }
 }
 

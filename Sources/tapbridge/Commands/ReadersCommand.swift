@@ -60,7 +60,8 @@ struct ReadersCommand: AsyncParsableCommand {
         if output.json { return try Console.printJSON(rows) }
         guard !rows.isEmpty else {
             Console.print(
-                "no PC/SC reader is attached; emulated cards need none: tapbridge pay 12.50 --card visa-debit")
+                "no PC/SC reader is attached; emulated cards need none: tapbridge pay 12.50 --card visa-debit"
+            )
             return
         }
         Console.print(
