@@ -9,9 +9,15 @@ public struct PrimaryAccountNumber: Hashable, Sendable {
 
     /// From compressed numeric bytes, right-padded with F. Nil unless 8...19 decimal digits.
     public init?(compressedNumeric bytes: some Collection<UInt8>) {
+        self.init(compressedNumeric: Array(bytes).span)
+    }
+
+    /// From compressed numeric bytes, right-padded with F. Nil unless 8...19 decimal digits.
+    public init?(compressedNumeric bytes: Span<UInt8>) {
         var count = 0
         var ended = false
-        for byte in bytes {
+        for index in bytes.indices {
+            let byte = bytes[index]
             // Padding ends the number for good: no digit may follow it.
             if byte >> 4 == 0x0F {
                 ended = true
@@ -27,7 +33,10 @@ public struct PrimaryAccountNumber: Hashable, Sendable {
             }
         }
         guard (8...19).contains(count) else { return nil }
-        packed = Array(bytes.prefix((count + 1) / 2))
+        packed = Array(unsafeUninitializedCapacity: (count + 1) / 2) { output, initialized in
+            for index in 0..<((count + 1) / 2) { output.initializeElement(at: index, to: bytes[index]) }
+            initialized = (count + 1) / 2
+        }
         digitCount = count
     }
 

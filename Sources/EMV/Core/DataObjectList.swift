@@ -75,6 +75,19 @@ public enum DataObjectList {
         return result
     }
 
+    /// Whether a DOL asks for a tag.
+    /// - Throws: `.malformedDataObjectList`.
+    public static func contains(
+        _ tag: Tag, in list: Span<UInt8>, name: Tag
+    ) throws(DataFormatError) -> Bool {
+        var offset = 0
+        var found = false
+        while offset < list.count {
+            if try entry(of: list, at: &offset, name: name).tag == tag { found = true }
+        }
+        return found
+    }
+
     /// The bytes that answer a DOL from the data objects given (EMV Book 3, 5.4): absent objects,
     /// constructed tags and objects of a class the terminal does not know as zeros; longer values cut
     /// (format n on the left, others on the right); shorter ones padded (n with zeros on the left, cn

@@ -33,17 +33,19 @@ public struct EntryPoint: Sendable {
         var kernel: KernelIdentifier
     }
 
+    /// What the next event belongs to. Without payloads, so that the kernel stays where it is and is changed
+    /// in place.
     enum State: Sendable {
         case idle
-        /// A message was sent; afterwards the field goes off for so many 100 ms, where asked for.
-        case displaying(fieldOff: UInt8?, then: Step)
-        case switchingFieldOff(then: Step)
+        /// A message was sent; afterwards the field goes off for `fieldOff`, where asked for.
+        case displaying
+        case switchingFieldOff
         case activatingCard
         case selectingDirectory
-        case selectingApplication(Candidate)
-        case drawingUnpredictableNumber(Candidate, ResponseAPDU)
-        case inKernel(any Kernel, Candidate, ResponseAPDU)
-        case finished(FinalOutcome)
+        case selectingApplication
+        case drawingUnpredictableNumber
+        case inKernel
+        case finished
     }
     /// Where processing goes on after an interlude.
     enum Step: Sendable { case startB, activateCard, startC }
@@ -51,11 +53,19 @@ public struct EntryPoint: Sendable {
     let configuration: EntryPointConfiguration
     let kernels: KernelRegistry
     private var state = State.idle
+    /// Units of 100 ms, and what follows: of `displaying` and `switchingFieldOff`.
+    private var fieldOff: UInt8?
+    private var next = Step.startB
+    /// The combination at work and the answer to its SELECT.
+    private var candidate: Candidate?
+    private var selectResponse: ResponseAPDU?
+    private var kernel: (any Kernel)?
+    private var final: FinalOutcome?
     private var inputs: TransactionInputs?
     /// Indicators of each combination; nil where it does not take this transaction type.
     private var indicators: [PreProcessingIndicators?] = []
     private var candidates: [Candidate] = []
-    /// The combination selected last and the answer to its SELECT.
+    /// The combination whose kernel was activated last, and the answer to its SELECT.
     private var selected: (candidate: Candidate, response: ResponseAPDU)?
     /// The kernel's last outcome, retained for a restart.
     private var retained: Outcome?
@@ -97,10 +107,8 @@ public struct EntryPoint: Sendable {
     /// Goes on after a final outcome whose `start` is not nil, with what the issuer answered (Book A,
     /// 8.1.1.9; Book B, 3.2.1.2 and 3.3.2.1). Without a restart point the final outcome is given again.
     public mutating func restart(issuerUpdate: IssuerUpdate? = nil) -> EntryPointAction {
-        guard case .finished(let final) = state, let start = final.outcome.start, let inputs else {
-            if case .finished(let final) = state { return .outcome(final) }
-            return finish(Outcome(.endApplication))
-        }
+        guard case .finished = state, let final else { return finish(Outcome(.endApplication)) }
+        guard let start = final.outcome.start, let inputs else { return .outcome(final) }
         self.issuerUpdate = issuerUpdate
         switch start {
         case .a: return self.start(inputs)
@@ -108,7 +116,9 @@ public struct EntryPoint: Sendable {
         case .c: return startC()
         case .d:
             guard let selected else { return startB() }
-            state = .drawingUnpredictableNumber(selected.candidate, selected.response)
+            candidate = selected.candidate
+            selectResponse = selected.response
+            state = .drawingUnpredictableNumber
             return .kernel(.drawUnpredictableNumber)
         }
     }
@@ -116,6 +126,9 @@ public struct EntryPoint: Sendable {
     private mutating func reset(_ inputs: TransactionInputs) {
         self.inputs = inputs
         candidates = []
+        candidate = nil
+        selectResponse = nil
+        kernel = nil
         selected = nil
         retained = nil
         issuerUpdate = nil
@@ -127,54 +140,57 @@ public struct EntryPoint: Sendable {
     /// The next action after what happened. An event that does not fit the state ends the transaction with
     /// End Application: the driver's defect must not become a hang.
     public mutating func handle(_ event: EntryPointEvent) -> EntryPointAction {
-        switch (state, event) {
-        case (.finished(let final), _):
-            return .outcome(final)
+        if case .finished = state, let final { return .outcome(final) }
+        guard case .kernel(let kernelEvent) = event else { return handleActivation(event) }
+        if case .inKernel = state {
+            guard let action = kernel?.handle(kernelEvent) else { return finish(Outcome(.endApplication)) }
+            return afterKernel(action)
+        }
+        switch kernelEvent {
+        case .done:
+            switch state {
+            case .displaying:
+                if let fieldOff { return switchFieldOff(fieldOff, then: next) }
+                return proceed(to: next)
+            case .switchingFieldOff: return proceed(to: next)
+            default: break
+            }
+        case .response(let response, _):
+            switch state {
+            case .selectingDirectory:
+                buildCandidates(response)
+                return startC()
+            case .selectingApplication: return applicationSelected(response)
+            default: break
+            }
+        case .communicationError:
+            switch state {
+            // 3.3.3.7
+            case .selectingDirectory, .selectingApplication: return startB()
+            default: break
+            }
+        case .unpredictableNumber(let number):
+            if case .drawingUnpredictableNumber = state { return activateKernel(number) }
+        default: break
+        }
+        return finish(Outcome(.endApplication))
+    }
 
-        case (.inKernel(var kernel, let candidate, let response), .kernel(let kernelEvent)):
-            // The state gives up its copy while the kernel works, so that the kernel changes in place.
-            state = .idle
-            let action = kernel.handle(kernelEvent)
-            return afterKernel(kernel, candidate, response, action)
-
-        case (_, .kernel(.stop)):
-            return finish(Outcome(.endApplication))
-
-        case (.displaying(let time?, let step), .kernel(.done)):
-            return switchFieldOff(time, then: step)
-        case (.displaying(nil, let step), .kernel(.done)), (.switchingFieldOff(let step), .kernel(.done)):
-            return proceed(to: step)
-
-        case (.activatingCard, .cardActivated):
+    /// What the reader tells of cards (Book B, 3.2.1).
+    private mutating func handleActivation(_ event: EntryPointEvent) -> EntryPointAction {
+        guard case .activatingCard = state else { return finish(Outcome(.endApplication)) }
+        switch event {
+        case .cardActivated:
             isCollision = false
             return selectCombination()
-        case (.activatingCard, .collision):
+        case .collision:
             // 3.2.1.4: said once; polling goes on.
             guard !isCollision else { return .activateCard }
             isCollision = true
             return display(
                 UserInterfaceRequest(.presentOneCardOnly, .contactlessCollision), then: .activateCard)
-        case (.activatingCard, .activationFailed):
-            return startB()
-
-        case (.selectingDirectory, .kernel(.response(let response, _))):
-            buildCandidates(response)
-            return startC()
-        case (.selectingApplication(let candidate), .kernel(.response(let response, _))):
-            return applicationSelected(candidate, response)
-        case (.selectingDirectory, .kernel(.communicationError)),
-            (.selectingApplication, .kernel(.communicationError)):
-            // 3.3.3.7
-            return startB()
-
-        case (
-            .drawingUnpredictableNumber(let candidate, let response),
-            .kernel(.unpredictableNumber(let number))
-        ):
-            return activateKernel(candidate, response, number)
-
-        default:
-            return finish(Outcome(.endApplication))
+        case .activationFailed: return startB()
+        case .kernel: return finish(Outcome(.endApplication))
         }
     }
 
@@ -191,13 +207,16 @@ public struct EntryPoint: Sendable {
     private mutating func display(
         _ request: UserInterfaceRequest, fieldOff: UInt8? = nil, then step: Step
     ) -> EntryPointAction {
-        state = .displaying(fieldOff: fieldOff, then: step)
+        state = .displaying
+        self.fieldOff = fieldOff
+        next = step
         return .kernel(.display(request))
     }
 
     /// - Parameter time: in units of 100 ms.
     private mutating func switchFieldOff(_ time: UInt8, then step: Step) -> EntryPointAction {
-        state = .switchingFieldOff(then: step)
+        state = .switchingFieldOff
+        next = step
         return .fieldOff(milliseconds: UInt32(time) * 100)
     }
 
@@ -271,34 +290,35 @@ public struct EntryPoint: Sendable {
     /// 3.3.3.3, 3.3.3.4.
     private mutating func select(_ candidate: Candidate) -> EntryPointAction {
         var name = candidate.applicationIdentifier
-        let combination = configuration.combinations[candidate.combination]
-        if combination.extendedSelectionSupported, !candidate.extendedSelection.isEmpty,
+        if configuration.combinations[candidate.combination].extendedSelectionSupported,
+            !candidate.extendedSelection.isEmpty,
             name.count + candidate.extendedSelection.count <= 16
         {
             name += candidate.extendedSelection
         }
-        state = .selectingApplication(candidate)
+        state = .selectingApplication
+        self.candidate = candidate
         return .kernel(.transmit(Self.select(name)))
     }
 
     /// 3.3.3.5, 3.3.3.6.
-    private mutating func applicationSelected(
-        _ candidate: Candidate, _ response: ResponseAPDU
-    ) -> EntryPointAction {
+    private mutating func applicationSelected(_ response: ResponseAPDU) -> EntryPointAction {
         guard response.isSuccess else {
             if let issuerUpdate, !issuerUpdate.isEmpty { return endApplication() }
             return nextCandidate()
         }
-        var candidate = candidate
+        guard var candidate else { return nextCandidate() }
         if candidate.kernel == 3, candidate.applicationIdentifier.starts(with: [0xA0, 0, 0, 0, 0x03]),
             !Self.asksForTerminalTransactionQualifiers(response)
         {
             // A Visa card that does not know qVSDC belongs to Kernel 1, where there is one.
             guard kernels.contains(1) else { return nextCandidate() }
             candidate.kernel = 1
+            self.candidate = candidate
         }
         guard kernels.contains(candidate.kernel) else { return nextCandidate() }
-        state = .drawingUnpredictableNumber(candidate, response)
+        selectResponse = response
+        state = .drawingUnpredictableNumber
         return .kernel(.drawUnpredictableNumber)
     }
 
@@ -314,16 +334,14 @@ public struct EntryPoint: Sendable {
             let proprietary = try? BERTLVReader.first(0xA5, in: bytes, range: fci.value),
             let list = try? BERTLVReader.first(0x9F38, in: bytes, range: proprietary.value)
         else { return false }
-        let entries = try? DataObjectList.entries(response.bytes[list.value], name: 0x9F38)
-        return entries?.contains { $0.tag == 0x9F66 } ?? false
+        return (try? DataObjectList.contains(0x9F66, in: bytes.extracting(list.value), name: 0x9F38)) ?? false
     }
 
     // MARK: - Start D: kernel activation (Book B, 3.4)
 
-    private mutating func activateKernel(
-        _ candidate: Candidate, _ response: ResponseAPDU, _ number: UInt32
-    ) -> EntryPointAction {
-        guard let inputs, let indicators = indicators[candidate.combination] else {
+    private mutating func activateKernel(_ number: UInt32) -> EntryPointAction {
+        guard let inputs, let candidate, let response = selectResponse,
+            let indicators = indicators[candidate.combination] else {
             return finish(Outcome(.endApplication))
         }
         let activation = KernelActivation(
@@ -331,19 +349,16 @@ public struct EntryPoint: Sendable {
             selectedApplication: candidate.applicationIdentifier, selectResponse: response,
             transaction: inputs, unpredictableNumber: number, terminal: configuration.terminal,
             issuerUpdate: issuerUpdate, restartData: retained?.restartData)
-        guard var kernel = kernels.make(candidate.kernel, activation) else { return nextCandidate() }
+        kernel = kernels.make(candidate.kernel, activation)
+        guard let action = kernel?.start() else { return nextCandidate() }
         selected = (candidate, response)
-        let action = kernel.start()
-        return afterKernel(kernel, candidate, response, action)
+        state = .inKernel
+        return afterKernel(action)
     }
 
-    private mutating func afterKernel(
-        _ kernel: any Kernel, _ candidate: Candidate, _ response: ResponseAPDU, _ action: KernelAction
-    ) -> EntryPointAction {
-        guard case .outcome(let outcome) = action else {
-            state = .inKernel(kernel, candidate, response)
-            return .kernel(action)
-        }
+    private mutating func afterKernel(_ action: KernelAction) -> EntryPointAction {
+        guard case .outcome(let outcome) = action else { return .kernel(action) }
+        kernel = nil
         return process(outcome)
     }
 
@@ -384,7 +399,8 @@ public struct EntryPoint: Sendable {
         }
         let final = FinalOutcome(
             outcome, selected: chosen, candidatesLeft: max(0, candidates.count - 1))
-        state = .finished(final)
+        state = .finished
+        self.final = final
         return .outcome(final)
     }
 

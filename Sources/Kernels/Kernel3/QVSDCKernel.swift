@@ -14,7 +14,7 @@ public struct QVSDCKernel: Kernel {
         /// 5.2: GET PROCESSING OPTIONS was sent.
         case initiatingApplication
         /// 5.3: READ RECORD was sent for `record` of the AFL's entry `entry`.
-        case readingRecord(ApplicationFileLocator, entry: Int, record: UInt8)
+        case readingRecord
         /// 5.4: the customer is told that the card was read.
         case cardReadComplete
         /// 5.9: EXTERNAL AUTHENTICATE was sent.
@@ -32,6 +32,11 @@ public struct QVSDCKernel: Kernel {
     var card = DataObjects(reservingObjects: 40, bytes: 1024)
     var qualifiers: TerminalTransactionQualifiers
     var indicators: PreProcessingIndicators
+    private var locator: ApplicationFileLocator?
+    private var entry = 0
+    private var record: UInt8 = 0
+    /// The PAN of 5A, else of Track 2 Equivalent Data, once all was read.
+    private(set) var number: PrimaryAccountNumber?
     /// Static data to be authenticated (Book 3, 10.3), as records were read.
     var staticData: [UInt8] = []
     /// Results of issuer scripts for the Data Record (9F5B of Book 4, A5: five bytes a script).
@@ -66,28 +71,30 @@ public struct QVSDCKernel: Kernel {
     }
 
     public mutating func handle(_ event: KernelEvent) -> KernelAction {
-        switch (state, event) {
-        case (.finished(let outcome), _):
-            return .outcome(outcome)
-        case (_, .stop):
+        switch event {
+        case .response(let response, _):
+            switch state {
+            case .initiatingApplication: return applicationInitiated(response)
+            case .readingRecord: return recordRead(response)
+            case .authenticatingIssuer: return issuerAuthenticated(response)
+            case .runningScript(let script, let next): return scriptCommandDone(response, script, next)
+            case .idle, .cardReadComplete, .finished: break
+            }
+        case .done:
+            if case .cardReadComplete = state { return decide() }
+        case .communicationError(let error):
+            switch state {
+            case .authenticatingIssuer, .runningScript: return finishIssuerUpdate()
+            case .finished: break
+            default: return communicationFailed(error)
+            }
+        case .stop:
+            if case .finished = state { break }
             return finish(Outcome(.endApplication))
-        case (.authenticatingIssuer, .communicationError), (.runningScript, .communicationError):
-            return finishIssuerUpdate()
-        case (_, .communicationError(let error)):
-            return communicationFailed(error)
-        case (.initiatingApplication, .response(let response, _)):
-            return applicationInitiated(response)
-        case (.readingRecord(let locator, let entry, let record), .response(let response, _)):
-            return recordRead(response, locator, entry, record)
-        case (.cardReadComplete, .done):
-            return decide()
-        case (.authenticatingIssuer, .response(let response, _)):
-            return issuerAuthenticated(response)
-        case (.runningScript(let script, let next), .response(let response, _)):
-            return scriptCommandDone(response, script, next)
-        default:
-            return finish(endApplication(.protocol))
+        default: break
         }
+        if case .finished(let outcome) = state { return .outcome(outcome) }
+        return finish(endApplication(.protocol))
     }
 
     mutating func finish(_ outcome: Outcome) -> KernelAction {
@@ -222,7 +229,9 @@ public struct QVSDCKernel: Kernel {
         } catch {
             return finish(endApplication(.malformedList(error)))
         }
-        return read(locator, entry: 0, record: locator.entries[0].firstRecord)
+        guard let first = locator.entries.first else { return readComplete() }
+        self.locator = locator
+        return read(first, entry: 0, record: first.firstRecord)
     }
 
     /// Keeps the data objects of a template. A data object that comes twice ends the transaction
@@ -243,17 +252,17 @@ public struct QVSDCKernel: Kernel {
     // MARK: - 5.3 Read Application Data
 
     private mutating func read(
-        _ locator: ApplicationFileLocator, entry: Int, record: UInt8
+        _ current: ApplicationFileLocator.Entry, entry: Int, record: UInt8
     ) -> KernelAction {
-        state = .readingRecord(locator, entry: entry, record: record)
-        return .transmit(
-            CommandAPDU(cla: 0x00, ins: 0xB2, p1: record, p2: locator.entries[entry].sfi << 3 | 0x04))
+        state = .readingRecord
+        self.entry = entry
+        self.record = record
+        return .transmit(CommandAPDU(cla: 0x00, ins: 0xB2, p1: record, p2: current.sfi << 3 | 0x04))
     }
 
-    private mutating func recordRead(
-        _ response: ResponseAPDU, _ locator: ApplicationFileLocator, _ entry: Int, _ record: UInt8
-    ) -> KernelAction {
+    private mutating func recordRead(_ response: ResponseAPDU) -> KernelAction {
         guard response.isSuccess else { return finish(endApplication(.status(response.status))) }
+        guard let locator, entry < locator.entries.count else { return readComplete() }
         let current = locator.entries[entry]
         do {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
@@ -269,9 +278,10 @@ public struct QVSDCKernel: Kernel {
         } catch {
             return finish(endApplication(.malformed(error)))
         }
-        if record < current.lastRecord { return read(locator, entry: entry, record: record + 1) }
+        if record < current.lastRecord { return read(current, entry: entry, record: record + 1) }
         if entry + 1 < locator.entries.count {
-            return read(locator, entry: entry + 1, record: locator.entries[entry + 1].firstRecord)
+            let following = locator.entries[entry + 1]
+            return read(following, entry: entry + 1, record: following.firstRecord)
         }
         return readComplete()
     }
@@ -286,6 +296,7 @@ public struct QVSDCKernel: Kernel {
         guard card.length(0x9F26) == 8, card.length(0x9F36) == 2 else {
             return finish(endApplication(.missingData(0x9F26)))
         }
+        number = readNumber()
         guard number != nil else { return finish(endApplication(.missingData(0x57))) }
         guard cryptogramType != nil else { return finish(endApplication(.missingData(0x9F27))) }
         state = .cardReadComplete
@@ -298,9 +309,8 @@ public struct QVSDCKernel: Kernel {
 // MARK: - Values read
 
 extension QVSDCKernel {
-    /// The PAN of 5A, else of Track 2 Equivalent Data.
-    var number: PrimaryAccountNumber? {
-        if let value = card[0x5A] { return PrimaryAccountNumber(compressedNumeric: value) }
+    private func readNumber() -> PrimaryAccountNumber? {
+        if let value = card.span(0x5A) { return PrimaryAccountNumber(compressedNumeric: value) }
         return card[0x57].flatMap { Track2EquivalentData($0)?.primaryAccountNumber }
     }
 
