@@ -56,7 +56,7 @@ public enum KernelAction: Sendable {
     /// Wait for `.dataExchange`, at most so many milliseconds; else answer with `.timeout`.
     case waitForData(milliseconds: UInt32)
     /// The kernel is finished.
-    case outcome(Outcome)
+    indirect case outcome(Outcome)
 }
 
 /// C-2's DEK signal: data for the terminal, and tags that the kernel needs.

@@ -243,7 +243,7 @@ struct VisaCase: Sendable, CustomTestStringConvertible {
         let fci = try terminal.select()
         #expect(fci.objects[0x84] == Hex.bytes("A0000000031010"))
         #expect(fci.objects[0x9F38]?.count == 24)
-        #expect(fci.objects[0x5F2D] == Array("deen".utf8))
+        #expect(fci.objects[0x5F2D] == Array("ende".utf8))
     }
 
     @Test func blockedApplication() throws {

@@ -6,9 +6,16 @@ public struct RegisteredApplicationProviderIdentifier: Hashable, Sendable, Custo
     public let rawValue: UInt64
 
     /// From the first five bytes of a RID or AID; nil if there are fewer.
-    public init?(_ bytes: some Collection<UInt8>) {
-        guard bytes.count >= 5 else { return nil }
-        rawValue = bytes.prefix(5).reduce(0) { $0 << 8 | UInt64($1) }
+    @inlinable public init?(_ bytes: some Collection<UInt8>) {
+        var value: UInt64 = 0
+        var count = 0
+        for byte in bytes {
+            value = value << 8 | UInt64(byte)
+            count += 1
+            if count == 5 { break }
+        }
+        guard count == 5 else { return nil }
+        rawValue = value
     }
 
     /// The five bytes.

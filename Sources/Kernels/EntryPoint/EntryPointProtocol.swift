@@ -27,7 +27,7 @@ public enum EntryPointAction: Sendable {
     case kernel(KernelAction)
     /// The final outcome: the Entry Point hands over to the terminal. `restart` continues the transaction
     /// where `outcome.start` is not nil.
-    case outcome(FinalOutcome)
+    indirect case outcome(FinalOutcome)
 }
 
 /// A final outcome and the combination that gave it.

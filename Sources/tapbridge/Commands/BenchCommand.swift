@@ -221,9 +221,10 @@ struct BenchCommand: AsyncParsableCommand {
     }
 }
 
-/// The recoveries and hashes of fast DDA with nothing around them.
+/// The recoveries and hashes of fast DDA with libcrypto's RSA interface and nothing around them; the CA's key
+/// is made once, as a terminal does.
 struct BareDataAuthentication {
-    let authority: RSAPublicKey
+    let authority: RSABaseline
     let issuerCertificate: [UInt8]
     let issuerModulus: [UInt8]
     let cardCertificate: [UInt8]
@@ -241,7 +242,7 @@ struct BareDataAuthentication {
             let authority = recording.configuration.terminal.certificationAuthorityKeys[rid, index],
             let issuer = data[0x90], let card = data[0x9F46], let signature = data[0x9F4B]
         else { throw CommandFailure(.different, "the recording has no certificates") }
-        self.authority = authority.key
+        self.authority = try RSABaseline(modulus: authority.key.modulus, exponent: authority.key.exponent)
         issuerCertificate = issuer
         cardCertificate = card
         self.signature = signature
@@ -264,9 +265,9 @@ struct BareDataAuthentication {
     func run() throws {
         _ = try authority.recover(issuerCertificate)
         _ = SHA1.hash(hashed[0])
-        _ = try RSAPublicKey(modulus: issuerModulus, exponent: [3]).recover(cardCertificate)
+        _ = try RSABaseline(modulus: issuerModulus, exponent: [3]).recover(cardCertificate)
         _ = SHA1.hash(hashed[1])
-        _ = try RSAPublicKey(modulus: cardModulus, exponent: [3]).recover(signature)
+        _ = try RSABaseline(modulus: cardModulus, exponent: [3]).recover(signature)
         _ = SHA1.hash(hashed[2])
     }
 }
