@@ -65,8 +65,19 @@ public struct TerminalProfile: Sendable {
         self.source = source
         digest = Hex.string(SHA256.hash(Array(file.text.utf8).span).prefix(8))
         let top = try file.mapping()
+        // A profile may take whole sections from the built-in one.
+        var base: ProfileMapping?
+        if let place = top.optional("extends") {
+            guard try place.string() == "built-in" else { throw place.error("expected \"built-in\"") }
+            base = try ProfileFile(file: "built-in default.yaml", text: Self.builtInText).mapping()
+        }
+        func optional(_ section: String) -> ProfileFile? { top.optional(section) ?? base?.optional(section) }
+        func required(_ section: String) throws(ProfileFileError) -> ProfileFile {
+            if let own = optional(section) { return own }
+            return try top.required(section)
+        }
 
-        let terminal = try top.required("terminal").mapping()
+        let terminal = try required("terminal").mapping()
         terminalID = try terminal.required("id").text(8...8)
         country = try terminal.required("country").numericCode()
         currency = try terminal.required("currency").numericCode()
@@ -88,7 +99,7 @@ public struct TerminalProfile: Sendable {
         }
         try terminal.finish()
 
-        let merchantKeys = try top.required("merchant").mapping()
+        let merchantKeys = try required("merchant").mapping()
         merchant = Merchant(
             id: try merchantKeys.required("id").text(1...15),
             name: try merchantKeys.required("name").text(1...40),
@@ -102,19 +113,19 @@ public struct TerminalProfile: Sendable {
         data.set(0x9F01, BCD.bytes(UInt64(merchant.acquirerID) ?? 0, count: 6))
 
         var combinations: [CombinationConfiguration] = []
-        for item in try top.required("combinations").list() {
+        for item in try required("combinations").list() {
             combinations.append(try Self.combination(item, exponent: Int(currencyExponent)))
         }
         guard !combinations.isEmpty else {
-            throw try top.required("combinations").error("expected at least one combination")
+            throw try required("combinations").error("expected at least one combination")
         }
 
         var keys = CertificationAuthorityPublicKeyStore()
-        for item in try top.optional("ca-keys")?.list() ?? [] {
+        for item in try optional("ca-keys")?.list() ?? [] {
             try Self.certificationAuthorityKey(item, into: &keys)
         }
         var revocations = CertificateRevocationList()
-        for item in try top.optional("revoked-certificates")?.list() ?? [] {
+        for item in try optional("revoked-certificates")?.list() ?? [] {
             let entry = try item.mapping()
             let serial = try entry.required("serial").hex(count: 3...3)
             guard
@@ -128,7 +139,7 @@ public struct TerminalProfile: Sendable {
             try entry.finish()
         }
         var exceptions = ExceptionFile()
-        for item in try top.optional("exception-file")?.list() ?? [] {
+        for item in try optional("exception-file")?.list() ?? [] {
             let entry = try item.mapping()
             let place = try entry.required("pan")
             guard let number = PrimaryAccountNumber(digits: try place.string()) else {
@@ -148,12 +159,12 @@ public struct TerminalProfile: Sendable {
                 revocationList: revocations))
 
         acceptance = AcceptancePolicy()
-        if let place = top.optional("acceptance") {
+        if let place = optional("acceptance") {
             acceptance = try AcceptancePolicy(place)
         }
 
         timing = Timing()
-        if let keys = try top.optional("timing")?.mapping() {
+        if let keys = try optional("timing")?.mapping() {
             if let value = try keys.optional("card-wait")?.integer(in: 1...3600) {
                 timing.cardWait = .seconds(value)
             }

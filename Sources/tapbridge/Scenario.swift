@@ -25,8 +25,10 @@ struct Scenario: Sendable {
     var unlockedBefore = false
     /// Rules of what goes wrong at the host.
     var troubles: [String] = []
-    /// What the terminal has otherwise than by its profile.
-    var adjust: @Sendable (inout TerminalProfile) -> Void = { _ in }
+    /// Another terminal profile than the built-in one, as text.
+    var profile: String?
+    /// How long this terminal waits for its host, where not as in the profile.
+    var authorizationTime: Duration?
     var expected: PaymentResult.Status
     /// Whether the host decides; nil where nobody does.
     var online: Bool?
@@ -74,13 +76,16 @@ struct Scenario: Sendable {
         Scenario(
             id: "merchant-refuses-apple-pay", title: "A merchant that has switched Apple Pay off",
             cards: ["apple-pay-visa"], amount: 1500, unlockedBefore: true,
-            adjust: {
-                $0.acceptance.refuse = [
-                    AcceptancePolicy.Rule(
-                        name: "Apple Pay", tokenRequestors: ["40010030273"],
-                        text: "Apple Pay is not accepted here")
-                ]
-            }, expected: .refusedByMerchant),
+            profile: """
+                # A chain that has switched Apple Pay off, by its token requestor.
+                extends: built-in
+                acceptance:
+                  refuse:
+                    - name: Apple Pay
+                      token-requestors: ["40010030273"]
+                      text: Apple Pay is not accepted here
+
+                """, expected: .refusedByMerchant),
         Scenario(
             id: "card-torn", title: "A card pulled away too early, then tapped again",
             cards: ["visa-credit"], amount: 1800,
@@ -91,7 +96,7 @@ struct Scenario: Sendable {
         Scenario(
             id: "host-silent", title: "The host does not answer: declined here, reversed there",
             cards: ["visa-credit"], amount: 4200, troubles: ["silence"],
-            adjust: { $0.timing.authorization = .seconds(1) }, expected: .failed),
+            authorizationTime: .seconds(1), expected: .failed),
         Scenario(
             id: "host-unreachable", title: "The host cannot be reached", cards: ["visa-credit"], amount: 4300,
             troubles: ["unreachable"], expected: .declined, isShown: false),
@@ -102,6 +107,26 @@ struct Scenario: Sendable {
             id: "refund", title: "A refund", cards: ["visa-credit"], amount: 1250, type: .refund,
             expected: .approved, online: true, isShown: false),
     ]
+}
+
+extension Scenario {
+    /// The file name of its own profile, beside its trace.
+    var profileFile: String? { profile == nil ? nil : id + ".profile.yaml" }
+
+    func terminalProfile() throws -> TerminalProfile {
+        var result: TerminalProfile
+        do {
+            if let profile, let profileFile {
+                result = try TerminalProfile(text: profile, source: profileFile)
+            } else {
+                result = try TerminalProfile.builtIn()
+            }
+        } catch {
+            throw CommandFailure(.badInput, "\(error)")
+        }
+        if let authorizationTime { result.timing.authorization = authorizationTime }
+        return result
+    }
 }
 
 /// The emulated world of a run of scenarios: cards with counters that go on, one host, no state elsewhere.
@@ -116,11 +141,9 @@ actor ScenarioWorld {
     ///   - recorder: gets the trace, where given.
     ///   - environment: what the terminal takes from outside; its observer is told everything.
     func play(
-        _ scenario: Scenario, profile base: TerminalProfile, journal: Journal, recorder trace: TraceRecorder?,
+        _ scenario: Scenario, profile: TerminalProfile, journal: Journal, recorder trace: TraceRecorder?,
         environment given: TerminalEnvironment
     ) async throws -> PaymentResult {
-        var profile = base
-        scenario.adjust(&profile)
         await host.setTroubles(try SimulatedHost.script(scenario.troubles))
         let field = EmulatedReader()
         for id in scenario.cards {

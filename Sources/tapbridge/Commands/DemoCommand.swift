@@ -78,11 +78,14 @@ struct DemoCommand: AsyncParsableCommand {
             let result = try await PayCommand.interruptible {
                 [environment] () async throws -> PaymentResult in
                 try await world.play(
-                    scenario, profile: profile, journal: journal, recorder: recorder,
+                    scenario, profile: try scenario.terminalProfile(), journal: journal, recorder: recorder,
                     environment: environment)
             }
             let file = traces + "/" + scenario.id + ".trace"
             try PayCommand.write(recorder.recorded, to: file)
+            if let text = scenario.profile, let name = scenario.profileFile {
+                try Self.write(text, to: traces + "/" + name)
+            }
             let report = ScenarioReport(
                 scenario: scenario.id, asExpected: Self.isExpected(result, scenario),
                 payment: PaymentReport(result))
@@ -107,11 +110,10 @@ struct DemoCommand: AsyncParsableCommand {
         var replayed = 0
         for scenario in scenarios {
             let file = traces + "/" + scenario.id + ".trace"
-            var adjusted = profile
-            scenario.adjust(&adjusted)
+            let terminal = try scenario.terminalProfile()
             do {
                 let text = try String(contentsOfFile: file, encoding: .utf8)
-                let report = try await Replay.run(try Trace(parsing: text), profile: adjusted)
+                let report = try await Replay.run(try Trace(parsing: text), profile: terminal)
                 if let difference = report.difference {
                     Console.printError("\(file): \(difference)")
                 } else {
@@ -132,6 +134,12 @@ struct DemoCommand: AsyncParsableCommand {
                 traces: traces)
         }
         if !isRight { throw ExitWithStatus(status: .different) }
+    }
+
+    private static func write(_ text: String, to path: String) throws {
+        do { try text.write(toFile: path, atomically: true, encoding: .utf8) } catch {
+            throw CommandFailure(.journal, "\(path) cannot be written: \(error.localizedDescription)")
+        }
     }
 
     struct ScenarioReport: Encodable {

@@ -34,6 +34,15 @@ struct ReplayCommand: AsyncParsableCommand {
 
     @OptionGroup var output: OutputOptions
 
+    /// The profile that lies beside a trace under the name in its header, unless one was given.
+    private func ownProfile(of trace: Trace, _ file: String) -> TerminalProfile? {
+        guard profile == nil, let name = trace["profile"], name.hasSuffix(".yaml"), !name.contains("/") else {
+            return nil
+        }
+        let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
+        return try? TerminalProfile(path: folder.appendingPathComponent(name).path)
+    }
+
     struct Row: Encodable {
         var file: String
         var agrees: Bool
@@ -56,6 +65,7 @@ struct ReplayCommand: AsyncParsableCommand {
             let report: Replay.Report
             do throws(TraceError) {
                 let trace = try Trace(parsing: text)
+                let terminal = ownProfile(of: trace, file) ?? terminal
                 if let digest = trace["profile-digest"], digest != terminal.digest, !output.json {
                     Console.printError(
                         Console.error.styled(
