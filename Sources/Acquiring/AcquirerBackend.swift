@@ -139,7 +139,8 @@ public struct AuthorizationResponse: Sendable, Equatable {
     public init(
         responseCode: String, authorizationCode: String? = nil,
         issuerAuthenticationData: [UInt8]? = nil, issuerScripts: [UInt8] = [],
-        approvedAmount: Amount? = nil, accountCharge: AccountCharge? = nil, message: String? = nil, reason: String? = nil,
+        approvedAmount: Amount? = nil, accountCharge: AccountCharge? = nil, message: String? = nil,
+        reason: String? = nil,
         availableBalance: AccountBalance? = nil
     ) {
         self.responseCode = responseCode

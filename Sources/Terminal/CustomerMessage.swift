@@ -82,11 +82,13 @@ public struct Money: CustomStringConvertible, Sendable, Equatable {
         self.currency = currency
     }
     public var description: String {
-        let entry = CurrencyTable.entry(currency)
+        let known = CodeTable.currency(Int(currency.value))
+        let letters = known?.alpha ?? currency.description
+        let exponent = known?.minorUnits ?? 2
         let digits = String(amount.minorUnits)
-        guard entry.exponent > 0 else { return "\(digits) \(entry.letters)" }
-        let padded = String(repeating: "0", count: max(0, entry.exponent + 1 - digits.count)) + digits
-        return "\(padded.dropLast(entry.exponent)).\(padded.suffix(entry.exponent)) \(entry.letters)"
+        guard exponent > 0 else { return "\(digits) \(letters)" }
+        let padded = String(repeating: "0", count: max(0, exponent + 1 - digits.count)) + digits
+        return "\(padded.dropLast(exponent)).\(padded.suffix(exponent)) \(letters)"
     }
 
     /// Reads an amount as people write it, such as `12.50` or `12`, in a currency of `exponent` decimals.

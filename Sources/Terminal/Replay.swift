@@ -57,13 +57,18 @@ public enum Replay {
         let request = try request(of: trace)
         let reader = ReplayReader(trace, mode: mode)
         let recorder = TraceRecorder()
-        let session = SessionRecorder(recorder: recorder, profile: profile)
+        let session = SessionRecorder(
+            recorder: recorder, profile: profile, hasPINPad: trace["pin-pad"] == "yes")
         let environment = TerminalEnvironment(
             unpredictableNumber: { reader.nextUnpredictableNumber() ?? 0 },
             observer: {
                 session.observe($0)
                 observer?($0)
-            }, sleep: { _ in })
+            }, sleep: { _ in },
+            // Whatever was entered went to the recorded host: its answer is in the trace.
+            pinPad: trace["pin-pad"] == "yes"
+                ? PINPad { _ in EncipheredPIN(block: [UInt8](repeating: 0, count: 8), keySerialNumber: []) }
+                : nil)
         let result: PaymentResult
         do {
             let terminal = TerminalSession(

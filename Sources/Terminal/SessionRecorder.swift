@@ -9,8 +9,10 @@ public import Traces
 public struct SessionRecorder: Sendable {
     public let recorder: TraceRecorder
 
-    public init(recorder: TraceRecorder, profile: TerminalProfile) {
+    /// - Parameter hasPINPad: whether the terminal takes online PINs; a replay then does, too.
+    public init(recorder: TraceRecorder, profile: TerminalProfile, hasPINPad: Bool) {
         self.recorder = recorder
+        recorder.set("pin-pad", hasPINPad ? "yes" : "no")
         recorder.set("profile", profile.source)
         recorder.set("profile-digest", profile.digest)
     }

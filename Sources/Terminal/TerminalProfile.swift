@@ -179,6 +179,19 @@ public struct TerminalProfile: Sendable {
         try top.finish()
     }
 
+    /// Takes online PIN out of what cards are told (TTQ byte 1 bit 3, Terminal Capabilities byte 2 bit 7): for
+    /// a terminal whose PIN pad is missing.
+    mutating func forgetOnlinePIN() {
+        for index in configuration.combinations.indices {
+            configuration.combinations[index].terminalTransactionQualifiers?.remove(.onlinePIN)
+        }
+        if var capabilities = configuration.terminal.data[0x9F33].map({ Array($0) }), capabilities.count == 3
+        {
+            capabilities[1] &= ~0x40
+            configuration.terminal.data.set(0x9F33, capabilities)
+        }
+    }
+
     static func combination(
         _ item: ProfileFile, exponent: Int
     ) throws(ProfileFileError) -> CombinationConfiguration {

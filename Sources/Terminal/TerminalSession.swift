@@ -16,6 +16,8 @@ public struct TerminalEnvironment: Sendable {
     public var sleep: @Sendable (Duration) async -> Void
     /// Whether messages stay on for their hold time before the payment goes on.
     public var holdsMessages: Bool
+    /// Where online PINs are entered; without one the terminal tells cards that it takes none.
+    public var pinPad: PINPad?
     public var limits: TransactionDriver.Limits
 
     public init(
@@ -23,13 +25,14 @@ public struct TerminalEnvironment: Sendable {
         unpredictableNumber: @escaping @Sendable () -> UInt32 = { UInt32.random(in: 0 ... .max) },
         observer: (@Sendable (TerminalEvent) -> Void)? = nil,
         sleep: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) },
-        holdsMessages: Bool = false, limits: TransactionDriver.Limits = .init()
+        holdsMessages: Bool = false, pinPad: PINPad? = nil, limits: TransactionDriver.Limits = .init()
     ) {
         self.now = now
         self.unpredictableNumber = unpredictableNumber
         self.observer = observer
         self.sleep = sleep
         self.holdsMessages = holdsMessages
+        self.pinPad = pinPad
         self.limits = limits
     }
 }
@@ -58,6 +61,8 @@ public actor TerminalSession {
         journal: Journal, environment: TerminalEnvironment = TerminalEnvironment(),
         kernels: KernelRegistry = .all
     ) {
+        var profile = profile
+        if environment.pinPad == nil { profile.forgetOnlinePIN() }
         self.profile = profile
         self.reader = reader
         self.backend = backend
@@ -289,11 +294,24 @@ public actor TerminalSession {
     private func goOnline(
         _ result: inout PaymentResult, entryPoint: inout EntryPoint, driver: TransactionDriver
     ) async {
-        guard let request = authorizationRequest(result) else {
+        guard var request = authorizationRequest(result) else {
             await failUnreadable(&result)
             return
         }
         await recordReading(result)
+        if result.cvm == .onlinePIN || result.outcome?.outcome.status == .requestOnlinePIN {
+            await show(UserInterfaceRequest(.enterPIN, .notApplicable))
+            request.onlinePIN = await environment.pinPad?.enter(
+                PINPad.Request(
+                    number: request.primaryAccountNumber, amount: request.amount,
+                    currency: request.currency, languages: profile.languages))
+            guard request.onlinePIN != nil else {
+                await close(&result, without: .cancelled)
+                result.reason = "no PIN was entered"
+                return
+            }
+            await show(UserInterfaceRequest(.authorising, .notReady))
+        }
         if Task.isCancelled {
             await close(&result, without: .cancelled)
             return

@@ -23,6 +23,8 @@ struct Scenario: Sendable {
     var wrap: @Sendable (EmulatedCard) -> any VirtualCard = { $0 }
     /// Verified before the tap, as Apple Pay asks; else when the phone asks for it.
     var unlockedBefore = false
+    /// What is entered where the online PIN is asked for.
+    var pin = TestPIN.pin
     /// Rules of what goes wrong at the host.
     var troubles: [String] = []
     /// Another terminal profile than the built-in one, as text.
@@ -55,6 +57,9 @@ struct Scenario: Sendable {
             id: "visa-debit-issuer-scripts",
             title: "A debit card above the floor limit: the issuer's answer goes back to the card",
             cards: ["visa-debit"], amount: 3000, expected: .approved, online: true),
+        Scenario(
+            id: "visa-debit-online-pin", title: "A debit card above the CVM limit: online PIN",
+            cards: ["visa-debit"], amount: 8000, expected: .approved, online: true),
         Scenario(
             id: "visa-no-oda", title: "A card without offline data authentication", cards: ["visa-no-oda"],
             amount: 700, expected: .approved, online: true, isShown: false),
@@ -101,8 +106,11 @@ struct Scenario: Sendable {
             id: "host-unreachable", title: "The host cannot be reached", cards: ["visa-credit"], amount: 4300,
             troubles: ["unreachable"], expected: .declined, isShown: false),
         Scenario(
-            id: "host-declines", title: "A referral: the host declines with 05", cards: ["visa-debit"],
-            amount: 7700, troubles: ["decline 05"], expected: .declined, online: true, isShown: false),
+            id: "host-declines", title: "The host declines with 05", cards: ["visa-debit"], amount: 3100,
+            troubles: ["decline 05"], expected: .declined, online: true, isShown: false),
+        Scenario(
+            id: "visa-debit-wrong-pin", title: "A wrong PIN: the issuer declines", cards: ["visa-debit"],
+            amount: 7700, pin: "9999", expected: .declined, online: true, isShown: false),
         Scenario(
             id: "refund", title: "A refund", cards: ["visa-credit"], amount: 1250, type: .refund,
             expected: .approved, online: true, isShown: false),
@@ -156,10 +164,11 @@ actor ScenarioWorld {
         var reader: any CardReader = field
         var recorder: SessionRecorder?
         if let trace {
-            recorder = SessionRecorder(recorder: trace, profile: profile)
+            recorder = SessionRecorder(recorder: trace, profile: profile, hasPINPad: true)
             reader = RecordingReader(field, recorder: trace)
         }
         var environment = given
+        environment.pinPad = try SimulatedHost.pinPad(PIN(scenario.pin))
         let observer = given.observer
         environment.observer = { [recorder] event in
             recorder?.observe(event)

@@ -29,7 +29,7 @@ enum SimulatedHost {
         }
         let issuer: IssuerSimulator
         do {
-            issuer = try IssuerSimulator(world: .test, state: state)
+            issuer = try IssuerSimulator(world: .test, state: state, pinVerifier: TestPIN.verifier)
         } catch {
             throw CommandFailure(.badInput, "\(error)")
         }
@@ -47,6 +47,15 @@ enum SimulatedHost {
             }
         }
         return TroubleScript(rules: rules)
+    }
+
+    /// A PIN pad with the test world's key, at which `pin` is entered; nil enters nothing.
+    static func pinPad(_ pin: PIN?) throws -> PINPad {
+        do {
+            return .software(key: try TestPIN.key()) { _ in pin }
+        } catch {
+            throw CommandFailure(.badInput, "\(error)")
+        }
     }
 
     static func keepBooks(of host: SimulatedAcquirer) async throws {

@@ -133,6 +133,74 @@ import Testing
     }
 }
 
+/// Online PIN: asked for by the card above the CVM limit, verified by the issuer, never seen in clear.
+@Suite struct OnlinePINTests {
+    @Test func rightPINIsApproved() async throws {
+        let till = try await Till()
+        till.field.present(try card("visa-debit"))
+        let host = ScriptedHost()
+        let result = try await till.session(backend: host).pay(PaymentRequest(amount: Amount(clamping: 8000)))
+        #expect(result.cvm == .onlinePIN)
+        #expect(till.log.messages.contains(.enterPIN))
+        let request = try #require(host.authorizations.withLock { $0.first })
+        // psec: PIN 1234 of 4761739001010135 in format 0 under the test key.
+        #expect(request.onlinePIN?.block == [0x69, 0xF4, 0xB1, 0x72, 0x9E, 0xAD, 0x64, 0x55])
+        #expect(try await Till.approves("1234"))
+    }
+
+    /// 55, 55, then 75 for ever, the right PIN included.
+    @Test func wrongPINs() async throws {
+        let till = try await Till()
+        let debit = try card("visa-debit")
+        till.field.present(debit)
+        var codes: [String?] = []
+        for digits in ["9999", "0000", "123456", "1234"] {
+            var environment = till.environment
+            environment.pinPad = try Till.pinPad(digits)
+            let session = TerminalSession(
+                profile: till.profile, reader: till.field, backend: till.host, journal: till.journal,
+                environment: environment)
+            let result = try await session.pay(PaymentRequest(amount: Amount(clamping: 8000)))
+            #expect(result.status == .declined)
+            codes.append(result.response?.responseCode)
+        }
+        #expect(codes == ["55", "55", "75", "75"])
+    }
+
+    @Test func entryGivenUp() async throws {
+        var till = try await Till()
+        till.environment.pinPad = try Till.pinPad(nil)
+        till.field.present(try card("visa-debit"))
+        let result = try await till.pay(8000)
+        #expect(result.status == .cancelled)
+        #expect(try await till.state(result) == .cancelled)
+        #expect(await till.host.events.isEmpty)
+    }
+
+    /// Without a pad the card is not told of online PIN, and finds no method: another interface.
+    @Test func noPINPad() async throws {
+        var till = try await Till()
+        till.environment.pinPad = nil
+        till.field.present(try card("visa-debit"))
+        let result = try await till.pay(8000)
+        #expect(result.status == .tryAnotherInterface)
+    }
+
+    @Test func hostRefusesAMissingBlock() async throws {
+        let till = try await Till()
+        till.field.present(try card("visa-debit"))
+        let host = till.host
+        let stripping = ScriptedHost(answer: { request throws(AcquirerError) in
+            var request = request
+            request.onlinePIN = nil
+            return try await host.authorize(request)
+        })
+        let result = try await till.session(backend: stripping).pay(
+            PaymentRequest(amount: Amount(clamping: 8000)))
+        #expect(result.response?.responseCode == "55")
+    }
+}
+
 @Suite struct MerchantPolicyTests {
     static let rules: [(String, AcceptancePolicy.Rule)] = [
         ("apple-pay-visa", .init(name: "requestor", tokenRequestors: ["40010030273"], text: "no Apple Pay")),

@@ -39,7 +39,19 @@ struct Till {
                     $0 &+= 0x9E37_79B9
                     return $0
                 }
-            }, observer: { log.append($0) }, sleep: { _ in })
+            }, observer: { log.append($0) }, sleep: { _ in }, pinPad: try Self.pinPad(TestPIN.pin))
+    }
+
+    static func pinPad(_ digits: String?) throws -> PINPad {
+        let pin = digits.flatMap { PIN($0) }
+        return .software(key: try TestPIN.key()) { _ in pin }
+    }
+
+    static func approves(_ digits: String) async throws -> Bool {
+        var till = try await Till()
+        till.environment.pinPad = try pinPad(digits)
+        till.field.present(try card("visa-debit"))
+        return try await till.pay(8000).isApproved
     }
 
     func session(

@@ -21,7 +21,8 @@ struct MessageCheck {
             (0...23).contains(request.hhmmss / 10000) && (0...59).contains(request.hhmmss / 100 % 100)
                 && (0...59).contains(request.hhmmss % 100), "field 12: \(request.hhmmss) is no time HHMMSS")
         try require(
-            isDigits(request.merchantCategoryCode, 4...4), "field 18: the merchant category code has no four digits")
+            isDigits(request.merchantCategoryCode, 4...4),
+            "field 18: the merchant category code has no four digits")
         try require(
             (request.panSequenceNumber ?? 0) <= 99, "field 23: a PAN sequence number above 99")
         try require(isDigits(request.acquirerID, 1...11), "field 32: the acquirer has no 1...11 digits")
@@ -75,7 +76,9 @@ struct MessageCheck {
         var reader = BERTLVReader(bytes.span, padding: .none)
         while true {
             let next: TLVElement?
-            do throws(BERTLVError) { next = try reader.next() } catch { throw .rejected("field 55: \(error)") }
+            do throws(BERTLVError) { next = try reader.next() } catch {
+                throw .rejected("field 55: \(error)")
+            }
             guard let element = next else { return objects }
             guard !objects.contains(element.tag) else {
                 throw .rejected("field 55: \(element.tag) is there twice")

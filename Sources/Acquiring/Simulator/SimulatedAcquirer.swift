@@ -29,7 +29,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
     ///   - answerTimeout: how long a terminal waits for an answer.
     ///   - clock: what delays and time-outs go by.
     public init(
-        issuer: IssuerSimulator = IssuerSimulator(), troubles: TroubleScript = .none,
+        issuer: IssuerSimulator = .testWorld, troubles: TroubleScript = .none,
         answerTimeout: Duration = .seconds(30), clock: any Clock<Duration> = ContinuousClock()
     ) {
         self.issuer = issuer
@@ -153,6 +153,11 @@ public actor SimulatedAcquirer: AcquirerBackend {
             note(request.transactionID, .authorization, "57", reason)
             return AuthorizationResponse(responseCode: "57", message: Self.message("57"), reason: reason)
         }
+        if request.cvm == .onlinePIN, request.onlinePIN == nil {
+            let reason = "network: the card was verified by online PIN, and no PIN block came"
+            note(request.transactionID, .authorization, "55", reason)
+            return AuthorizationResponse(responseCode: "55", message: Self.message("55"), reason: reason)
+        }
         let answer = issuer.authorize(Self.issuing(request, data))
         let code = answer.code.rawValue
         let reason = ([answer.reason] + answer.remarks).joined(separator: "; ")
@@ -163,7 +168,8 @@ public actor SimulatedAcquirer: AcquirerBackend {
             approvedAmount: answer.approvedAmount, message: Self.message(code), reason: reason)
         if let charge = answer.charge, let rate = answer.rate, charge.currency != request.currency {
             response.accountCharge = AccountCharge(
-                amount: charge.amount, currency: charge.currency, currencyExponent: charge.exponent, rate: rate)
+                amount: charge.amount, currency: charge.currency, currencyExponent: charge.exponent,
+                rate: rate)
         }
         // A balance is told of prepaid and debit accounts to their owners; here to everybody, as it is a test.
         response.availableBalance = answer.available.map {

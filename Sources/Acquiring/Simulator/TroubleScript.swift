@@ -156,7 +156,9 @@ extension TroubleRule {
         }
         var times: Int?
         if let last = what.last, last.hasPrefix("x"), let number = Int(last.dropFirst()) {
-            guard (1...1_000_000).contains(number) else { throw fail("expected x1...x1000000, found \(last)") }
+            guard (1...1_000_000).contains(number) else {
+                throw fail("expected x1...x1000000, found \(last)")
+            }
             times = number
             what.removeLast()
         }

@@ -51,6 +51,12 @@ struct PayCommand: AsyncParsableCommand {
             valueName: "trouble"))
     var trouble: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "What is entered where the card asks for the online PIN; \(TestPIN.pin) is every test card's. With a real reader it is asked for. \"none\" is a terminal without PIN pad.",
+            valueName: "digits"))
+    var pin: String?
+
     @Flag(help: "Show each command and answer, explained.")
     var apdus = false
 
@@ -104,10 +110,11 @@ struct PayCommand: AsyncParsableCommand {
             }
         }
 
+        let pinPad = try makePINPad(isEmulated: emulated != nil)
         var recorder: SessionRecorder?
         if record != nil {
             let trace = TraceRecorder(header: [Trace.Field("title", title(emulated))])
-            recorder = SessionRecorder(recorder: trace, profile: profile)
+            recorder = SessionRecorder(recorder: trace, profile: profile, hasPINPad: pinPad != nil)
             device = RecordingReader(device, recorder: trace)
         }
         let printer = output.json ? nil : EventPrinter(console: .standard, showsCommands: apdus)
@@ -115,7 +122,7 @@ struct PayCommand: AsyncParsableCommand {
             observer: { [recorder] event in
                 recorder?.observe(event)
                 printer?.print(event)
-            }, holdsMessages: emulated == nil)
+            }, holdsMessages: emulated == nil, pinPad: pinPad)
         let keepsBooks = !freshCard
         let backend = try SimulatedHost.make(
             troubles: trouble, keepsBooks: keepsBooks, answerTimeout: profile.timing.authorization)
@@ -143,6 +150,21 @@ struct PayCommand: AsyncParsableCommand {
             if result.outcome != nil, let receipt = result.receipt { Console.print("\n" + receipt.text()) }
         }
         if result.exitStatus != .success { throw ExitWithStatus(status: result.exitStatus) }
+    }
+
+    private func makePINPad(isEmulated: Bool) throws -> PINPad? {
+        if pin == "none" { return nil }
+        if pin == nil, !isEmulated {
+            guard isatty(STDIN_FILENO) == 1 else { return nil }
+            return .software(key: try TestPIN.key()) { _ in
+                // Blocks this task's thread: nothing else goes on while the PIN is entered.
+                getpass("        PIN (of a test card only): ").flatMap { PIN(String(cString: $0)) }
+            }
+        }
+        guard let entered = PIN(pin ?? TestPIN.pin) else {
+            throw CommandFailure(.usage, "a PIN has 4 to 12 digits")
+        }
+        return try SimulatedHost.pinPad(entered)
     }
 
     private func title(_ card: EmulatedCard?) -> String {
