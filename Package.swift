@@ -108,7 +108,8 @@ let package = Package(
             name: "CommandLineTests", dependencies: ["tapbridge", "TestSupport", "Traces"],
             swiftSettings: common),
         .testTarget(
-            name: "CardsTests", dependencies: ["Cards", "Kernels", "EMV", "BERTLV", "SmartCard", "ProfileFile"],
+            name: "CardsTests",
+            dependencies: ["Cards", "Kernels", "EMV", "BERTLV", "SmartCard", "ProfileFile"],
             swiftSettings: common),
         .testTarget(name: "IssuingTests", dependencies: ["Issuing", "EMV"], swiftSettings: common),
         .testTarget(

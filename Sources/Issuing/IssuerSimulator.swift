@@ -160,7 +160,8 @@ public struct IssuerSimulator: Sendable {
         let postings = [
             Posting(account: id, currency: account.currency, minorUnits: minorUnits),
             Posting(
-                account: "adjustment:\(account.currency)", currency: account.currency, minorUnits: -minorUnits),
+                account: "adjustment:\(account.currency)", currency: account.currency, minorUnits: -minorUnits
+            ),
         ]
         return state.ledger.append(
             .adjustment, transactionID: reference, terminalID: "", amount: amount,
@@ -227,7 +228,8 @@ extension IssuerSimulator {
     ) throws(Refusal) {
         guard [0x00, 0x01, 0x09, 0x20].contains(request.transactionType) else {
             throw Refusal(
-                .invalidTransaction, "transaction type \(Hex.string([request.transactionType])) is not offered")
+                .invalidTransaction,
+                "transaction type \(Hex.string([request.transactionType])) is not offered")
         }
         let instrument = try find(request)
         findings.instrument = instrument
@@ -359,9 +361,11 @@ extension IssuerSimulator {
             findings.remarks.append("the date of the chip data (9A) is not the message's")
         }
         let presented =
-            request.expiry ?? data[0x5F24].flatMap { BCD.number($0) }.map { Int(truncatingIfNeeded: $0 / 100) }
+            request.expiry
+            ?? data[0x5F24].flatMap { BCD.number($0) }.map { Int(truncatingIfNeeded: $0 / 100) }
         if let presented, presented != instrument.expiry {
-            throw Refusal(.expiredCard, "the expiry date is not the \(instrument.token == nil ? "card" : "token")'s")
+            throw Refusal(
+                .expiredCard, "the expiry date is not the \(instrument.token == nil ? "card" : "token")'s")
         }
     }
 
@@ -436,7 +440,8 @@ extension IssuerSimulator {
         if let end = EMVDate(endOfMonthYYMM: instrument.expiry), end < request.date {
             throw Refusal(
                 .expiredCard,
-                "the \(instrument.token == nil ? "card" : "token") expired at the end of \(end.year)-\(end.month)")
+                "the \(instrument.token == nil ? "card" : "token") expired at the end of \(end.year)-\(end.month)"
+            )
         }
     }
 
@@ -571,12 +576,13 @@ extension IssuerSimulator {
     ) -> Bool {
         let currency = instrument.account.currency
         let signed = request.isRefund ? Int64(charge.minorUnits) : -Int64(charge.minorUnits)
-        let postings = covered([
-            Posting(account: instrument.account.id, currency: currency, minorUnits: signed),
-            Posting(
-                account: "clearing:\(instrument.issuer.id):\(currency)", currency: currency,
-                minorUnits: -signed),
-        ], issuer: instrument.issuer.id)
+        let postings = covered(
+            [
+                Posting(account: instrument.account.id, currency: currency, minorUnits: signed),
+                Posting(
+                    account: "clearing:\(instrument.issuer.id):\(currency)", currency: currency,
+                    minorUnits: -signed),
+            ], issuer: instrument.issuer.id)
         guard
             state.ledger.append(
                 kind ?? (request.isRefund ? .refund : .authorization),

@@ -1,4 +1,4 @@
-public import EMV
+internal import EMV
 public import Foundation
 internal import GRDB
 

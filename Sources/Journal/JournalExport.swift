@@ -1,4 +1,4 @@
-public import Foundation
+internal import Foundation
 
 /// Journal records for other programs: JSON lines of values, or CSV after RFC 4180. Card numbers are masked
 /// as they are in the journal.

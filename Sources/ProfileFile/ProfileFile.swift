@@ -84,9 +84,9 @@ public struct ProfileFile {
         switch error {
         case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
             .composer(let context, let problem, let mark, _):
-            let where_ = context.map { " (\($0))" } ?? ""
+            let location = context.map { " (\($0))" } ?? ""
             return ProfileFileError(
-                file: file, line: mark.line, column: mark.column, reason: "not YAML: \(problem)\(where_)")
+                file: file, line: mark.line, column: mark.column, reason: "not YAML: \(problem)\(location)")
         case .duplicatedKeysInMapping(let duplicates, let context):
             return ProfileFileError(
                 file: file, line: context.mark.line,

@@ -1,4 +1,4 @@
-public import SmartCard
+internal import SmartCard
 public import Traces
 
 /// Any reader, with everything that passes written to a trace.

@@ -1,5 +1,5 @@
 internal import BERTLV
-public import SmartCard
+internal import SmartCard
 internal import Synchronization
 public import Traces
 

@@ -197,7 +197,8 @@ public final class VPCDClient: Sendable {
                     var poll = pollfd(fd: descriptor, events: 0, revents: 0)
                     let wait = options.silence.components
                     _ = Glibc.poll(
-                        &poll, 1, Int32(clamping: wait.seconds * 1000 + wait.attoseconds / 1_000_000_000_000_000))
+                        &poll, 1,
+                        Int32(clamping: wait.seconds * 1000 + wait.attoseconds / 1_000_000_000_000_000))
                     return "the card stayed silent"
                 }
                 output.removeAll(keepingCapacity: true)

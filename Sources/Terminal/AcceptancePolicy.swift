@@ -1,6 +1,6 @@
 public import EMV
 public import Kernels
-public import ProfileFile
+internal import ProfileFile
 
 /// What a merchant does not take, though the terminal could: schemes, wallets, form factors. Looked at
 /// after the card was read and before anything is authorized.

@@ -1,6 +1,6 @@
 internal import BERTLV
-public import EMV
-public import Kernels
+internal import EMV
+internal import Kernels
 
 /// A receipt of one payment: lines for paper, masked as receipts are (last four digits only).
 public struct Receipt: Sendable, Equatable {

@@ -1,7 +1,7 @@
-public import Acquiring
+internal import Acquiring
 internal import BERTLV
-public import EMV
-public import Journal
+internal import EMV
+internal import Journal
 internal import Kernels
 public import Readers
 public import Traces

@@ -1,6 +1,6 @@
-public import Acquiring
+internal import Acquiring
 internal import BERTLV
-public import EMV
+internal import EMV
 internal import Kernels
 public import Traces
 

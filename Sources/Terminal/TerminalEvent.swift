@@ -1,5 +1,5 @@
 public import Acquiring
-public import EMV
+internal import EMV
 public import Kernels
 public import Readers
 public import SmartCard

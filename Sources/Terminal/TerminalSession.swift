@@ -145,7 +145,8 @@ public actor TerminalSession {
         case .approved:
             await approveOffline(&result, final.outcome, driver)
         case .onlineRequest, .requestOnlinePIN:
-            await show(final.outcome.uiRequestOnOutcome)
+            // Where a PIN is to be entered first, that is what is shown.
+            if result.cvm != .onlinePIN { await show(final.outcome.uiRequestOnOutcome) }
             await letGo(of: final.outcome, driver)
             await goOnline(&result, entryPoint: &entryPoint, driver: driver)
         case .declined
@@ -161,7 +162,7 @@ public actor TerminalSession {
             await letGo(of: final.outcome, driver)
             result.status = .declined
             result.online = false
-            result.reason = "declined by card and terminal"
+            result.reason = Self.reason(final.outcome)
             await record(.declinedOffline, &result)
         case .tryAnotherInterface:
             await show(final.outcome.uiRequestOnOutcome)
@@ -177,6 +178,19 @@ public actor TerminalSession {
             result.status = .ended
             result.reason = "the transaction cannot be completed with this card"
             await record(.failed, &result)
+        }
+    }
+
+    /// Why card and terminal declined, as far as the outcome tells.
+    private static func reason(_ outcome: Outcome) -> String {
+        // Error Indication, byte 2: L2 02 is "CAM failed" (Book C-2, A.1.77).
+        if let error = outcome.discretionaryData?[0xDF8115], error.dropFirst().first == 0x02 {
+            return "offline data authentication failed"
+        }
+        switch outcome.dataRecord?[0x9F27]?.first.map({ $0 >> 6 }) {
+        case 0: return "the card declined"
+        case nil: return "declined by card and terminal"
+        default: return "the terminal declined: processing restrictions or cardholder verification"
         }
     }
 

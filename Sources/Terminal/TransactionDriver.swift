@@ -1,7 +1,7 @@
 public import EMV
 public import Kernels
 public import Readers
-public import SmartCard
+internal import SmartCard
 
 /// The one loop between the pure Entry Point and the world: it carries out each action on a reader and
 /// tells the Entry Point what happened. Live payments, replays, fuzzing and benchmarks all run through it.

@@ -44,7 +44,7 @@ enum CardAttachment {
             source.resume()
             return source
         }
-        defer { sources.forEach { $0.cancel() } }
+        defer { for source in sources { source.cancel() } }
         let result = await task.result
         let state = client.withCard { ($0 as? EmulatedCard)?.state }
         if case .failure(let error) = result, !task.isCancelled { throw CommandFailure(.reader, "\(error)") }

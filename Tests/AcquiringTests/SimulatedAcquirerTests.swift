@@ -70,7 +70,11 @@ import Testing
         try await acquirer.advise(offline.request, offline: .approved)
         try await acquirer.advise(offline.request, offline: .approved)
         try await acquirer.advise(
-            offline.with { $0.id = "T2"; $0.counter = 2; $0.type = .aac }.request, offline: .declined)
+            offline.with {
+                $0.id = "T2"
+                $0.counter = 2
+                $0.type = .aac
+            }.request, offline: .declined)
         let totals = await acquirer.issuer.state.ledger.totals(terminalID: "TERM0001")
         #expect(totals[euro] == HostTotals(purchases: 1, purchaseAmount: 1500))
     }
@@ -130,14 +134,17 @@ import Testing
         #expect(await acquirer.issuer.state == IssuerSimulator.State())
     }
 
-    @Test(arguments: [0x9F26, 0x9F10, 0x9F37, 0x9F36, 0x95, 0x9A, 0x9C, 0x9F02, 0x5F2A, 0x82, 0x9F1A] as [UInt32])
+    @Test(
+        arguments: [0x9F26, 0x9F10, 0x9F37, 0x9F36, 0x95, 0x9A, 0x9C, 0x9F02, 0x5F2A, 0x82, 0x9F1A]
+            as [UInt32])
     func mandatoryChipData(_ rawTag: UInt32) async {
         let acquirer = SimulatedAcquirer(clock: ManualClock())
         let tag = BERTLV.Tag(rawTag)
         #expect(
             await failure(acquirer, .credit.with { $0.remove = [tag] })
                 == .rejected("field 55: \(tag) is missing"))
-        let long = await failure(acquirer, .credit.with { $0.extra.set(tag, [UInt8](repeating: 0, count: 40)) })
+        let long = await failure(
+            acquirer, .credit.with { $0.extra.set(tag, [UInt8](repeating: 0, count: 40)) })
         guard case .rejected = long else {
             Issue.record("\(String(describing: long))")
             return
@@ -168,7 +175,9 @@ import Testing
             if index.isMultiple(of: 3) {
                 request.chipData = (0..<Int(random())).map { _ in random() }
             } else {
-                for _ in 0..<3 { request.chipData[(Int(random()) << 8 | Int(random())) % good.count] = random() }
+                for _ in 0..<3 {
+                    request.chipData[(Int(random()) << 8 | Int(random())) % good.count] = random()
+                }
             }
             if let response = try? await acquirer.authorize(request), request.chipData != good {
                 // Changes of what no cryptogram covers and nobody compares may pass.
@@ -193,10 +202,18 @@ import Testing
     @Test func decline() async throws {
         let acquirer = try acquirer("nth 2: decline 91")
         #expect(try await acquirer.authorize(Payment.credit.request).responseCode == "00")
-        let second = try await acquirer.authorize(Payment.credit.with { $0.id = "T2"; $0.counter = 2 }.request)
+        let second = try await acquirer.authorize(
+            Payment.credit.with {
+                $0.id = "T2"
+                $0.counter = 2
+            }.request)
         #expect(second.responseCode == "91" && second.message == "ISSUER NOT AVAILABLE")
         #expect(second.issuerAuthenticationData == nil)
-        let third = try await acquirer.authorize(Payment.credit.with { $0.id = "T3"; $0.counter = 3 }.request)
+        let third = try await acquirer.authorize(
+            Payment.credit.with {
+                $0.id = "T3"
+                $0.counter = 3
+            }.request)
         #expect(third.responseCode == "00")
     }
 
@@ -319,7 +336,10 @@ import Testing
         try await acquirer.reverse(Payment.credit.reversal)
         #expect(await balance(acquirer) == 0)
 
-        let offline = Payment.debit.with { $0.type = .tc; $0.id = "O1" }.request
+        let offline = Payment.debit.with {
+            $0.type = .tc
+            $0.id = "O1"
+        }.request
         for expected in [Int64(120_000), 118_500] {
             do {
                 try await acquirer.advise(offline, offline: .approved)

@@ -57,7 +57,10 @@ import Testing
 
     @Test func advices() {
         let issuer = Host()
-        let offline = Tap.debit.with { $0.type = .tc; $0.amount = 2000 }
+        let offline = Tap.debit.with {
+            $0.type = .tc
+            $0.amount = 2000
+        }
         #expect(issuer.advise(offline.request, approved: true) == .posted)
         #expect(issuer.advise(offline.request, approved: true) == .repeated)
         #expect(issuer.balance("account-0135") == 118_000)
@@ -67,23 +70,38 @@ import Testing
                 == .disputed("transaction counter 1 was used before"))
         #expect(issuer.balance("account-0135") == 118_000)
         // Forged, and an ARQC where a TC should be.
-        let forged = offline.with { $0.id = "T3"; $0.counter = 2; $0.extra = [0x9F37: [0, 0, 0, 0]] }
+        let forged = offline.with {
+            $0.id = "T3"
+            $0.counter = 2
+            $0.extra = [0x9F37: [0, 0, 0, 0]]
+        }
         guard case .disputed = issuer.advise(forged.request, approved: true) else {
             Issue.record("a forged certificate was charged")
             return
         }
         #expect(
             issuer.advise(
-                offline.with { $0.id = "T4"; $0.counter = 3; $0.type = .arqc }.request, approved: true)
+                offline.with {
+                    $0.id = "T4"
+                    $0.counter = 3
+                    $0.type = .arqc
+                }.request, approved: true)
                 == .disputed("the cryptogram is no TC but arqc"))
         #expect(
             issuer.advise(
-                offline.with { $0.id = "T5"; $0.counter = 4; $0.type = .aac }.request, approved: false)
+                offline.with {
+                    $0.id = "T5"
+                    $0.counter = 4
+                    $0.type = .aac
+                }.request, approved: false)
                 == .noted)
         // An unknown card.
         #expect(
             issuer.advise(
-                offline.with { $0.id = "T6"; $0.number = "4000000000000002" }.request, approved: true)
+                offline.with {
+                    $0.id = "T6"
+                    $0.number = "4000000000000002"
+                }.request, approved: true)
                 == .disputed("no issuer has this number range"))
         #expect(issuer.balance("account-0135") == 118_000)
         // The merchant is owed all that was approved offline.
@@ -101,7 +119,10 @@ import Testing
     /// An offline approval beyond the balance is the bank's cost, and a stored-value account stays at zero.
     @Test func storedValueStaysAboveZero() {
         let issuer = Host()
-        let offline = Tap.alipay.with { $0.type = .tc; $0.amount = 50_000 }
+        let offline = Tap.alipay.with {
+            $0.type = .tc
+            $0.amount = 50_000
+        }
         #expect(issuer.advise(offline.request, approved: true) == .posted)
         #expect(issuer.balance("alipay:2088000000000001") == 0)
         #expect(issuer.state.ledger.sum("shortfall:visa-bank:156") == -90_000)

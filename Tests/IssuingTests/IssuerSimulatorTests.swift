@@ -113,29 +113,52 @@ import Testing
 
     static let refusals: [Refused] = [
         Refused("unknown range", .noSuchIssuer, "range", .credit.with { $0.number = "4000000000000002" }),
-        Refused("unknown card", .invalidCardNumber, "number", .credit.with { $0.number = "4761739001010192" }),
+        Refused(
+            "unknown card", .invalidCardNumber, "number", .credit.with { $0.number = "4761739001010192" }),
         Refused("other sequence", .invalidCardNumber, "sequence", .credit.with { $0.sequence = 2 }),
         Refused("issuer away", .issuerInoperative, "answer", .credit) {
             $0.setStatus(.unavailable, issuer: "visa-bank")
         },
-        Refused("wrong key", .securityViolation, "is wrong", .credit.with { $0.issuerKey = "11112222333344445555666677778888" }),
+        Refused(
+            "wrong key", .securityViolation, "is wrong",
+            .credit.with { $0.issuerKey = "11112222333344445555666677778888" }),
         Refused("no cryptogram", .securityViolation, "9F26", .credit.with { $0.extra = [0x9F26: []] }),
         Refused("key index", .securityViolation, "index 2", .credit.with { $0.derivationKeyIndex = 2 }),
         Refused("version downgrade", .securityViolation, "version", .debit.with { $0.version = .visaCVN10 }),
-        Refused("unreadable IAD", .securityViolation, "issuer application data", .credit.with { $0.extra = [0x9F10: [1, 2]] }),
-        Refused("empty IAD", .securityViolation, "issuer application data", .credit.with { $0.extra = [0x9F10: []] }),
-        Refused("amount", .securityViolation, "9F02", .credit.with { $0.extra = [0x9F02: bytes("000000001501")] }),
-        Refused("amount no BCD", .securityViolation, "9F02", .credit.with { $0.extra = [0x9F02: bytes("00000000150A")] }),
-        Refused("other amount", .securityViolation, "9F03", .credit.with { $0.extra = [0x9F03: bytes("000000000001")] }),
+        Refused(
+            "unreadable IAD", .securityViolation, "issuer application data",
+            .credit.with { $0.extra = [0x9F10: [1, 2]] }),
+        Refused(
+            "empty IAD", .securityViolation, "issuer application data",
+            .credit.with { $0.extra = [0x9F10: []] }),
+        Refused(
+            "amount", .securityViolation, "9F02", .credit.with { $0.extra = [0x9F02: bytes("000000001501")] }),
+        Refused(
+            "amount no BCD", .securityViolation, "9F02",
+            .credit.with { $0.extra = [0x9F02: bytes("00000000150A")] }),
+        Refused(
+            "other amount", .securityViolation, "9F03",
+            .credit.with { $0.extra = [0x9F03: bytes("000000000001")] }),
         Refused("currency", .securityViolation, "5F2A", .credit.with { $0.extra = [0x5F2A: bytes("0840")] }),
         Refused("type", .securityViolation, "9C", .credit.with { $0.extra = [0x9C: [0x01]] }),
-        Refused("number in 5A", .securityViolation, "5A", .credit.with { $0.extra = [0x5A: bytes("4761739001010135")] }),
-        Refused("number in 57", .securityViolation, "57", .credit.with { $0.extra = [0x57: bytes("4761739001010135D3112201")] }),
-        Refused("unpredictable number", .securityViolation, "is wrong", .credit.with { $0.extra = [0x9F37: bytes("00000000")] }),
+        Refused(
+            "number in 5A", .securityViolation, "5A",
+            .credit.with { $0.extra = [0x5A: bytes("4761739001010135")] }),
+        Refused(
+            "number in 57", .securityViolation, "57",
+            .credit.with { $0.extra = [0x57: bytes("4761739001010135D3112201")] }),
+        Refused(
+            "unpredictable number", .securityViolation, "is wrong",
+            .credit.with { $0.extra = [0x9F37: bytes("00000000")] }),
         Refused("short TVR", .securityViolation, "95", .credit.with { $0.extra = [0x95: [0]] }),
         Refused("AAC online", .securityViolation, "no ARQC", .credit.with { $0.type = .aac }),
         Refused("TC online", .securityViolation, "no ARQC", .debit.with { $0.type = .tc }),
-        Refused("9F27 lies", .securityViolation, "9F27", .debit.with { $0.type = .tc; $0.extra = [0x9F27: [0x80]] }),
+        Refused(
+            "9F27 lies", .securityViolation, "9F27",
+            .debit.with {
+                $0.type = .tc
+                $0.extra = [0x9F27: [0x80]]
+            }),
         Refused("ODA and CVM failed", .doNotHonour, "failed", .credit.with { $0.tvr = "0800800000" }),
         Refused("exception file", .doNotHonour, "exception", .credit.with { $0.tvr = "1000000000" }),
         Refused("PIN tries", .pinTriesExceeded, "PIN", .credit.with { $0.tvr = "0000200000" }),
@@ -143,27 +166,65 @@ import Testing
         Refused("other expiry", .expiredCard, "expiry", .credit.with { $0.expiry = 3212 }),
         Refused("no funds", .insufficientFunds, "cover", .poor),
         Refused("above the credit limit", .insufficientFunds, "cover", .credit.with { $0.amount = 500_001 }),
-        Refused("blocked", .restrictedCard, "blocked", .credit) { $0.setStatus(.blocked, card: "visa-credit") },
+        Refused("blocked", .restrictedCard, "blocked", .credit) {
+            $0.setStatus(.blocked, card: "visa-credit")
+        },
         Refused("lost", .lostCard, "lost", .credit) { $0.setStatus(.lost, card: "visa-credit") },
         Refused("stolen", .stolenCard, "stolen", .credit) { $0.setStatus(.stolen, card: "visa-credit") },
-        Refused("account closed", .noSuchAccount, "closed", .credit) { $0.setStatus(.closed, account: "account-0119") },
-        Refused("account blocked", .restrictedCard, "blocked", .credit) { $0.setStatus(.blocked, account: "account-0119") },
+        Refused("account closed", .noSuchAccount, "closed", .credit) {
+            $0.setStatus(.closed, account: "account-0119")
+        },
+        Refused("account blocked", .restrictedCard, "blocked", .credit) {
+            $0.setStatus(.blocked, account: "account-0119")
+        },
         Refused("no rate", .notPermittedToCardholder, "rate", .credit.with { $0.currency = yuan }),
-        Refused("cashback above the amount", .invalidAmount, "cashback", .credit.with { $0.transactionType = 0x09; $0.other = 1501 }),
+        Refused(
+            "cashback above the amount", .invalidAmount, "cashback",
+            .credit.with {
+                $0.transactionType = 0x09
+                $0.other = 1501
+            }),
         Refused("unknown type", .invalidTransaction, "type", .credit.with { $0.transactionType = 0x31 }),
-        Refused("stripe entry", .notPermittedToCardholder, "entry", .credit.with { $0.entry = .contactlessMagStripe }),
+        Refused(
+            "stripe entry", .notPermittedToCardholder, "entry",
+            .credit.with { $0.entry = .contactlessMagStripe }),
         // The token's domain.
-        Refused("token by contact chip", .notPermittedToCardholder, "domain", .apple.with { $0.entry = .contactChip }),
-        Refused("token by stripe", .notPermittedToCardholder, "domain", .apple.with { $0.entry = .contactlessMagStripe }),
+        Refused(
+            "token by contact chip", .notPermittedToCardholder, "domain",
+            .apple.with { $0.entry = .contactChip }),
+        Refused(
+            "token by stripe", .notPermittedToCardholder, "domain",
+            .apple.with { $0.entry = .contactlessMagStripe }),
         Refused("token by hand", .notPermittedToCardholder, "domain", .apple.with { $0.entry = .manual }),
-        Refused("token of another requestor", .notPermittedToCardholder, "requestor", .apple.with { $0.extra = [0x9F19: bytes("040010075001")] }),
-        Refused("token requestor too short", .notPermittedToCardholder, "requestor", .apple.with { $0.extra = [0x9F19: bytes("0010030273")] }),
-        Refused("token suspended", .restrictedCard, "suspended", .apple) { $0.setStatus(.suspended, token: "apple-pay-visa") },
-        Refused("token deleted", .invalidCardNumber, "deleted", .apple) { $0.setStatus(.deleted, token: "apple-pay-visa") },
-        Refused("token expired", .expiredCard, "token expired", .alipay.with { $0.date = EMVDate(yymmdd: 281101)! }),
+        Refused(
+            "token of another requestor", .notPermittedToCardholder, "requestor",
+            .apple.with { $0.extra = [0x9F19: bytes("040010075001")] }),
+        Refused(
+            "token requestor too short", .notPermittedToCardholder, "requestor",
+            .apple.with { $0.extra = [0x9F19: bytes("0010030273")] }),
+        Refused("token suspended", .restrictedCard, "suspended", .apple) {
+            $0.setStatus(.suspended, token: "apple-pay-visa")
+        },
+        Refused("token deleted", .invalidCardNumber, "deleted", .apple) {
+            $0.setStatus(.deleted, token: "apple-pay-visa")
+        },
+        Refused(
+            "token expired", .expiredCard, "token expired",
+            .alipay.with { $0.date = EMVDate(yymmdd: 281101)! }),
         Refused("token with the card's expiry", .expiredCard, "expiry", .apple.with { $0.expiry = 3112 }),
-        Refused("token with the card's keys", .securityViolation, "is wrong", .apple.with { $0.extra = [0x9F26: $0.with { $0.number = "4761739001010119"; $0.sequence = 1 }.chipData[0x9F26].map { Array($0) }!] }),
-        Refused("card behind the token lost", .lostCard, "behind", .apple) { $0.setStatus(.lost, card: "visa-credit") },
+        Refused(
+            "token with the card's keys", .securityViolation, "is wrong",
+            .apple.with {
+                $0.extra = [
+                    0x9F26: $0.with {
+                        $0.number = "4761739001010119"
+                        $0.sequence = 1
+                    }.chipData[0x9F26].map { Array($0) }!
+                ]
+            }),
+        Refused("card behind the token lost", .lostCard, "behind", .apple) {
+            $0.setStatus(.lost, card: "visa-credit")
+        },
         Refused("stored value short", .insufficientFunds, "cover", .alipay.with { $0.amount = 38462 }),
     ]
 
@@ -203,14 +264,18 @@ import Testing
     @Test func expiryCountsToTheEndOfTheMonth() {
         for (date, code): (Int, IssuerResponseCode) in [(311231, .approved), (320101, .expiredCard)] {
             let issuer = Host()
-            #expect(issuer.authorize(Tap.credit.with { $0.date = EMVDate(yymmdd: date)! }.request).code == code)
+            #expect(
+                issuer.authorize(Tap.credit.with { $0.date = EMVDate(yymmdd: date)! }.request).code == code)
         }
     }
 
     @Test func storedValueIsChargedInItsCurrency() {
         let issuer = Host()
         let answer = issuer.authorize(
-            Tap.alipay.with { $0.amount = 1234; $0.extra = [0x9F19: bytes("040010099901")] }.request)
+            Tap.alipay.with {
+                $0.amount = 1234
+                $0.extra = [0x9F19: bytes("040010099901")]
+            }.request)
         // 12.34 * 7.80 = 96.252.
         #expect(answer.charge == IssuerMoney(amount: amount(9625), currency: yuan, exponent: 2))
         #expect(answer.available == IssuerMoney(amount: amount(290_375), currency: yuan, exponent: 2))
@@ -221,7 +286,11 @@ import Testing
     @Test func partialApproval() {
         let issuer = Host()
         // 3000.00 / 7.80 = 384.615...
-        let answer = issuer.authorize(Tap.alipay.with { $0.amount = 50_000; $0.partial = true }.request)
+        let answer = issuer.authorize(
+            Tap.alipay.with {
+                $0.amount = 50_000
+                $0.partial = true
+            }.request)
         #expect(answer.code == .approvedForPart)
         #expect(answer.approvedAmount == amount(38_461))
         // 384.61 * 7.80 = 2999.958; the next cent would be 3000.036.
@@ -235,7 +304,11 @@ import Testing
     @Test func refundCredits() {
         let issuer = Host()
         let answer = issuer.authorize(
-            Tap.debit.with { $0.transactionType = 0x20; $0.type = .aac; $0.amount = 700 }.request)
+            Tap.debit.with {
+                $0.transactionType = 0x20
+                $0.type = .aac
+                $0.amount = 700
+            }.request)
         #expect(answer.code == .approved)
         #expect(issuer.balance("account-0135") == 120_700)
         #expect(issuer.state.ledger.totals()[euro] == HostTotals(refunds: 1, refundAmount: 700))
@@ -278,7 +351,10 @@ import Testing
             pin.block == [1] ? .correct : pin.block.isEmpty ? .unverifiable : .incorrect
         }
         func pay(_ pin: [UInt8], _ number: UInt16) -> IssuerResponseCode {
-            var request = Tap.debit.with { $0.counter = number; $0.id = "T\(number)" }.request
+            var request = Tap.debit.with {
+                $0.counter = number
+                $0.id = "T\(number)"
+            }.request
             request.pin = IssuingRequest.PIN(block: pin, keySerialNumber: [])
             #expect(!"\(request)".contains("block: ["))
             return issuer.authorize(request).code
@@ -316,7 +392,11 @@ import Testing
     @Test func replayIsRefused() {
         let issuer = Host()
         func pay(_ counter: UInt16, _ id: String) -> IssuingAnswer {
-            issuer.authorize(Tap.credit.with { $0.counter = counter; $0.id = id }.request)
+            issuer.authorize(
+                Tap.credit.with {
+                    $0.counter = counter
+                    $0.id = id
+                }.request)
         }
         #expect(pay(100, "a").code == .approved)
         let replay = pay(100, "b")
@@ -336,9 +416,18 @@ import Testing
     /// A wrong cryptogram must not use up a counter.
     @Test func wrongCryptogramLeavesTheCounter() {
         let issuer = Host()
-        let wrong = Tap.credit.with { $0.counter = 9; $0.extra = [0x9F26: bytes("0000000000000000")] }
+        let wrong = Tap.credit.with {
+            $0.counter = 9
+            $0.extra = [0x9F26: bytes("0000000000000000")]
+        }
         #expect(issuer.authorize(wrong.request).code == .securityViolation)
-        #expect(issuer.authorize(Tap.credit.with { $0.counter = 9; $0.id = "T2" }.request).code == .approved)
+        #expect(
+            issuer.authorize(
+                Tap.credit.with {
+                    $0.counter = 9
+                    $0.id = "T2"
+                }.request
+            ).code == .approved)
     }
 }
 
@@ -347,7 +436,11 @@ import Testing
         let issuer = Host()
         func pay(_ counter: UInt16, _ cvr: String = "0000") -> [UInt8] {
             issuer.authorize(
-                Tap.debit.with { $0.counter = counter; $0.id = "T\(counter)"; $0.cvrRest = cvr }.request
+                Tap.debit.with {
+                    $0.counter = counter
+                    $0.id = "T\(counter)"
+                    $0.cvrRest = cvr
+                }.request
             ).issuerScripts
         }
         let first = pay(1)

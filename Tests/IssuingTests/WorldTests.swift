@@ -25,7 +25,10 @@ import Testing
             .appending(path: "../../Sources/Issuing/Worlds/test-world.yaml"), encoding: .utf8)
 
     @Test(arguments: [
-        ("kind: stored-value, currency: 156, balance", "kind: stored-value, currency: 156, balanc", "did you mean \"balance\""),
+        (
+            "kind: stored-value, currency: 156, balance", "kind: stored-value, currency: 156, balanc",
+            "did you mean \"balance\""
+        ),
         ("rate: \"7.80\"", "rate: seven", "decimal number"),
         ("script_integrity: 11223344556677889900AABBCCDDEEFF", "script_integrity: 1122", "16 bytes"),
         ("expires: 2031-12, account: account-0119", "expires: 2031-13, account: account-0119", "2031-12"),
@@ -74,7 +77,13 @@ import Testing
         #expect(again.balance("account-0119") == -1500)
         #expect(again.authorize(Tap.credit.with { $0.id = "T3" }.request).code == .securityViolation)
         #expect(again.reverse(transactionID: "T1", terminalID: "TERM0001") == .reversed)
-        #expect(again.authorize(Tap.credit.with { $0.id = "T9"; $0.counter = 2 }.request).code == .invalidTransaction)
+        #expect(
+            again.authorize(
+                Tap.credit.with {
+                    $0.id = "T9"
+                    $0.counter = 2
+                }.request
+            ).code == .invalidTransaction)
     }
 
     /// Whatever is in the chip data, an answer comes.

@@ -19,18 +19,28 @@ import Testing
             for _ in 0..<3 {
                 var t = ContinuousClock.now
                 let c = try await reader.activateCard(deadline: .now + .seconds(10))
-                for _ in 0..<n { _ = try await c.transmit(StubCard.selectPaymentSystemEnvironment, timeout: .seconds(5)) }
+                for _ in 0..<n {
+                    _ = try await c.transmit(StubCard.selectPaymentSystemEnvironment, timeout: .seconds(5))
+                }
                 print("hop", t.duration(to: .now) / n)
                 t = .now
-                for _ in 0..<n { _ = try await c.transmit(StubCard.selectPaymentSystemEnvironment, timeout: nil) }
+                for _ in 0..<n {
+                    _ = try await c.transmit(StubCard.selectPaymentSystemEnvironment, timeout: nil)
+                }
                 print("hop no timeout", t.duration(to: .now) / n)
                 try await withTaskExecutorPreference(reader.executor) {
                     let t = ContinuousClock.now
-                    for _ in 0..<n { _ = try await c.transmit(StubCard.selectPaymentSystemEnvironment, timeout: nil) }
+                    for _ in 0..<n {
+                        _ = try await c.transmit(StubCard.selectPaymentSystemEnvironment, timeout: nil)
+                    }
                     print("direct", t.duration(to: .now) / n)
                 }
                 await reader.fieldOff()
-                print("bare", try await PCSCBaseline.transmitLoop(reader: pcsc.readers[0], command: StubCard.selectPaymentSystemEnvironment, count: n) / n)
+                print(
+                    "bare",
+                    try await PCSCBaseline.transmitLoop(
+                        reader: pcsc.readers[0], command: StubCard.selectPaymentSystemEnvironment, count: n)
+                        / n)
             }
             serving.cancel()
             _ = await serving.result

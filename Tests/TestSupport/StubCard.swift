@@ -1,5 +1,5 @@
-public import SmartCard
 internal import Glibc
+public import SmartCard
 internal import Synchronization
 
 /// A card made of a few rules, for tests of what carries APDUs.

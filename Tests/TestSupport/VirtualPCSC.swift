@@ -26,7 +26,8 @@ public final class VirtualPCSC: Sendable {
         process.waitUntilExit()
         return process.terminationStatus == 0
     }()
-    private static let unshareOptions = getuid() == 0 ? ["--mount"] : ["--user", "--map-root-user", "--mount"]
+    private static let unshareOptions =
+        getuid() == 0 ? ["--mount"] : ["--user", "--map-root-user", "--mount"]
 
     public struct Failure: Error, CustomStringConvertible {
         public var description: String

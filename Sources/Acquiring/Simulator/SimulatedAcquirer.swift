@@ -1,5 +1,5 @@
 internal import BERTLV
-public import EMV
+internal import EMV
 public import Issuing
 
 /// Acquirer, network, token service and issuer in one: the built-in backend. Deterministic but for the clock,

@@ -156,7 +156,8 @@ public enum Masking {
 
     /// Hides each run of 13 to 19 decimal digits that begins as a PAN does and passes the Luhn check, for
     /// hexadecimal text whose structure is unknown.
-    static func maskPANs(in hex: String, unless isTestPAN: (String) -> Bool) -> (text: String, isMasked: Bool) {
+    static func maskPANs(in hex: String, unless isTestPAN: (String) -> Bool) -> (text: String, isMasked: Bool)
+    {
         var characters = Array(hex.utf8)
         var found = false
         var index = 0

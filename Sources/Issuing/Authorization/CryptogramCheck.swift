@@ -65,7 +65,8 @@ struct VerifiedCryptogram {
         guard let version = CryptogramVersion(issuerApplicationData: issuerData),
             instrument.issuer.cryptogramVersions.contains(version)
         else {
-            throw Refusal(.securityViolation, "issuer application data name no cryptogram version of this issuer")
+            throw Refusal(
+                .securityViolation, "issuer application data name no cryptogram version of this issuer")
         }
         guard instrument.version == nil || instrument.version == version else {
             throw Refusal(
@@ -89,10 +90,12 @@ struct VerifiedCryptogram {
         for field in CryptogramInput.Field.allCases {
             guard let value = data.span(field.tag) else {
                 if field == .amountOther { continue }
-                throw Refusal(.securityViolation, "\(field.tag) is missing: the cryptogram cannot be verified")
+                throw Refusal(
+                    .securityViolation, "\(field.tag) is missing: the cryptogram cannot be verified")
             }
             guard value.count == field.range.count else {
-                throw Refusal(.securityViolation, "\(field.tag) has \(value.count) bytes, not \(field.range.count)")
+                throw Refusal(
+                    .securityViolation, "\(field.tag) has \(value.count) bytes, not \(field.range.count)")
             }
             input.set(field, value)
         }

@@ -272,7 +272,8 @@ extension IssuingWorld.Account {
         }
         try map.finish()
         self.init(
-            id: id, kind: kind, currency: currency, exponent: exponent ?? exponents[currency] ?? 2, balance: balance ?? 0,
+            id: id, kind: kind, currency: currency, exponent: exponent ?? exponents[currency] ?? 2,
+            balance: balance ?? 0,
             creditLimit: credit ?? 0, status: status ?? .active, singleLimit: single, dailyLimit: daily,
             dailyCount: count)
     }

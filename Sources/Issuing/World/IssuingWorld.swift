@@ -166,7 +166,8 @@ public struct IssuingWorld: Sendable {
         public var scripts: [ScriptProfile]
         public init(
             id: String, number: PrimaryAccountNumber, sequence: UInt8 = 0, expiry: Int, account: String,
-            status: Status = .active, cryptogramVersion: CryptogramVersion? = nil, scripts: [ScriptProfile] = []
+            status: Status = .active, cryptogramVersion: CryptogramVersion? = nil,
+            scripts: [ScriptProfile] = []
         ) {
             self.id = id
             self.number = number
@@ -275,7 +276,9 @@ extension IssuingWorld {
             guard account.exponent <= 4, account.exponent == exponent(of: account.currency) else {
                 throw IssuingWorldError(
                     place: place + ".exponent",
-                    reason: "\(account.exponent) is above 4 or not that of currency \(account.currency) elsewhere")
+                    reason:
+                        "\(account.exponent) is above 4 or not that of currency \(account.currency) elsewhere"
+                )
             }
             for reserved in ["clearing:", "disputed:", "shortfall:", "adjustment:"]
             where account.id.hasPrefix(reserved) {

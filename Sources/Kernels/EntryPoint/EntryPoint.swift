@@ -1,6 +1,6 @@
 import BERTLV
-public import EMV
-public import SmartCard
+internal import EMV
+internal import SmartCard
 
 /// What an Entry Point is configured with.
 public struct EntryPointConfiguration: Sendable {
@@ -341,7 +341,8 @@ public struct EntryPoint: Sendable {
 
     private mutating func activateKernel(_ number: UInt32) -> EntryPointAction {
         guard let inputs, let candidate, let response = selectResponse,
-            let indicators = indicators[candidate.combination] else {
+            let indicators = indicators[candidate.combination]
+        else {
             return finish(Outcome(.endApplication))
         }
         let activation = KernelActivation(

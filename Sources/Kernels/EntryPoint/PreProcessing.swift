@@ -1,4 +1,4 @@
-public import EMV
+internal import EMV
 
 extension CombinationConfiguration {
     /// Start A for one combination: the Entry Point Pre-Processing Indicators (Book B, 3.1.1.1 to 3.1.1.12).

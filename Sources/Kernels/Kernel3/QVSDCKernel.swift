@@ -1,6 +1,6 @@
 import BERTLV
-public import EMV
-public import SmartCard
+internal import EMV
+internal import SmartCard
 
 /// Kernel 3: qVSDC, the contactless application of Visa cards and phones (Book C-3).
 ///

@@ -173,9 +173,12 @@ public enum PCSCContext {
             if let exact = all.first(where: { $0.name == name }) {
                 return PCSCReader(name: exact.name, options: options)
             }
-            let found = all.filter { $0.name.lowercased().contains(name.lowercased()) && $0.interface != .sam }
+            let found = all.filter {
+                $0.name.lowercased().contains(name.lowercased()) && $0.interface != .sam
+            }
             guard let only = found.first else {
-                throw .readerUnavailable(reader: name, reason: "there is no such PC/SC reader; readers: \(list)")
+                throw .readerUnavailable(
+                    reader: name, reason: "there is no such PC/SC reader; readers: \(list)")
             }
             guard found.count == 1 else {
                 throw .readerUnavailable(

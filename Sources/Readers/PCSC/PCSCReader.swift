@@ -74,15 +74,16 @@ public final class PCSCReader: CardReader {
         _ body: @escaping @Sendable (_ isAbandoned: () -> Bool) throws(ReaderError) -> Value
     ) async throws(ReaderError) -> Value {
         if thread.isCurrent { return try body { Task.isCancelled } }
-        let completion = await thread.perform(
-            deadline: deadline, abandon: { self.connection.withLock { $0 }?.cancel() }
-        ) { call -> Result<Value, ReaderError> in
-            do throws(ReaderError) {
-                return .success(try body { call.isAbandoned })
-            } catch {
-                return .failure(error)
+        let work: @Sendable (BlockingThread.Call<Result<Value, ReaderError>>) -> Result<Value, ReaderError> =
+            { call in
+                do throws(ReaderError) {
+                    return .success(try body { call.isAbandoned })
+                } catch {
+                    return .failure(error)
+                }
             }
-        }
+        let completion = await thread.perform(
+            deadline: deadline, abandon: { self.connection.withLock { $0 }?.cancel() }, work)
         switch completion {
         case .value(let result): return try result.get()
         case .timedOut(began: true): throw late
