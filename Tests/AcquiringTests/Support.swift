@@ -109,7 +109,8 @@ struct Payment {
         ]
         data.set(0x9F36, number: UInt64(counter), count: 2)
         var input = CryptogramInput()
-        data.forEach { (tag, value) in
+        // swift-format-ignore: ReplaceForEachWithForLoop
+        data.forEach { tag, value in
             let copy = Array(value)
             _ = input.set(tag: tag, copy.span)
         }
