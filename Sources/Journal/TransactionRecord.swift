@@ -30,7 +30,8 @@ public enum TransactionState: String, Sendable, Codable, CaseIterable {
         case .cardRead: [.started]
         case .authorizing: [.started, .cardRead]
         case .approved, .declined: [.authorizing]
-        case .reversalDue: [.authorizing]
+        // From approved: the card declined afterwards, or the payment is taken back.
+        case .reversalDue: [.authorizing, .approved]
         case .reversed: [.reversalDue]
         case .approvedOffline, .declinedOffline, .cancelled, .failed: [.started, .cardRead]
         case .forwarded: [.approvedOffline]
@@ -161,6 +162,12 @@ public struct TransactionRecord: Sendable, Equatable, Codable {
     public var reversalReason: String?
     /// Transmissions of the reversal so far.
     public var reversalAttempts: Int
+    /// Transmissions of the offline approval's advice so far.
+    public var forwardAttempts: Int
+    /// Set aside for a person: no longer retried, still owed.
+    public var isParked: Bool
+    /// SHA-256 of the authorization request.
+    public var requestDigest: String?
 }
 
 /// One change of state, in the order in which it was committed.
@@ -172,55 +179,31 @@ public struct StateChange: Sendable, Equatable, Codable {
     public var detail: String?
 }
 
-/// What the journal cannot do, where, and what to do about it.
-public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Another process writes to this journal.
-    case locked(path: String, processID: Int32?)
-    case cannotOpen(path: String, reason: String)
-    /// Not a journal, or a damaged one: nothing was changed.
-    case damaged(path: String, reason: String)
-    /// Written by a newer version.
-    case newerSchema(path: String, found: Int, supported: Int)
-    /// `PRAGMA synchronous` is not FULL: what is acknowledged would not be durable.
-    case notDurable(path: String, synchronous: Int)
-    case unknownTransaction(id: String)
-    /// The state moved on meanwhile, or the change is not allowed.
-    case stateMoved(id: String, expected: [TransactionState], actual: TransactionState)
-    /// A write failed; the journal takes no more until it is opened anew.
-    case writeFailed(path: String, reason: String)
-    case readFailed(path: String, reason: String)
-
-    public var description: String {
-        switch self {
-        case .locked(let path, let process):
-            "journal \(path) is in use"
-                + (process.map { " by process \($0)" } ?? "") + ": stop it or choose another with --journal"
-        case .cannotOpen(let path, let reason): "journal \(path) cannot be opened: \(reason)"
-        case .damaged(let path, let reason):
-            "journal \(path) is damaged (\(reason)): nothing was changed; keep the file, restore a copy or choose another with --journal"
-        case .newerSchema(let path, let found, let supported):
-            "journal \(path) has schema \(found), this program knows up to \(supported): use the newer program"
-        case .notDurable(let path, let value):
-            "journal \(path): synchronous is \(value) instead of 2 (FULL), refusing to run"
-        case .unknownTransaction(let id): "no transaction \(id) in the journal"
-        case .stateMoved(let id, let expected, let actual):
-            "transaction \(id) is \(actual.rawValue), expected "
-                + expected.map(\.rawValue).joined(separator: " or ")
-        case .writeFailed(let path, let reason):
-            "journal \(path): a write failed (\(reason)); no more payments until it is mended and opened anew"
-        case .readFailed(let path, let reason): "journal \(path) cannot be read: \(reason)"
-        }
-    }
-}
-
-/// Which transactions to list.
+/// Which transactions are meant. Empty conditions hold for all.
 public struct JournalFilter: Sendable, Equatable {
     public var terminalID: String?
     public var states: [TransactionState]
+    /// Begun at this time or later.
     public var since: Date?
-    public init(terminalID: String? = nil, states: [TransactionState] = [], since: Date? = nil) {
+    /// Begun before this time.
+    public var until: Date?
+    /// Last four digits of the card number.
+    public var lastFour: String?
+    /// Nil for all, else only those that are (not) parked.
+    public var isParked: Bool?
+
+    public init(
+        terminalID: String? = nil, states: [TransactionState] = [], since: Date? = nil, until: Date? = nil,
+        lastFour: String? = nil, isParked: Bool? = nil
+    ) {
         self.terminalID = terminalID
         self.states = states
         self.since = since
+        self.until = until
+        self.lastFour = lastFour
+        self.isParked = isParked
     }
 }
+
+/// By the time of their beginning.
+public enum JournalOrder: Sendable { case newestFirst, oldestFirst }

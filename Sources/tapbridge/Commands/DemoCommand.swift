@@ -198,7 +198,7 @@ struct DemoCommand: AsyncParsableCommand {
     }
 
     private func summary(
-        _ journal: Journal, host: SimulatedAcquirer, verification: Journal.Verification, replayed: Int,
+        _ journal: Journal, host: SimulatedAcquirer, verification: JournalVerification, replayed: Int,
         count: Int, took: Duration, journalPath: String, traces: String
     ) async throws {
         let console = Console.standard

@@ -115,24 +115,15 @@ struct JournalCommand: AsyncParsableCommand {
 
     struct Export: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Write all transactions, masked, to standard output.")
+            abstract: "Write all transactions, masked and oldest first, to standard output.")
         @Option(help: "json (one array) or csv.") var format: JournalExport.Format = .json
         @OptionGroup var options: Options
 
         func run() async throws {
             let journal = try options.open()
-            switch format {
-            case .json: try Console.printJSON(try await JournalCommand.reading { try await journal.list() })
-            case .csv:
-                Console.print(JournalExport.csvHeading)
-                var before: String?
-                while true {
-                    let page = try await JournalCommand.reading {
-                        try await journal.list(limit: 500, before: before)
-                    }
-                    for record in page { Console.print(JournalExport.csv(record)) }
-                    guard page.count == 500 else { break }
-                    before = page.last?.id
+            try await JournalCommand.reading {
+                _ = try await journal.export(as: format) { data in
+                    Console.write(String(decoding: data, as: UTF8.self), to: STDOUT_FILENO)
                 }
             }
         }

@@ -1,0 +1,95 @@
+public import Foundation
+
+/// One change of one transaction, as an engine gets it: a compare-and-set of its row and one appended row
+/// of its history. The state machine has been asked before.
+public struct JournalChange: Sendable {
+    /// What is transmitted again and again until it is acknowledged.
+    public enum Transmission: Sendable { case reversal, forwarding }
+
+    public var id: String
+    /// The change happens only if the transaction is in one of these.
+    public var from: [TransactionState]
+    /// Nil where the state stays.
+    public var to: TransactionState?
+    public var at: Date
+    /// For the history.
+    public var detail: String?
+    public var reading: CardReading?
+    /// Only values that are present replace earlier ones.
+    public var result: TransactionResult?
+    public var backend: String?
+    /// SHA-256, 32 bytes.
+    public var requestDigest: [UInt8]?
+    public var reversalReason: String?
+    /// Counts one more transmission.
+    public var transmission: Transmission?
+    public var parked: Bool?
+
+    public init(id: String, from: [TransactionState], to: TransactionState? = nil, at: Date) {
+        self.id = id
+        self.from = from
+        self.to = to
+        self.at = at
+    }
+
+    /// Whether a full disk must not stand in its way: everything but what leads to a new request.
+    public var isVital: Bool {
+        switch to {
+        case .started, .cardRead, .authorizing: false
+        default: true
+        }
+    }
+}
+
+/// What `verify` found.
+public struct JournalVerification: Sendable, Codable, Equatable {
+    public var transactions: Int
+    public var changes: Int
+    /// In words, at most a hundred; empty for an unaltered journal.
+    public var problems: [String]
+    public var isSound: Bool { problems.isEmpty }
+}
+
+/// Counts and sums.
+public struct JournalStatistics: Sendable, Codable, Equatable {
+    public struct Group: Sendable, Codable, Equatable {
+        public var state: TransactionState
+        public var currency: String
+        public var currencyExponent: UInt8
+        public var count: Int
+        /// Minor units.
+        public var sum: Int64
+    }
+    /// By state and currency, in the order of `TransactionState.allCases`.
+    public var groups: [Group]
+    public var count: Int { groups.reduce(0) { $0 + $1.count } }
+}
+
+/// An engine that keeps a journal: SQLite in a file here, a database server for many daemons later. All
+/// functions that change something return when the change is durable, and fail as a whole otherwise.
+public protocol JournalStore: Sendable {
+    /// Where the journal is, for messages.
+    var location: String { get }
+
+    /// Stores a new transaction with its numbers.
+    func begin(_ intent: TransactionIntent, at: Date) async throws(JournalError) -> TransactionRecord
+    /// - Returns: the transaction after the change.
+    /// - Throws: `.unknownTransaction`, `.stateMoved`: nothing was changed.
+    func apply(_ change: JournalChange) async throws(JournalError) -> TransactionRecord
+
+    func record(_ id: String) async throws(JournalError) -> TransactionRecord?
+    /// Transactions whose identifier begins so, at most `limit`.
+    func records(beginning: String, limit: Int) async throws(JournalError) -> [TransactionRecord]
+    /// Oldest first.
+    func changes(of id: String) async throws(JournalError) -> [StateChange]
+    /// - Parameters:
+    ///   - after: the identifier of the last transaction of the page before.
+    ///   - limit: all where nil.
+    func page(
+        _ filter: JournalFilter, order: JournalOrder, after: String?, limit: Int?
+    ) async throws(JournalError) -> [TransactionRecord]
+    func statistics(_ filter: JournalFilter) async throws(JournalError) -> JournalStatistics
+    func verify() async throws(JournalError) -> JournalVerification
+    /// Ends all access; later calls fail.
+    func close() async throws(JournalError)
+}

@@ -1,0 +1,182 @@
+public import Foundation
+internal import EMV
+internal import GRDB
+
+extension SQLiteJournal {
+    public func begin(_ intent: TransactionIntent, at: Date) async throws(JournalError) -> TransactionRecord {
+        guard writer?.hasRoomForNew ?? true else { throw .diskFull(path: location) }
+        let time = Timestamp.text(at)
+        let day = String(time.prefix(10))
+        let id = Self.makeID(at)
+        return try await commit(isVital: false) { database, chain in
+            guard let issued = try Self.nextOfDay(database, day) else {
+                throw JournalError.invalidValue("more than \(Self.greatestOfDay) transactions in a day")
+            }
+            let numbers = try Self.first(
+                database, "terminals",
+                """
+                INSERT INTO terminals (id, batch, stan) VALUES (?, 1, 1)
+                ON CONFLICT (id) DO UPDATE SET stan = stan % 999999 + 1, batch = batch + (stan = 999999)
+                RETURNING batch, stan
+                """, [intent.terminalID])
+            let row = try Self.first(
+                database, "transactions",
+                """
+                INSERT INTO transactions (id, terminal, merchant, batch, stan, rrn, day, state, created_at,
+                    updated_at, amount, amount_other, currency, exponent, type)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                RETURNING \(StoredRow.transactionList)
+                """,
+                [
+                    id, intent.terminalID, intent.merchantID, try numbers.integer(0), try numbers.integer(1),
+                    Self.retrievalReference(at, issued), day, TransactionState.started.rawValue, time, time,
+                    Int64(intent.amount.minorUnits), Int64(intent.amountOther.minorUnits),
+                    Int64(intent.currency.value), Int64(intent.currencyExponent),
+                    Int64(intent.transactionType),
+                ])
+            try Self.append(database, chain, row, id, .started, time, nil)
+            return try row.transaction()
+        }
+    }
+
+    public func apply(_ change: JournalChange) async throws(JournalError) -> TransactionRecord {
+        let time = Timestamp.text(change.at)
+        var sets = ["updated_at = ?"]
+        var values: [(any DatabaseValueConvertible)?] = [time]
+        func set(_ column: String, _ value: (any DatabaseValueConvertible)?) {
+            sets.append("\(column) = ?")
+            values.append(value)
+        }
+        if let state = change.to { set("state", state.rawValue) }
+        if let reading = change.reading {
+            set("pan", reading.maskedPAN)
+            set("pan_sequence", reading.panSequenceNumber.map { Int64($0) })
+            set("aid", reading.applicationIdentifier)
+            set("label", reading.applicationLabel)
+            set("kernel", reading.kernel)
+            set("outcome", reading.outcome)
+            set("cvm", reading.cvm)
+            set("tvr", reading.terminalVerificationResults)
+            set("entry_mode", reading.entryMode)
+            set("token_requestor", reading.tokenRequestorID)
+            set("form_factor", reading.formFactor)
+        }
+        if let result = change.result {
+            if let code = result.responseCode { set("response_code", code) }
+            if let code = result.authorizationCode { set("authorization_code", code) }
+            if let amount = result.approvedAmount { set("approved_amount", Int64(amount.minorUnits)) }
+            if let reason = result.reason { set("reason", reason) }
+        }
+        if let backend = change.backend { set("backend", backend) }
+        if let digest = change.requestDigest { set("request_digest", Data(digest)) }
+        if let reason = change.reversalReason { set("reversal_reason", reason) }
+        switch change.transmission {
+        case .reversal: sets.append("reversal_attempts = reversal_attempts + 1")
+        case .forwarding: sets.append("forward_attempts = forward_attempts + 1")
+        case nil: break
+        }
+        if let parked = change.parked { set("parked", parked ? 1 : 0) }
+        values.append(change.id)
+        values += change.from.map(\.rawValue)
+        // The compare-and-set: one statement, one row.
+        let sql = """
+            UPDATE transactions SET \(sets.joined(separator: ", "))
+            WHERE id = ? AND state IN (\(change.from.map { _ in "?" }.joined(separator: ",")))
+            RETURNING \(StoredRow.transactionList)
+            """
+        let arguments = StatementArguments(values)
+
+        return try await commit(isVital: change.isVital) { database, chain in
+            let statement = try database.cachedStatement(sql: sql)
+            guard let found = try Row.fetchAll(statement, arguments: arguments).first else {
+                throw try Self.unchanged(database, change)
+            }
+            let row = StoredRow(found, of: "transaction \(change.id)")
+            let record = try row.transaction()
+            var detail = change.detail
+            switch change.transmission {
+            case .reversal: detail = "\(detail ?? "reversal") (\(record.reversalAttempts))"
+            case .forwarding: detail = "\(detail ?? "advice") (\(record.forwardAttempts))"
+            case nil: break
+            }
+            try Self.append(database, chain, row, change.id, record.state, time, detail)
+            return record
+        }
+    }
+
+    private static func unchanged(_ database: Database, _ change: JournalChange) throws -> JournalError {
+        let statement = try database.cachedStatement(sql: "SELECT state FROM transactions WHERE id = ?")
+        guard let row = try Row.fetchAll(statement, arguments: [change.id]).first else {
+            return .unknownTransaction(id: change.id)
+        }
+        return .stateMoved(
+            id: change.id, expected: change.from,
+            actual: try StoredRow(row, of: "transaction \(change.id)").state(0))
+    }
+
+    private static func first(
+        _ database: Database, _ table: String, _ sql: String, _ arguments: StatementArguments
+    ) throws -> StoredRow {
+        let statement = try database.cachedStatement(sql: sql)
+        guard let row = try Row.fetchAll(statement, arguments: arguments).first else {
+            throw StoredRow.Unfit(reason: "\(table): a row was not written")
+        }
+        return StoredRow(row, of: table)
+    }
+
+    private static func append(
+        _ database: Database, _ chain: ChangeChain, _ row: StoredRow, _ id: String,
+        _ state: TransactionState, _ time: String, _ detail: String?
+    ) throws {
+        let digest = row.digest(columns: StoredRow.transactionColumns)
+        let head = chain.head
+        let sequence = head.sequence + 1
+        let link = ChangeChain.link(
+            after: head.link, sequence: sequence, id: id, state: state.rawValue, at: time, detail: detail,
+            row: digest)
+        try database.cachedStatement(
+            sql: "INSERT INTO state_changes (\(StoredRow.changeList)) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        ).execute(arguments: [sequence, id, state.rawValue, time, detail, Data(digest), Data(link)])
+        chain.head = ChangeChain.Head(sequence: sequence, link: link)
+    }
+
+    // MARK: - Numbers
+
+    static let greatestOfDay: Int64 = 99_999_999
+
+    /// Nil, and nothing written, where the day's numbers are spent.
+    private static func nextOfDay(_ database: Database, _ day: String) throws -> Int64? {
+        let statement = try database.cachedStatement(
+            sql: """
+                INSERT INTO days (day, issued) VALUES (?, 1)
+                ON CONFLICT (day) DO UPDATE SET issued = issued + 1 WHERE issued < \(greatestOfDay)
+                RETURNING issued
+                """)
+        return try Row.fetchAll(statement, arguments: [day]).first
+            .map { try StoredRow($0, of: "days").integer(0) }
+    }
+
+    /// Retrieval Reference Number: last digit of the year, day of the year, and the day's count over all
+    /// terminals of this journal (ISO 8583 field 37 has 12 characters and leaves their meaning to the
+    /// acquirer; hosts expect it to begin with the Julian date).
+    static func retrievalReference(_ date: Date, _ issued: Int64) -> String {
+        let (year, dayOfYear) = Timestamp.parts(date)
+        func padded(_ number: Int64, _ count: Int) -> String {
+            let digits = String(number)
+            return String(repeating: "0", count: max(0, count - digits.utf8.count)) + digits
+        }
+        return "\(year % 10)\(padded(dayOfYear, 3))\(padded(issued, 8))"
+    }
+
+    /// `txn_` and 24 characters that sort by time: 10 of milliseconds, 14 of chance.
+    static func makeID(_ date: Date) -> String {
+        let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
+        let milliseconds = UInt64(max(0, Timestamp.milliseconds(date)))
+        var text = Array("txn_".utf8)
+        for shift in stride(from: UInt64(45), through: 0, by: -5) {
+            text.append(alphabet[Int(milliseconds >> shift & 31)])
+        }
+        for _ in 0..<14 { text.append(alphabet[Int.random(in: 0..<32)]) }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

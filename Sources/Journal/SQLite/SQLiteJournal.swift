@@ -1,0 +1,243 @@
+public import EMV
+public import Foundation
+internal import GRDB
+
+/// The embedded engine: SQLite in one file with a write-ahead log, one writing process at a time.
+///
+/// Beside `journal.sqlite` lie SQLite's own `-wal` and `-shm`, `.lock` (who writes) and `.reserve` (room
+/// kept for what is owed to the host when the disk is full).
+public final class SQLiteJournal: JournalStore {
+    /// Bytes kept in `.reserve`: at some 30 KB a commit enough for more than a hundred last words, while the
+    /// write-ahead log itself keeps its size.
+    public static let usualReserve = 4 << 20
+
+    public let location: String
+    let reader: any DatabaseReader
+    let writer: CommitQueue?
+    private let lock: JournalLock?
+    private let chain: ChangeChain?
+
+    private init(
+        _ location: String, reader: any DatabaseReader, writer: CommitQueue? = nil,
+        lock: JournalLock? = nil, chain: ChangeChain? = nil
+    ) {
+        self.location = location
+        self.reader = reader
+        self.writer = writer
+        self.lock = lock
+        self.chain = chain
+    }
+
+    // MARK: - Opening
+
+    /// Opens a journal for writing and creates it, with its directories, where there is none. Runs SQLite's
+    /// quick check and checks the end of the chain.
+    /// - Parameter reserve: bytes kept for a full disk; 0 for none.
+    /// - Throws: `.locked`, `.cannotOpen`, `.notAJournal`, `.damaged`, `.newerSchema`, `.notDurable`.
+    public static func open(
+        at path: String, reserve: Int = usualReserve
+    ) async throws(JournalError) -> SQLiteJournal {
+        try JournalFile.makeDirectory(of: path)
+        // Two names of one file must mean one lock.
+        let path = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+        let lock = try JournalLock(path: path)
+        do {
+            let isNew = try JournalFile.checkHeader(path) == .empty
+            if isNew { try create(path) }
+            let pool = try DatabasePool(path: path, configuration: configuration())
+            let chain = try await pool.writeWithoutTransaction { database in
+                try prepare(database, path)
+            }
+            return SQLiteJournal(
+                path, reader: pool,
+                writer: CommitQueue(
+                    pool, path: path, chain: chain,
+                    reserve: SpaceReserve(path: path + ".reserve", size: reserve)),
+                lock: lock, chain: chain)
+        } catch {
+            throw openingError(path, error)
+        }
+    }
+
+    /// A new file is made with a rollback journal and only then turned to a write-ahead log: so its first
+    /// page names its owner from its first moment, and a foreign file is told by its first page alone.
+    private static func create(_ path: String) throws {
+        try JournalFile.createPrivately(path)
+        let queue = try DatabaseQueue(path: path, configuration: configuration())
+        try queue.inDatabase { database in
+            try database.execute(sql: "PRAGMA synchronous = FULL")
+            try database.inTransaction(.immediate) {
+                try Schema.migrate(database)
+                return .commit
+            }
+        }
+        try queue.close()
+    }
+
+    private static func configuration() -> Configuration {
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(5)
+        configuration.foreignKeysEnabled = true
+        configuration.maximumReaderCount = 2
+        configuration.label = "journal"
+        return configuration
+    }
+
+    private static func prepare(_ database: Database, _ path: String) throws -> ChangeChain {
+        let version = try Schema.userVersion(database)
+        guard version <= Schema.version else {
+            throw JournalError.newerSchema(path: path, found: version, supported: Schema.version)
+        }
+        // GRDB sets synchronous to NORMAL after its own set-up: FULL must be set on the open writer.
+        try database.execute(
+            sql: """
+                PRAGMA synchronous = FULL;
+                PRAGMA secure_delete = ON;
+                PRAGMA wal_autocheckpoint = 1000;
+                """)
+        let synchronous = try Int.fetchOne(database, sql: "PRAGMA synchronous") ?? -1
+        guard synchronous == 2 else {
+            throw JournalError.notDurable(path: path, synchronous: synchronous)
+        }
+        let check = try String.fetchOne(database, sql: "PRAGMA quick_check(1)") ?? "no answer"
+        guard check == "ok" else { throw JournalError.damaged(path: path, reason: check) }
+        if version < Schema.version {
+            try database.inTransaction(.immediate) {
+                try Schema.migrate(database)
+                return .commit
+            }
+        }
+        let head = try Verifying.checkEnd(database)
+        return ChangeChain(head)
+    }
+
+    /// Opens an existing journal for reading, beside a writer or alone.
+    /// - Throws: `.cannotOpen`, `.notAJournal`, `.damaged`, `.newerSchema`.
+    public static func openReadOnly(at path: String) throws(JournalError) -> SQLiteJournal {
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw .cannotOpen(path: path, reason: "there is no such file: no payment was taken yet")
+        }
+        guard try JournalFile.checkHeader(path) == .journal else {
+            throw .cannotOpen(path: path, reason: "it is empty: no payment was taken yet")
+        }
+        do {
+            var configuration = configuration()
+            configuration.readonly = true
+            var database: DatabaseQueue
+            do {
+                database = try DatabaseQueue(path: path, configuration: configuration)
+                _ = try database.read { try Schema.userVersion($0) }
+            } catch let error as DatabaseError
+                where error.resultCode.primaryResultCode == .SQLITE_CANTOPEN && JournalFile.isAtRest(path)
+            {
+                // In a directory that cannot be written the shared memory of the log cannot be made; a file
+                // without a log that no one can write needs none.
+                let allowed = CharacterSet.urlPathAllowed.subtracting(CharacterSet(charactersIn: "?#%"))
+                let escaped = path.addingPercentEncoding(withAllowedCharacters: allowed) ?? path
+                database = try DatabaseQueue(
+                    path: "file:\(escaped)?immutable=1", configuration: configuration)
+            }
+            let version = try database.read { try Schema.userVersion($0) }
+            guard version <= Schema.version else {
+                throw JournalError.newerSchema(path: path, found: version, supported: Schema.version)
+            }
+            return SQLiteJournal(path, reader: database)
+        } catch {
+            throw openingError(path, error)
+        }
+    }
+
+    /// A journal in memory.
+    public static func inMemory() throws(JournalError) -> SQLiteJournal {
+        let path = ":memory:"
+        do {
+            let queue = try DatabaseQueue(configuration: configuration())
+            let chain = try queue.inDatabase { database in
+                try database.inTransaction {
+                    try Schema.migrate(database)
+                    return .commit
+                }
+                return ChangeChain(try Verifying.checkEnd(database))
+            }
+            return SQLiteJournal(
+                path, reader: queue,
+                writer: CommitQueue(queue, path: path, chain: chain, reserve: nil), chain: chain)
+        } catch {
+            throw openingError(path, error)
+        }
+    }
+
+    private static func openingError(_ path: String, _ error: any Error) -> JournalError {
+        switch error {
+        case let error as JournalError: return error
+        case let error as StoredRow.Unfit: return .damaged(path: path, reason: error.reason)
+        case let error as DatabaseError:
+            switch error.resultCode.primaryResultCode {
+            case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+                return .damaged(path: path, reason: error.message ?? "corrupt")
+            case .SQLITE_ERROR:
+                // A statement of ours that does not fit what is there: tables are missing.
+                return .damaged(path: path, reason: error.message ?? "tables are missing")
+            case .SQLITE_READONLY:
+                return .cannotOpen(path: path, reason: "the file or its directory is read-only")
+            case .SQLITE_CANTOPEN:
+                return .cannotOpen(path: path, reason: "no permission, or no such directory")
+            case .SQLITE_FULL: return .cannotOpen(path: path, reason: "the disk is full")
+            default:
+                return .cannotOpen(
+                    path: path,
+                    reason: (error.message ?? "no message") + ", SQLite code \(error.extendedResultCode.rawValue)")
+            }
+        default: return .cannotOpen(path: path, reason: "\(error)")
+        }
+    }
+
+    public func close() async throws(JournalError) {
+        writer?.stop(.stopped(path: location, reason: "it was closed"))
+        do {
+            try reader.close()
+        } catch {
+            throw .writeFailed(path: location, reason: "closing: \(error)")
+        }
+        lock?.release()
+    }
+
+    // MARK: - Access
+
+    func commit<T: Sendable>(
+        isVital: Bool, _ work: @escaping @Sendable (Database, ChangeChain) throws -> T
+    ) async throws(JournalError) -> T {
+        guard let writer, let chain else {
+            throw .writeFailed(path: location, reason: "it was opened for reading only")
+        }
+        return try await writer.commit(isVital: isVital) { [location] database in
+            do {
+                return try work(database, chain)
+            } catch let error as StoredRow.Unfit {
+                // Ends the whole transaction, as something may have been written before.
+                throw DatabaseError(
+                    resultCode: .SQLITE_CORRUPT, message: "\(location): \(error.reason)")
+            }
+        }
+    }
+
+    func read<T: Sendable>(
+        _ work: @escaping @Sendable (Database) throws -> T
+    ) async throws(JournalError) -> T {
+        do {
+            return try await reader.read(work)
+        } catch let error as JournalError {
+            throw error
+        } catch let error as StoredRow.Unfit {
+            throw .damaged(path: location, reason: error.reason)
+        } catch let error as DatabaseError {
+            switch error.resultCode.primaryResultCode {
+            case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+                throw .damaged(path: location, reason: error.message ?? "corrupt")
+            default: throw .readFailed(path: location, reason: error.message ?? "\(error.resultCode)")
+            }
+        } catch {
+            throw .readFailed(path: location, reason: "\(error)")
+        }
+    }
+}

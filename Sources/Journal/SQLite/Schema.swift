@@ -1,0 +1,78 @@
+internal import EMV
+internal import Foundation
+internal import GRDB
+
+/// The tables, and how older files come to the present form.
+enum Schema {
+    /// "TapB" in SQLite's application_id.
+    static let applicationID: Int32 = 0x5461_7042
+    /// SQLite's user_version. A new version appends a migration.
+    static var version: Int { migrations.count }
+
+    /// Each brings a file from its index to the next version, inside one transaction. Columns that are added
+    /// to `transactions` must be able to be null, so that digests of older rows stay right.
+    static let migrations: [String] = [
+        """
+        CREATE TABLE journal (
+            only INTEGER PRIMARY KEY NOT NULL CHECK (only = 1), id TEXT NOT NULL, chain TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE terminals (
+            id TEXT PRIMARY KEY NOT NULL, batch INTEGER NOT NULL, stan INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE days (
+            day TEXT PRIMARY KEY NOT NULL, issued INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE transactions (
+            id TEXT PRIMARY KEY NOT NULL, terminal TEXT NOT NULL REFERENCES terminals(id),
+            merchant TEXT NOT NULL, batch INTEGER NOT NULL,
+            stan INTEGER NOT NULL CHECK (stan BETWEEN 1 AND 999999),
+            rrn TEXT NOT NULL CHECK (length(rrn) = 12), day TEXT NOT NULL,
+            state TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+            amount INTEGER NOT NULL, amount_other INTEGER NOT NULL, currency INTEGER NOT NULL,
+            exponent INTEGER NOT NULL, type INTEGER NOT NULL,
+            pan TEXT CHECK (pan NOT GLOB '*[0-9][0-9][0-9][0-9][0-9][0-9][0-9]*'),
+            pan_sequence INTEGER, aid TEXT, label TEXT, kernel INTEGER, outcome TEXT, cvm TEXT,
+            tvr TEXT, entry_mode TEXT, token_requestor TEXT, form_factor TEXT, backend TEXT,
+            request_digest BLOB, response_code TEXT, authorization_code TEXT, approved_amount INTEGER,
+            reason TEXT, reversal_reason TEXT, reversal_attempts INTEGER NOT NULL DEFAULT 0,
+            forward_attempts INTEGER NOT NULL DEFAULT 0, parked INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (terminal, batch, stan), UNIQUE (day, rrn)
+        ) STRICT;
+        CREATE INDEX transactions_by_state ON transactions (terminal, state);
+        CREATE TABLE state_changes (
+            sequence INTEGER PRIMARY KEY NOT NULL, transaction_id TEXT NOT NULL REFERENCES transactions(id),
+            state TEXT NOT NULL, at TEXT NOT NULL, detail TEXT, row_digest BLOB NOT NULL, chain BLOB NOT NULL
+        ) STRICT;
+        CREATE INDEX state_changes_by_transaction ON state_changes (transaction_id);
+        """
+    ]
+
+    static func userVersion(_ database: Database) throws -> Int {
+        try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+    }
+
+    /// Inside a transaction: makes a new journal, or brings an older one to `version`.
+    static func migrate(_ database: Database) throws {
+        let found = try userVersion(database)
+        guard found < version else { return }
+        for migration in migrations[max(0, found)...] { try database.execute(sql: migration) }
+        if found == 0 {
+            try database.execute(
+                sql: "INSERT INTO journal (only, id, chain) VALUES (1, ?, 'sha-256')",
+                arguments: [UUID().uuidString])
+        }
+        try database.execute(
+            sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = \(version);")
+    }
+
+    static func genesis(_ database: Database) throws -> [UInt8] {
+        guard let row = try Row.fetchOne(database, sql: "SELECT id, chain FROM journal") else {
+            throw StoredRow.Unfit(reason: "it has no identity")
+        }
+        let stored = StoredRow(row, of: "journal")
+        guard try stored.text(1) == "sha-256" else {
+            throw StoredRow.Unfit(reason: "its chain is of an unknown kind")
+        }
+        return ChangeChain.genesis(journalID: try stored.text(0))
+    }
+}
