@@ -63,7 +63,8 @@ public struct Journal: Sendable {
     public func begin(_ intent: TransactionIntent) async throws(JournalError) -> TransactionRecord {
         for (name, value) in [("terminal", intent.terminalID), ("merchant", intent.merchantID)] {
             guard (1...64).contains(value.utf8.count), !value.unicodeScalars.contains("\0") else {
-                throw .invalidValue("a \(name) identifier of \(value.utf8.count) bytes (1 to 64, without NUL)")
+                throw .invalidValue(
+                    "a \(name) identifier of \(value.utf8.count) bytes (1 to 64, without NUL)")
             }
         }
         return try await store.begin(intent, at: Timestamp.rounded(now()))

@@ -60,7 +60,8 @@ enum Timestamp {
         let bytes = Array(text.utf8)
         guard bytes.count == 24 else { return nil }
         for (position, mark) in [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"), (19, "."), (23, "Z")]
-            as [(Int, Unicode.Scalar)] where bytes[position] != UInt8(ascii: mark) { return nil }
+            as [(Int, Unicode.Scalar)] where bytes[position] != UInt8(ascii: mark)
+        { return nil }
         func number(_ range: Range<Int>) -> Int64? {
             var value: Int64 = 0
             for byte in bytes[range] {

@@ -1,5 +1,5 @@
-public import Foundation
 internal import EMV
+public import Foundation
 internal import GRDB
 
 extension SQLiteJournal {

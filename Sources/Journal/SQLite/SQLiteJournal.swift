@@ -186,7 +186,8 @@ public final class SQLiteJournal: JournalStore {
             default:
                 return .cannotOpen(
                     path: path,
-                    reason: (error.message ?? "no message") + ", SQLite code \(error.extendedResultCode.rawValue)")
+                    reason: (error.message ?? "no message")
+                        + ", SQLite code \(error.extendedResultCode.rawValue)")
             }
         default: return .cannotOpen(path: path, reason: "\(error)")
         }

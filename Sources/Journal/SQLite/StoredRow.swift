@@ -15,7 +15,9 @@ struct StoredRow {
     }
 
     private func unfit(_ index: Int) -> Unfit {
-        Unfit(reason: "\(table), column \(row.columnNames.dropFirst(index).first ?? "?"): not a value of its kind")
+        Unfit(
+            reason:
+                "\(table), column \(row.columnNames.dropFirst(index).first ?? "?"): not a value of its kind")
     }
     func value(_ index: Int) -> DatabaseValue.Storage { (row[index] as DatabaseValue).storage }
 
@@ -124,7 +126,8 @@ extension StoredRow {
             batch: try integer(3, as: Int.self), stan: try integer(4, as: UInt32.self),
             retrievalReference: try text(5), state: try state(7), createdAt: try date(8),
             updatedAt: try date(9), amount: try amount(10), amountOther: try amount(11), currency: currency,
-            currencyExponent: try integer(13, as: UInt8.self), transactionType: try integer(14, as: UInt8.self),
+            currencyExponent: try integer(13, as: UInt8.self),
+            transactionType: try integer(14, as: UInt8.self),
             maskedPAN: try optionalText(15), panSequenceNumber: try optionalInteger(16, as: UInt8.self),
             applicationIdentifier: try optionalText(17), applicationLabel: try optionalText(18),
             kernel: try optionalInteger(19, as: Int.self), outcome: try optionalText(20),
