@@ -138,12 +138,21 @@ public struct Journal: Sendable {
     }
 
     /// The card approved without the host, which is owed an advice.
+    /// - Parameter kept: what the advice will need (card number, chip data): kept enciphered in the same write,
+    ///   and deleted when the host has acknowledged it.
     public func storeOffline(
-        _ id: String, result: TransactionResult = TransactionResult()
+        _ id: String, result: TransactionResult = TransactionResult(), keeping kept: [UInt8]? = nil
     ) async throws(JournalError) {
-        try await complete(
-            id, from: TransactionState.approvedOffline.predecessors, to: .approvedOffline, result: result)
+        var change = change(
+            id, from: TransactionState.approvedOffline.predecessors, to: .approvedOffline, detail: result.reason)
+        change.result = cleaned(result)
+        change.kept = kept
+        _ = try await store.apply(change)
     }
+
+    /// What `storeOffline` kept; nil once it was forwarded.
+    /// - Throws: `.damaged` where the key or the enciphered bytes are not what they were.
+    public func kept(_ id: String) async throws(JournalError) -> [UInt8]? { try await store.kept(id) }
 
     /// Counts a transmission of an offline approval's advice, before it leaves.
     /// - Returns: 1 for the first, more for repeats.

@@ -280,7 +280,7 @@ public actor TerminalSession {
         result.online = false
         result.status = .approved
         // Nobody is told "approved" before it is in the journal.
-        guard await record(.approvedOffline, &result) else {
+        guard await storeOffline(request, &result) else {
             await driver.reader.fieldOff()
             await show(UserInterfaceRequest(.notAuthorised, .processingError))
             return
@@ -289,13 +289,38 @@ public actor TerminalSession {
         await letGo(of: outcome, driver)
         // Forwarded at once where the host can be reached, else by `recover`.
         do {
-            try await backend.advise(request, offline: .approved)
-            try await journal.forwarded(result.transactionID)
-        } catch let error as AcquirerError {
-            result.reason = "approved offline; not yet forwarded: \(error)"
+            if let problem = try await forward(request) {
+                result.reason = "approved offline; not yet forwarded: \(problem)"
+            }
         } catch {
             result.reason = "approved offline; the journal did not take the forwarding: \(error)"
         }
+    }
+
+    private func storeOffline(_ request: AuthorizationRequest, _ result: inout PaymentResult) async -> Bool {
+        await recordReading(result)
+        do {
+            try await journal.storeOffline(
+                result.transactionID, result: summary(result), keeping: KeptRequest(request).bytes)
+            return true
+        } catch {
+            result.status = .failed
+            result.reason = "the journal did not take the result: \(error)"
+            return false
+        }
+    }
+
+    /// Tells the host of an offline approval.
+    /// - Returns: why it could not be told; nil where it acknowledged.
+    private func forward(_ request: AuthorizationRequest) async throws(JournalError) -> AcquirerError? {
+        _ = try await journal.forwardAttempt(request.transactionID)
+        do throws(AcquirerError) {
+            try await backend.advise(request, offline: .approved)
+        } catch {
+            return error
+        }
+        try await journal.forwarded(request.transactionID)
+        return nil
     }
 
     private func failUnreadable(_ result: inout PaymentResult) async {
@@ -490,7 +515,7 @@ public actor TerminalSession {
     }
 
     /// Resolves what an earlier run left unfinished: payments that never reached the host are closed,
-    /// authorizations without an answer are reversed, offline approvals are reported. Call it before the
+    /// authorizations without an answer are reversed, offline approvals are forwarded. Call it before the
     /// first payment.
     public func recover() async throws(JournalError) -> [Recovery] {
         var done: [Recovery] = []
@@ -514,13 +539,23 @@ public actor TerminalSession {
                         action: delivered ? "reversed" : "reversal still due: host not reached",
                         resolved: delivered))
             case .approvedOffline:
-                done.append(
-                    Recovery(
-                        record: record, action: "approved offline, not yet forwarded", resolved: false))
+                done.append(try await forwardAgain(record))
             default: break
             }
         }
         return done
+    }
+
+    /// Forwards an offline approval of an earlier run from what the journal kept of it.
+    private func forwardAgain(_ record: TransactionRecord) async throws(JournalError) -> Recovery {
+        guard let kept = try await journal.kept(record.id), let request = KeptRequest.request(kept) else {
+            return Recovery(
+                record: record, action: "approved offline, and nothing was kept to forward it", resolved: false)
+        }
+        if let problem = try await forward(request) {
+            return Recovery(record: record, action: "not yet forwarded: \(problem)", resolved: false)
+        }
+        return Recovery(record: record, action: "forwarded", resolved: true)
     }
 
     // MARK: - Helpers

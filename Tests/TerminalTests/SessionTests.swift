@@ -336,6 +336,23 @@ import Testing
         #expect(host.reversals.withLock { $0.map(\.stan) } == (state == .authorizing ? [record.stan] : []))
     }
 
+    /// What was approved offline is forwarded by the next run, with the data of the card, once.
+    @Test func offlineApprovalIsForwardedByTheNextRun() async throws {
+        let till = try await Till(troubles: ["advice nth 1: unreachable"])
+        till.field.present(try card("visa-debit"))
+        let result = try await till.pay(990)
+        #expect(result.isApproved)
+        #expect(try await till.state(result) == .approvedOffline)
+        #expect(try await till.journal.kept(result.transactionID) != nil)
+        #expect(await till.host.issuer.balance("account-0135") == 120_000)
+        let next = till.session()
+        #expect(try await next.recover().map(\.resolved) == [true])
+        #expect(try await till.state(result) == .forwarded)
+        #expect(await till.host.issuer.balance("account-0135") == 120_000 - 990)
+        #expect(try await till.journal.kept(result.transactionID) == nil)
+        #expect(try await next.recover().isEmpty)
+    }
+
     /// The reversal names the original by the numbers under which it was sent.
     @Test func reversalNamesTheOriginal() async throws {
         let till = try await Till()

@@ -85,6 +85,7 @@ extension SQLiteJournal {
             RETURNING \(StoredRow.transactionList)
             """
         let arguments = StatementArguments(values)
+        let sealed = try change.kept.map { (bytes) throws(JournalError) in try seal(bytes, of: change.id) }
 
         return try await commit(isVital: change.isVital) { database, chain in
             let statement = try database.cachedStatement(sql: sql)
@@ -98,6 +99,14 @@ extension SQLiteJournal {
             case .reversal: detail = "\(detail ?? "reversal") (\(record.reversalAttempts))"
             case .forwarding: detail = "\(detail ?? "advice") (\(record.forwardAttempts))"
             case nil: break
+            }
+            if let sealed {
+                try database.cachedStatement(
+                    sql: "INSERT OR REPLACE INTO kept (transaction_id, sealed) VALUES (?, ?)"
+                ).execute(arguments: [change.id, Data(sealed)])
+            } else if change.to == .forwarded {
+                try database.cachedStatement(sql: "DELETE FROM kept WHERE transaction_id = ?")
+                    .execute(arguments: [change.id])
             }
             try Self.append(database, chain, row, change.id, record.state, time, detail)
             return record

@@ -4,8 +4,8 @@ internal import GRDB
 
 /// The embedded engine: SQLite in one file with a write-ahead log, one writing process at a time.
 ///
-/// Beside `journal.sqlite` lie SQLite's own `-wal` and `-shm`, `.lock` (who writes) and `.reserve` (room
-/// kept for what is owed to the host when the disk is full).
+/// Beside `journal.sqlite` lie SQLite's own `-wal` and `-shm`, `.lock` (who writes), `.reserve` (room kept for what
+/// is owed to the host when the disk is full) and `.key` (of what is kept enciphered until it is forwarded).
 public final class SQLiteJournal: JournalStore {
     /// Bytes kept in `.reserve`: at some 30 KB a commit enough for more than a hundred last words, while the
     /// write-ahead log itself keeps its size.
@@ -16,11 +16,13 @@ public final class SQLiteJournal: JournalStore {
     let writer: CommitQueue?
     private let lock: JournalLock?
     private let chain: ChangeChain?
+    private let keyFile: KeyFile
 
     private init(
         _ location: String, reader: any DatabaseReader, writer: CommitQueue? = nil,
         lock: JournalLock? = nil, chain: ChangeChain? = nil
     ) {
+        keyFile = KeyFile(path: location == ":memory:" ? nil : location + ".key")
         self.location = location
         self.reader = reader
         self.writer = writer
@@ -201,6 +203,36 @@ public final class SQLiteJournal: JournalStore {
             throw .writeFailed(path: location, reason: "closing: \(error)")
         }
         lock?.release()
+    }
+
+    // MARK: - What is kept enciphered
+
+    func seal(_ bytes: [UInt8], of id: String) throws(JournalError) -> [UInt8] {
+        do {
+            return try AuthenticatedEncryption.seal(
+                bytes, key: try keyFile.key(making: true), context: Array(id.utf8))
+        } catch let error as JournalError {
+            throw error
+        } catch {
+            throw .writeFailed(path: location, reason: "\(error)")
+        }
+    }
+
+    public func kept(_ id: String) async throws(JournalError) -> [UInt8]? {
+        let sealed = try await read { database in
+            try Data.fetchOne(
+                database, sql: "SELECT sealed FROM kept WHERE transaction_id = ?", arguments: [id])
+        }
+        guard let sealed else { return nil }
+        let key = try keyFile.key(making: false)
+        guard
+            let bytes = try? AuthenticatedEncryption.open(
+                Array(sealed), key: key, context: Array(id.utf8))
+        else {
+            throw .damaged(
+                path: location, reason: "what was kept of \(id) cannot be deciphered with \(location).key")
+        }
+        return bytes
     }
 
     // MARK: - Access

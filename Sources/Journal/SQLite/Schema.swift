@@ -44,7 +44,12 @@ enum Schema {
             state TEXT NOT NULL, at TEXT NOT NULL, detail TEXT, row_digest BLOB NOT NULL, chain BLOB NOT NULL
         ) STRICT;
         CREATE INDEX state_changes_by_transaction ON state_changes (transaction_id);
+        """,
         """
+        CREATE TABLE kept (
+            transaction_id TEXT PRIMARY KEY NOT NULL REFERENCES transactions(id), sealed BLOB NOT NULL
+        ) STRICT;
+        """,
     ]
 
     static func userVersion(_ database: Database) throws -> Int {
