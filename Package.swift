@@ -96,7 +96,10 @@ let package = Package(
         .testTarget(
             name: "KernelsTests", dependencies: ["Kernels", "EMV", "BERTLV", "SmartCard", "Cards"],
             swiftSettings: common),
-        .testTarget(name: "JournalTests", dependencies: ["Journal", "EMV", "BERTLV"], swiftSettings: common),
+        .testTarget(
+            name: "JournalTests",
+            dependencies: ["Journal", "EMV", "BERTLV", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: common),
         .testTarget(
             name: "TerminalTests",
             dependencies: [

@@ -144,7 +144,8 @@ public struct Journal: Sendable {
         _ id: String, result: TransactionResult = TransactionResult(), keeping kept: [UInt8]? = nil
     ) async throws(JournalError) {
         var change = change(
-            id, from: TransactionState.approvedOffline.predecessors, to: .approvedOffline, detail: result.reason)
+            id, from: TransactionState.approvedOffline.predecessors, to: .approvedOffline,
+            detail: result.reason)
         change.result = cleaned(result)
         change.kept = kept
         _ = try await store.apply(change)

@@ -197,6 +197,11 @@ public final class SQLiteJournal: JournalStore {
 
     public func close() async throws(JournalError) {
         writer?.stop(.stopped(path: location, reason: "it was closed"))
+        if let pool = reader as? DatabasePool {
+            // The log's content into the file, so that the file alone is the whole journal. Where a reader is in the
+            // way the log stays, and nothing is lost.
+            _ = try? await pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+        }
         do {
             try reader.close()
         } catch {
