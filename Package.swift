@@ -122,7 +122,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["SmartCard", "Readers"], path: "Tests/TestSupport",
             swiftSettings: common),
         .testTarget(
-            name: "ReadersTests", dependencies: ["Readers", "SmartCard", "TestSupport"],
+            name: "ReadersTests", dependencies: ["Readers", "SmartCard", "Cards", "Traces", "BERTLV", "TestSupport"],
             swiftSettings: common),
         .testTarget(
             name: "TracesTests", dependencies: ["Traces", "Readers", "SmartCard", "BERTLV"],

@@ -291,11 +291,22 @@ private final class PCSCDevice: @unchecked Sendable {
         let status = PCSCStatus(
             SCardTransmit(card, &request, command, DWORD(length), nil, buffer, &received))
         guard status == .success else { throw fail(status) }
+        // Some drivers report success, and nothing, when the card left meanwhile.
+        guard received > 0 else {
+            throw isPresent(card) ? .transmission("the reader gave no bytes") : .cardRemoved
+        }
         let elapsed = start.duration(to: .now).components
         return CardAnswer(
             bytes: Array(UnsafeBufferPointer(start: buffer, count: min(Int(received), Self.capacity))),
             microseconds: UInt32(
                 clamping: elapsed.seconds * 1_000_000 + elapsed.attoseconds / 1_000_000_000_000))
+    }
+
+    private func isPresent(_ card: SCARDHANDLE) -> Bool {
+        var state = DWORD()
+        var nameCount = DWORD()
+        let status = PCSCStatus(SCardStatus(card, nil, &nameCount, &state, nil, nil, nil))
+        return status == .success && state & DWORD(SCARD_PRESENT) != 0
     }
 
     /// Nobody waits for the running command of this activation any more. Callable from any thread.
