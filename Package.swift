@@ -122,10 +122,11 @@ let package = Package(
             name: "TestSupport", dependencies: ["SmartCard", "Readers"], path: "Tests/TestSupport",
             swiftSettings: common),
         .testTarget(
-            name: "ReadersTests", dependencies: ["Readers", "SmartCard", "Cards", "Traces", "BERTLV", "TestSupport"],
+            name: "ReadersTests",
+            dependencies: ["Readers", "SmartCard", "Cards", "Traces", "BERTLV", "TestSupport"],
             swiftSettings: common),
         .testTarget(
-            name: "TracesTests", dependencies: ["Traces", "Readers", "SmartCard", "BERTLV"],
+            name: "TracesTests", dependencies: ["Traces", "Readers", "SmartCard", "EMV", "BERTLV"],
             swiftSettings: common),
     ]
 )

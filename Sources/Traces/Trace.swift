@@ -115,9 +115,10 @@ extension Trace {
         var inHeader = true
         var awaitsAnswer: Int?
         var number = 0
-        for rawLine in text.split(separator: "\n", omittingEmptySubsequences: false) {
+        // A carriage return and a line feed are one Character.
+        let isBreak: (Character) -> Bool = { $0 == "\n" || $0 == "\r\n" }
+        for line in text.split(omittingEmptySubsequences: false, whereSeparator: isBreak) {
             number += 1
-            let line = rawLine.last == "\r" ? rawLine.dropLast() : rawLine
             if number == 1 {
                 try Self.checkSignature(line)
                 continue
