@@ -190,6 +190,13 @@ public struct TLVNode: Equatable, Sendable {
         case constructed([TLVNode])
     }
 
+    /// - Parameter offset: 0 for nodes that come from no input.
+    public init(tag: Tag, offset: Int = 0, content: Content) {
+        self.tag = tag
+        self.offset = offset
+        self.content = content
+    }
+
     /// Reads a whole encoding as a tree.
     /// - Throws: `BERTLVError`, also `.nestedTooDeep` beyond 16 levels.
     public static func parse(
