@@ -136,46 +136,6 @@ func day(_ year: Int, _ month: Int = 1, _ day: Int = 1) -> EMVDate {
             key: try RSAPublicKey(modulus: modulus, exponent: [3]), expiry: 202212, serialNumber: 1)
     }
 
-    @Test func staticDataAuthentication() throws {
-        let authority = try CertificationAuthorityPublicKey(
-            rid: SDAVectors.rid, index: SDAVectors.index, modulus: SDAVectors.modulus, exponent: [3],
-            checksum: SDAVectors.checksum)
-        let issuer = try authority.recoverIssuerPublicKey(
-            from: PublicKeyCertificate(
-                certificate: SDAVectors.issuerCertificate, remainder: SDAVectors.issuerRemainder,
-                exponent: [3]), pan: SDAVectors.pan, on: day(2005))
-        let code = try issuer.verifySignedStaticApplicationData(
-            SDAVectors.signedStaticData, staticData: SDAVectors.staticData)
-        let recovered = try issuer.key.recover(SDAVectors.signedStaticData)
-        #expect(code == UInt16(recovered[3]) << 8 | UInt16(recovered[4]))
-    }
-
-    @Test func dynamicAndCombinedDataAuthentication() throws {
-        typealias V = DDAVectors
-        let authority = try CertificationAuthorityPublicKey(
-            rid: V.rid, index: V.index, modulus: V.modulus, exponent: [3], checksum: V.checksum)
-        let issuer = try authority.recoverIssuerPublicKey(
-            from: PublicKeyCertificate(
-                certificate: V.issuerCertificate, remainder: V.issuerRemainder, exponent: [3]), pan: V.pan,
-            on: day(2014, 5))
-        let icc = try issuer.recoverICCPublicKey(
-            from: PublicKeyCertificate(certificate: V.iccCertificate, exponent: [3]), pan: V.pan,
-            on: day(2014, 5), staticData: V.staticData)
-        _ = try icc.verifySignedDynamicApplicationData(
-            V.signedDynamicData, terminalDynamicData: V.terminalDynamicData)
-
-        var hash = TransactionDataHash()
-        hash.append(V.combinedCDOL1Data)
-        // A signature in the response is left out, wherever it stands.
-        try hash.append(responseDataObjects: (bytes("9F4B020102") + V.combinedResponse))
-        let signed = try icc.verifyCombined(
-            V.combinedSignedDynamicData, unpredictableNumber: V.combinedUnpredictableNumber,
-            cryptogramInformationData: 0x40, transactionDataHash: hash.finalize())
-        #expect(signed.cryptogramInformationData == 0x40)
-    }
-}
-
-@Suite struct CertificationAuthorityKeys {
     @Test func checksumIsVerified() {
         var modulus = VisaTestVectors.modulus
         modulus[5] ^= 1
