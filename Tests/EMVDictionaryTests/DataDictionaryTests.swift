@@ -158,4 +158,31 @@ typealias EMVTag = BERTLV.Tag
         #expect(Set(CodeTable.countries.map(\.numeric)).count == CodeTable.countries.count)
         #expect(Set(CodeTable.currencies.map(\.numeric)).count == CodeTable.currencies.count)
     }
+
+    /// ISO 4217, list of January 2026: all that have no two decimals.
+    @Test func minorUnits() {
+        func letters(_ digits: Int) -> [String] {
+            CodeTable.currencies.filter { $0.minorUnits == digits }.map(\.alpha).sorted()
+        }
+        #expect(
+            letters(0).joined(separator: " ")
+                == """
+                BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XAG XAU XBA XBB XBC XBD XDR XOF XPD \
+                XPF XPT XSU XTS XUA XXX
+                """)
+        #expect(letters(3) == ["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
+        #expect(letters(4) == ["CLF", "UYW"])
+        // 178 of the list, five withdrawn.
+        #expect(CodeTable.currencies.count == 178 + 5)
+        #expect(Set(CodeTable.currencies.map(\.alpha)).count == CodeTable.currencies.count)
+    }
+
+    @Test(arguments: [
+        (532, "XCG", 2), (924, "ZWG", 2), (396, "XAD", 2), (949, "TRY", 2), (990, "CLF", 4), (927, "UYW", 4),
+        (414, "KWD", 3), (392, "JPY", 0), (600, "PYG", 0), (933, "BYN", 2), (963, "XTS", 0), (975, "BGN", 2),
+    ]) func currencies(_ numeric: Int, _ letters: String, _ digits: Int) {
+        let currency = CodeTable.currency(numeric)
+        #expect(currency?.alpha == letters && currency?.minorUnits == digits)
+        #expect(CodeTable.currency(letters.lowercased()) == currency)
+    }
 }

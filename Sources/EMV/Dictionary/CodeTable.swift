@@ -14,7 +14,8 @@ public enum CodeTable {
         /// ISO 4217 numeric code.
         public let numeric: Int
         public let alpha: String
-        /// Decimal digits of the minor unit: 2 for EUR, 0 for JPY.
+        /// Decimal digits of the minor unit: 2 for EUR, 0 for JPY, 4 for CLF; 0 where ISO 4217 gives
+        /// none (gold, testing, no currency).
         public let minorUnits: Int
         public let name: String
     }
@@ -26,7 +27,8 @@ public enum CodeTable {
         return countries.first { $0.alpha2 == wanted || $0.alpha3 == wanted }
     }
 
-    /// By numeric code (978) or letters ("EUR").
+    /// By numeric code (978) or letters of any case ("EUR"): every currency and fund of ISO 4217's list of
+    /// January 2026 and those withdrawn of late (BGN, CUC, HRK, SLL, ZWL), which cards still carry.
     public static func currency(_ numeric: Int) -> Currency? { currencies.first { $0.numeric == numeric } }
     public static func currency(_ letters: String) -> Currency? {
         let wanted = letters.uppercased()
@@ -369,6 +371,7 @@ public enum CodeTable {
         376|ILS|2|New Israeli Sheqel
         388|JMD|2|Jamaican Dollar
         392|JPY|0|Yen
+        396|XAD|2|Arab Accounting Dinar
         398|KZT|2|Tenge
         400|JOD|3|Jordanian Dinar
         404|KES|2|Kenyan Shilling
@@ -393,7 +396,7 @@ public enum CodeTable {
         512|OMR|3|Rial Omani
         516|NAD|2|Namibia Dollar
         524|NPR|2|Nepalese Rupee
-        532|ANG|2|Netherlands Antillean Guilder
+        532|XCG|2|Caribbean Guilder
         533|AWG|2|Aruban Florin
         548|VUV|0|Vatu
         554|NZD|2|New Zealand Dollar
@@ -438,6 +441,7 @@ public enum CodeTable {
         882|WST|2|Tala
         886|YER|2|Yemeni Rial
         901|TWD|2|New Taiwan Dollar
+        924|ZWG|2|Zimbabwe Gold
         925|SLE|2|Leone
         926|VED|2|Bolívar Soberano
         927|UYW|4|Unidad Previsional
