@@ -12,8 +12,10 @@ public struct Tag: RawRepresentable, Hashable, Comparable, Sendable, Expressible
 
     /// Reads a tag from hexadecimal digits; nil unless they spell exactly one well-formed tag.
     public init?(hex: some StringProtocol) {
+        // The number parser would also take a sign.
         guard hex.utf8.count <= 8, hex.utf8.count.isMultiple(of: 2), !hex.isEmpty,
-            let value = UInt32(hex, radix: 16), hex.utf8.first != UInt8(ascii: "+")
+            hex.utf8.first != UInt8(ascii: "+"), hex.utf8.first != UInt8(ascii: "-"),
+            let value = UInt32(hex, radix: 16)
         else { return nil }
         let tag = Tag(value)
         guard tag.byteCount * 2 == hex.utf8.count, tag.isWellFormed else { return nil }

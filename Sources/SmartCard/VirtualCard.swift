@@ -50,10 +50,11 @@ public struct ContactlessActivation: Equatable, Sendable {
         var historical: [UInt8] = []
         switch modulation {
         case .typeA:
-            // ATS: TL T0 [TA TB TC] historical bytes (ISO/IEC 14443-4, 5.2).
-            if ats.count >= 2 {
+            // ATS: TL T0 [TA TB TC] historical bytes, as many as TL says (ISO/IEC 14443-4, 5.2).
+            let answer = ats.prefix(Int(ats.first ?? 0))
+            if answer.count >= 2 {
                 let interface = (ats[1] >> 4 & 1) + (ats[1] >> 5 & 1) + (ats[1] >> 6 & 1)
-                historical = Array(ats.dropFirst(2 + Int(interface)).prefix(15))
+                historical = Array(answer.dropFirst(2 + Int(interface)).prefix(15))
             }
         case .typeB:
             historical = Array(ats.prefix(7)) + [0x00]

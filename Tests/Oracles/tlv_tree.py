@@ -1,4 +1,5 @@
-"""Reads hexadecimal lines and prints each one's TLV tree as pyemv sees it, or "error".
+"""Reads hexadecimal lines and prints each one's TLV tree as pyemv sees it, or "error" and, where the length or the
+value of a data object is at fault, its tag.
 
 A primitive is TAG=VALUE, a template TAG(...), in the order of the input, separated by blanks.
 Needs: pip install pyemv
@@ -22,5 +23,5 @@ def show(tree):
 for line in sys.stdin:
     try:
         print(show(tlv.decode(bytes.fromhex(line.strip()))))
-    except tlv.DecodeError:
-        print("error")
+    except tlv.DecodeError as error:
+        print("error" if error.msg.startswith("Tag malformed") else f"error {error.tag}")
