@@ -52,8 +52,15 @@ public struct Amount: Hashable, Comparable, Sendable, Codable, CustomStringConve
     public static func < (lhs: Amount, rhs: Amount) -> Bool { lhs.minorUnits < rhs.minorUnits }
     public var description: String { String(minorUnits) }
 
+    /// - Throws: `DecodingError` beyond twelve digits.
     public init(from decoder: any Decoder) throws {
-        self.init(clamping: try decoder.singleValueContainer().decode(UInt64.self))
+        let container = try decoder.singleValueContainer()
+        let number = try container.decode(UInt64.self)
+        guard let amount = Amount(minorUnits: number) else {
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "\(number) has more than the twelve digits of an amount")
+        }
+        self = amount
     }
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
@@ -117,13 +124,16 @@ public struct EMVDate: Hashable, Comparable, Sendable, CustomStringConvertible {
         self.init(yymmdd: Int(number))
     }
 
+    /// From a number of up to six digits, YYMMDD.
     public init?(yymmdd: Int) {
+        guard (0...999_999).contains(yymmdd) else { return nil }
         let yy = yymmdd / 10000
         self.init(year: yy >= 50 ? 1900 + yy : 2000 + yy, month: yymmdd / 100 % 100, day: yymmdd % 100)
     }
 
     /// The last day of the month that YYMM names, as on tracks and in certificates.
     public init?(endOfMonthYYMM yymm: Int) {
+        guard (0...9999).contains(yymm) else { return nil }
         for day in [31, 30, 29, 28] {
             if let date = EMVDate(yymmdd: yymm * 100 + day) {
                 self = date

@@ -132,16 +132,17 @@ public enum DataObjectList {
     public enum PaddingFormat: Sendable {
         case numeric, compressedNumeric, other
 
-        /// By the tag's format in EMV Book 3, Annex A. A `switch` rather than a dictionary look-up, as
+        /// By the tag's format in EMV Book 3, Annex A, and in the kernels' books where they agree. A `switch` rather than a dictionary look-up, as
         /// every GPO passes here.
         @inlinable public init(_ tag: Tag) {
             switch tag.rawValue {
             case 0x9F02, 0x9F03, 0x9F1A, 0x5F2A, 0x9A, 0x9C, 0x9F21, 0x9F35, 0x9F15, 0x9F01, 0x5F24,
                 0x5F25, 0x5F28, 0x5F30, 0x5F34, 0x5F36, 0x9F11, 0x9F39, 0x9F3C, 0x9F3D, 0x9F41, 0x9F42,
-                0x9F44, 0x9F51, 0x9F53, 0x9F54, 0x9F5C, 0x9F3B, 0x9F43, 0x9F57, 0x9F58, 0x9F5D, 0x9F78,
-                0x9F79, 0x42, 0x5F57, 0x9F0C, 0x9F19, 0x9F25:
+                0x9F44, 0x9F51, 0x9F54, 0x9F5C, 0x9F3B, 0x9F43, 0x9F57, 0x9F5D, 0x9F6A, 0x9F78, 0x9F79,
+                0x9F7B,
+                0x42, 0x5F57, 0x9F0C, 0x9F19, 0x9F25:
                 self = .numeric
-            case 0x5A, 0x9F20, 0x9F62, 0x9F63: self = .compressedNumeric
+            case 0x5A, 0x9F20: self = .compressedNumeric
             default: self = .other
             }
         }

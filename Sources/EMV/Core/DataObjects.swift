@@ -149,11 +149,12 @@ extension DataObjects: Equatable {
     }
 }
 
-extension DataObjects: CustomStringConvertible, CustomDebugStringConvertible {
+extension DataObjects: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     public var description: String {
         "[" + entries.map { "\(Tag($0.tag)):\($0.count)" }.joined(separator: " ") + "]"
     }
     public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: ["objects": description]) }
 }
 
 extension DataObjects: ExpressibleByDictionaryLiteral {
