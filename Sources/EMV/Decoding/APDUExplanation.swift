@@ -412,8 +412,10 @@ struct AnswerToResetLayout {
 
 extension EMVDecoder.Session {
     func answerToReset() -> ExplainedNode {
+        let shown = shown(bytes)
         var node = ExplainedNode(
-            name: "Answer To Reset (ATR)", offset: 0, length: bytes.count, value: Hex.string(bytes))
+            name: "Answer To Reset (ATR)", offset: 0, length: bytes.count, value: shown.text,
+            isMasked: shown.isMasked)
         guard let layout = AnswerToResetLayout(bytes) else {
             node.error = "offset 0: \(Hex.string(bytes.prefix(1))) is not an initial character TS (3B or 3F)"
             return node
@@ -458,7 +460,7 @@ extension EMVDecoder.Session {
     private func historicalBytes(_ range: Range<Int>) -> ExplainedNode {
         let value = bytes[range]
         var node = ExplainedNode(
-            name: "Historical bytes", offset: range.lowerBound, length: range.count, value: Hex.string(value))
+            name: "Historical bytes", offset: range.lowerBound, length: range.count, value: shown(value).text)
         if let text = Self.printable(value), value.count > 2 {
             node.lines.append(ExplanationLine("\"\(text)\""))
         }
@@ -488,7 +490,7 @@ extension EMVDecoder.Session {
                 node.children.append(
                     ExplainedNode(
                         name: names[kind] ?? "Compact TLV \(kind)", offset: offset, length: count,
-                        value: Hex.string(bytes[(offset + 1)..<(offset + 1 + count)])))
+                        value: shown(bytes[(offset + 1)..<(offset + 1 + count)]).text))
                 offset += 1 + count
             }
             if category == 0x00, range.count > 3 {
@@ -503,8 +505,10 @@ extension EMVDecoder.Session {
 
     /// ISO/IEC 14443-4, 5.2: TL, T0, TA(1), TB(1), TC(1), historical bytes.
     func answerToSelect() -> ExplainedNode {
+        let shown = shown(bytes)
         var node = ExplainedNode(
-            name: "Answer To Select (ATS)", offset: 0, length: bytes.count, value: Hex.string(bytes))
+            name: "Answer To Select (ATS)", offset: 0, length: bytes.count, value: shown.text,
+            isMasked: shown.isMasked)
         if Int(bytes[0]) != bytes.count {
             node.error = "offset 0: TL says \(bytes[0]) bytes, \(bytes.count) are given"
         }

@@ -56,7 +56,7 @@ public enum EMVDecoder {
         var position = 0
         var count = 0
         for character in digits {
-            if character.isHexDigit {
+            if character.isASCII, character.isHexDigit {
                 count += 1
             } else if !(character.isWhitespace || ":-_".contains(character)) {
                 return ExplainedNode(
@@ -158,35 +158,29 @@ public enum Masking {
     /// hexadecimal text whose structure is unknown.
     static func maskPANs(in hex: String, unless isTestPAN: (String) -> Bool) -> (text: String, isMasked: Bool)
     {
-        var characters = Array(hex.utf8)
+        let characters = Array(hex.utf8)
+        var shown = characters
         var found = false
         var index = 0
+        // Every start is looked at, inside a match, too: digits before a number may match by chance and
+        // must not uncover the rest of it.
         while index < characters.count {
-            guard (0x33...0x36).contains(characters[index]) || characters[index] == 0x32 else {
-                index += 1
-                continue
-            }
+            defer { index += 1 }
+            guard (0x32...0x36).contains(characters[index]) else { continue }
             var end = index
             while end < characters.count, end - index < 19, (0x30...0x39).contains(characters[end]) {
                 end += 1
             }
-            var length = end - index
-            while length >= 13 {
-                let digits = characters[index..<(index + length)]
-                if luhn(digits) {
-                    let text = String(decoding: digits, as: UTF8.self)
-                    if !isTestPAN(text) {
-                        for position in (index + 6)..<(index + length - 4) { characters[position] = 0x2A }
-                        found = true
-                    }
-                    index += length - 1
-                    break
-                }
-                length -= 1
+            while end - index >= 13, !luhn(characters[index..<end]) { end -= 1 }
+            guard end - index >= 13 else { continue }
+            if isTestPAN(String(decoding: characters[index..<end], as: UTF8.self)) {
+                index = end - 1
+            } else {
+                for position in (index + 6)..<(end - 4) { shown[position] = 0x2A }
+                found = true
             }
-            index += 1
         }
-        return (String(decoding: characters, as: UTF8.self), found)
+        return (String(decoding: shown, as: UTF8.self), found)
     }
 
     /// The check digit rule of ISO/IEC 7812-1, Annex B, on ASCII digits.
@@ -379,9 +373,10 @@ extension EMVDecoder {
         // MARK: Data Object Lists
 
         func dataObjectList(_ range: Range<Int>) -> ExplainedNode {
+            let shown = shown(bytes[range])
             var node = ExplainedNode(
                 name: "Data Object List", offset: range.lowerBound, length: range.count,
-                value: Hex.string(bytes[range]))
+                value: shown.text, isMasked: shown.isMasked)
             var offset = range.lowerBound
             var total = 0
             let end = range.upperBound

@@ -254,7 +254,7 @@ extension EMVDecoder.Session {
         let text = Hex.string(value)
         guard text.count == 6, let number = Int(text) else { return nil }
         let (year, month, day) = (number / 10000, number / 100 % 100, number % 100)
-        guard (1...12).contains(month), day <= 31 else { return nil }
+        guard EMVDate(yymmdd: day == 0 ? number + 1 : number) != nil else { return nil }
         return "\(year < 50 ? "20" : "19")\(text.prefix(2))-\(text.dropFirst(2).prefix(2))-\(text.suffix(2))"
     }
 
@@ -682,8 +682,13 @@ struct Track2Parts {
 
     var publicLines: [ExplanationLine] {
         var lines: [ExplanationLine] = []
-        if expiry.count == 4, Int(expiry) != nil {
-            lines.append(ExplanationLine("expires 20\(expiry.prefix(2))-\(expiry.suffix(2))"))
+        if expiry.count == 4, let number = Int(expiry) {
+            let isDate = EMVDate(endOfMonthYYMM: number) != nil
+            lines.append(
+                ExplanationLine(
+                    isDate
+                        ? "expires 20\(expiry.prefix(2))-\(expiry.suffix(2))"
+                        : "expiry \(expiry) is not a date YYMM"))
         }
         if service.count == 3, let code = Int(service) {
             lines.append(ExplanationLine("service code \(service)"))
