@@ -363,6 +363,15 @@ import Testing
             cvm: .noCVM),
 
         // The FCI.
+        Case(
+            name: "PDOL of 252 bytes", change: { $0.fci = QVSDCKernelTests.fci("9F38069F66049F01F8") },
+            status: .onlineRequest, cvm: .noCVM),
+        Case(
+            name: "PDOL of 253 bytes: no short command holds it",
+            change: { $0.fci = QVSDCKernelTests.fci("9F38069F66049F01F9") }, status: .endApplication),
+        Case(
+            name: "PDOL cut off after the TTQ",
+            change: { $0.fci = QVSDCKernelTests.fci("9F38059F66049F02") }, status: .endApplication),
         Case(name: "no FCI template", change: { $0.fci = "A500" }, status: .endApplication),
     ]
 

@@ -16,8 +16,10 @@ struct IssuerScriptCommands: Sendable {
     var commands: [Command] = []
     /// Issuer Script Identifiers (9F18), four bytes each; zeros where absent.
     var identifiers: [[UInt8]] = []
+    /// Scripts that are no BER-TLV inside: none of their commands is sent.
+    var malformed: Set<Int> = []
 
-    /// A script that is no BER-TLV is passed over whole; a command below five bytes ends its script.
+    /// What comes after a template that is no BER-TLV is not read.
     init(_ templates: [UInt8]) {
         for wanted: Tag in [0x71, 0x72] {
             var reader = BERTLVReader(templates.span)
@@ -26,14 +28,19 @@ struct IssuerScriptCommands: Sendable {
                 var inside = reader.nested(template)
                 var identifier: [UInt8] = [0, 0, 0, 0]
                 var found: [[UInt8]] = []
-                while let element = try? inside.next() {
-                    if element.tag == 0x9F18, element.value.count == 4 {
-                        identifier = Array(templates[element.value])
-                    } else if element.tag == 0x86 {
-                        found.append(Array(templates[element.value]))
-                    }
-                }
                 let script = identifiers.count
+                do {
+                    while let element = try inside.next() {
+                        if element.tag == 0x9F18, element.value.count == 4 {
+                            identifier = Array(templates[element.value])
+                        } else if element.tag == 0x86 {
+                            found.append(Array(templates[element.value]))
+                        }
+                    }
+                } catch {
+                    malformed.insert(script)
+                    found = []
+                }
                 identifiers.append(identifier)
                 for (index, bytes) in found.enumerated() {
                     commands.append(Command(bytes: bytes, script: script, sequence: index + 1))
@@ -41,35 +48,44 @@ struct IssuerScriptCommands: Sendable {
             }
         }
     }
+
+    /// Issuer Script Results before the first command (EMV Book 4, A5): "not performed", or "successful"
+    /// where a script has nothing to perform.
+    var initialResults: [UInt8] {
+        identifiers.enumerated().flatMap { script, identifier in
+            let isEmpty = !malformed.contains(script) && !commands.contains { $0.script == script }
+            return [isEmpty ? 0x20 : 0x00] + identifier
+        }
+    }
 }
 
 /// Issuer update on a second presentment: Book C-3, 5.9.
 extension QVSDCKernel {
     mutating func startIssuerUpdate(_ update: IssuerUpdate) -> KernelAction {
-        guard let data = update.issuerAuthenticationData else { return startScripts() }
+        let script = IssuerScriptCommands(update.issuerScripts)
+        scriptResults = script.initialResults
+        // Unconfirmed: a script that cannot be parsed counts as "not performed" and as failed in the TVR.
+        if !script.malformed.isEmpty { setVerificationResult(.scriptFailedAfterFinalGenerateAC) }
+        guard let data = update.issuerAuthenticationData else { return send(script, 0) }
         // EXTERNAL AUTHENTICATE (EMV Book 3, 6.5.4): 8...16 bytes.
         guard (8...16).contains(data.count) else {
-            terminal.set(
-                0x95, TerminalVerificationResults.issuerAuthenticationFailed.bytes)
-            return startScripts()
+            setVerificationResult(.issuerAuthenticationFailed)
+            return send(script, 0)
         }
-        state = .authenticatingIssuer
+        state = .authenticatingIssuer(script)
         return .transmit(
             CommandAPDU(cla: 0x00, ins: 0x82, p1: 0, p2: 0, data: data, expectedLength: nil))
     }
 
-    mutating func issuerAuthenticated(_ response: ResponseAPDU) -> KernelAction {
-        if !response.isSuccess {
-            terminal.set(0x95, TerminalVerificationResults.issuerAuthenticationFailed.bytes)
-        }
-        return startScripts()
+    mutating func issuerAuthenticated(
+        _ response: ResponseAPDU, _ script: IssuerScriptCommands
+    ) -> KernelAction {
+        if !response.isSuccess { setVerificationResult(.issuerAuthenticationFailed) }
+        return send(script, 0)
     }
 
-    private mutating func startScripts() -> KernelAction {
-        let script = IssuerScriptCommands(activation.issuerUpdate?.issuerScripts ?? [])
-        // Results: nibble 2 "success", command number 0 (EMV Book 4, A5); set to failed on the way.
-        for identifier in script.identifiers { scriptResults += [0x20] + identifier }
-        return send(script, 0)
+    private mutating func setVerificationResult(_ result: TerminalVerificationResults) {
+        terminal.set(0x95, number: (terminal.number(0x95) ?? 0) | result.rawValue, count: 5)
     }
 
     private mutating func send(_ script: IssuerScriptCommands, _ index: Int) -> KernelAction {
@@ -87,21 +103,36 @@ extension QVSDCKernel {
     ) -> KernelAction {
         // 90, 62 and 63 let a script go on (EMV Book 3, 10.10).
         guard [0x90, 0x62, 0x63].contains(response.status.sw1) else { return fail(script, index) }
-        return send(script, index + 1)
+        let done = script.commands[index].script
+        let next = index + 1
+        if next == script.commands.count || script.commands[next].script != done {
+            setScriptResult(done, 0x20)
+        }
+        return send(script, next)
+    }
+
+    /// The card left without an answer: nothing more can be sent.
+    mutating func scriptCommandLost(_ script: IssuerScriptCommands, _ index: Int) -> KernelAction {
+        noteFailure(script.commands[index])
+        return finishIssuerUpdate()
     }
 
     /// Notes the failed command; the rest of its script is not sent.
     private mutating func fail(_ script: IssuerScriptCommands, _ index: Int) -> KernelAction {
         let failed = script.commands[index]
-        let place = failed.script * 5
-        if scriptResults.indices.contains(place) {
-            scriptResults[place] = 0x10 | UInt8(min(failed.sequence, 15))
-        }
-        var bits = terminal.number(0x95) ?? 0
-        bits |= TerminalVerificationResults.scriptFailedAfterFinalGenerateAC.rawValue
-        terminal.set(0x95, number: bits, count: 5)
+        noteFailure(failed)
         let next = script.commands[index...].firstIndex { $0.script != failed.script }
         return send(script, next ?? script.commands.count)
+    }
+
+    private mutating func noteFailure(_ command: IssuerScriptCommands.Command) {
+        setScriptResult(command.script, 0x10 | UInt8(min(command.sequence, 15)))
+        setVerificationResult(.scriptFailedAfterFinalGenerateAC)
+    }
+
+    private mutating func setScriptResult(_ script: Int, _ result: UInt8) {
+        let place = script * 5
+        if scriptResults.indices.contains(place) { scriptResults[place] = result }
     }
 
     /// The host's decision stands; what the card made of the update is told beside it.

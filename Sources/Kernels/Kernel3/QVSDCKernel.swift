@@ -18,7 +18,7 @@ public struct QVSDCKernel: Kernel {
         /// 5.4: the customer is told that the card was read.
         case cardReadComplete
         /// 5.9: EXTERNAL AUTHENTICATE was sent.
-        case authenticatingIssuer
+        case authenticatingIssuer(IssuerScriptCommands)
         /// 5.9: the command at this place of the issuer script was sent.
         case runningScript(IssuerScriptCommands, next: Int)
         case finished(Outcome)
@@ -76,7 +76,7 @@ public struct QVSDCKernel: Kernel {
             switch state {
             case .initiatingApplication: return applicationInitiated(response)
             case .readingRecord: return recordRead(response)
-            case .authenticatingIssuer: return issuerAuthenticated(response)
+            case .authenticatingIssuer(let script): return issuerAuthenticated(response, script)
             case .runningScript(let script, let next): return scriptCommandDone(response, script, next)
             case .idle, .cardReadComplete, .finished: break
             }
@@ -84,7 +84,8 @@ public struct QVSDCKernel: Kernel {
             if case .cardReadComplete = state { return decide() }
         case .communicationError(let error):
             switch state {
-            case .authenticatingIssuer, .runningScript: return finishIssuerUpdate()
+            case .authenticatingIssuer: return finishIssuerUpdate()
+            case .runningScript(let script, let next): return scriptCommandLost(script, next)
             case .finished: break
             default: return communicationFailed(error)
             }
@@ -150,6 +151,10 @@ public struct QVSDCKernel: Kernel {
             } catch {
                 return finish(endApplication(.malformedList(error)))
             }
+        }
+        // Template 83 must fit a short command: contactless readers send no extended ones (Book D).
+        guard filled.count <= 252 else {
+            return finish(endApplication(.malformedList(.malformedDataObjectList(tag: 0x9F38, offset: 0))))
         }
         var data: [UInt8] = []
         data.reserveCapacity(filled.count + 3)
