@@ -195,4 +195,21 @@ import Testing
         let text = EMVDecoder.explain(hex: "9A03" + hex).text()
         #expect(text.contains(expected ?? "not a date"))
     }
+
+    /// FF begins a tag where that makes sense of the whole, else it is padding (EMV Book C-2, Annex A; ISO/IEC
+    /// 7816-4).
+    @Test(arguments: [
+        ("FF81060B DF81290400000000 9C0101", "Discretionary Data", ["DF8129", "9C"]),
+        ("FF8105059F02020001", "Data Record", ["9F02"]),
+        ("7009FFFF820220005A00FF", "READ RECORD Response Message Template", ["82", "5A"]),
+        ("FFFF7004 82022000 FFFF", "READ RECORD Response Message Template", ["82"]),
+    ]) func paddingOrTag(_ hex: String, _ name: String, _ tags: [String]) throws {
+        for text in [hex, hex + "9000"] {
+            let isResponse = text.count > hex.count
+            var node = EMVDecoder.explain(hex: text, .init(kind: isResponse ? .response : .tlv))
+            if isResponse { node = try #require(node.children.first) }
+            #expect(
+                node.name == name && node.children.map(\.tag) == tags && !node.hasErrors, "\(node.text())")
+        }
+    }
 }

@@ -94,13 +94,13 @@ public enum EMVDecoder {
         if isLikelyCommand(bytes) { return .command }
         if bytes.count > 2, isStatus(bytes[bytes.count - 2], bytes[bytes.count - 1]) {
             let data = Array(bytes.dropLast(2))
-            if let nodes = try? TLVNode.parse(data, padding: .zerosAndFF), !nodes.isEmpty,
+            if let nodes = dataObjects(data), !nodes.isEmpty,
                 isKnown(nodes[0].tag)
             {
                 return .response
             }
         }
-        if let nodes = try? TLVNode.parse(bytes, padding: .zerosAndFF), !nodes.isEmpty,
+        if let nodes = dataObjects(bytes), !nodes.isEmpty,
             nodes.allSatisfy({ isKnown($0.tag) })
         {
             return .tlv
@@ -111,6 +111,17 @@ public enum EMVDecoder {
             return .dol
         }
         return .tlv
+    }
+
+    /// The data objects that the bytes are as a whole; nil where they are none.
+    private static func dataObjects(_ bytes: [UInt8]) -> [TLVNode]? {
+        try? TLVNode.parse(bytes, padding: padding(of: bytes))
+    }
+
+    /// FF begins a tag (such as Kernel 2's FF8106) where the bytes so read are data objects as a whole, else
+    /// it is padding.
+    static func padding(of bytes: [UInt8]) -> BERTLVReader.Padding {
+        (try? TLVNode.parse(bytes, padding: .zeros)) != nil ? .zeros : .zerosAndFF
     }
 
     private static func isKnown(_ tag: Tag) -> Bool { !DataDictionary.meanings(of: tag).isEmpty }
@@ -204,6 +215,9 @@ extension EMVDecoder {
         /// Values met anywhere in the input: currencies for amounts, AIDs for the context.
         var seen: [Tag: ArraySlice<UInt8>] = [:]
 
+        /// What is passed over between data objects.
+        var padding = BERTLVReader.Padding.zerosAndFF
+
         static let depthLimit = 16
 
         init(bytes: [UInt8], options: Options) {
@@ -225,7 +239,8 @@ extension EMVDecoder {
         /// Collects values and, unless told, the context from the first known AID.
         mutating func survey(_ range: Range<Int>, depth: Int) {
             let input = bytes
-            var reader = BERTLVReader(input.span, in: range, padding: .zerosAndFF)
+            if depth == 0 { padding = EMVDecoder.padding(of: Array(input[range])) }
+            var reader = BERTLVReader(input.span, in: range, padding: padding)
             var inner: [Range<Int>] = []
             while let element = try? reader.next() {
                 if element.tag.isConstructed {
@@ -254,7 +269,7 @@ extension EMVDecoder {
             _ range: Range<Int>, within template: Tag?, depth: Int
         ) -> (nodes: [ExplainedNode], error: String?) {
             var nodes: [ExplainedNode] = []
-            var reader = BERTLVReader(bytes.span, in: range, padding: .zerosAndFF)
+            var reader = BERTLVReader(bytes.span, in: range, padding: padding)
             while true {
                 let position = reader.position
                 do {
