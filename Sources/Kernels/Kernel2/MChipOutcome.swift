@@ -1,0 +1,124 @@
+import BERTLV
+import EMV
+import SmartCard
+
+/// Outcomes with Book C-2's Outcome Parameter Set, User Interface Request Data, Error Indication, Data Record and
+/// Discretionary Data.
+extension MChipKernel {
+    /// Error Indication, DF8115: L1, L2, L3, SW12, message on error.
+    func errorIndication(
+        _ error: MChipError, _ status: StatusWord? = nil, l1: UInt8 = 0, l3: UInt8 = 0,
+        message: UserInterfaceRequest.Message = .notApplicable
+    ) -> [UInt8] {
+        [
+            l1, error.rawValue, l3, status?.sw1 ?? 0, status?.sw2 ?? 0,
+            message == .notApplicable ? 0xFF : message.rawValue,
+        ]
+    }
+
+    func outcome(
+        _ status: Outcome.Status, start: Start? = nil, message: UserInterfaceRequest? = nil,
+        restart: UserInterfaceRequest? = nil, data: DataObjects? = nil, errors: [UInt8]? = nil,
+        receipt: Bool = false
+    ) -> Outcome {
+        Outcome(
+            status, start: start, cvm: status == .approved || status == .onlineRequest ? method : .notApplicable,
+            uiRequestOnOutcome: message, uiRequestOnRestart: restart, dataRecord: data,
+            discretionaryData: discretionaryData(errors ?? errorIndication(.ok)), receiptRequested: receipt)
+    }
+
+    /// Select Next, Start C: another application may do.
+    func selectNext(_ error: MChipError, _ status: StatusWord? = nil) -> Outcome {
+        outcome(.selectNext, start: .c, errors: errorIndication(error, status))
+    }
+
+    /// End Application with "insert, swipe or try another card" (S3.90, S456.90, S910.90).
+    func invalid(_ error: MChipError, _ status: StatusWord? = nil) -> Outcome {
+        outcome(
+            .endApplication,
+            message: UserInterfaceRequest(
+                .insertSwipeOrTryAnotherCard, .notReady, holdTime: holdTime, languagePreference: language),
+            errors: errorIndication(error, status, message: .insertSwipeOrTryAnotherCard))
+    }
+
+    /// A Level 1 error: the card is asked for again. Book C-2 gives End Application with Start B and a message on
+    /// restart, which is the Entry Point's Try Again.
+    func tryAgain(_ error: CommunicationError) -> Outcome {
+        outcome(
+            .tryAgain, start: .b,
+            restart: UserInterfaceRequest(.presentCardAgain, .readyToRead, languagePreference: language),
+            errors: errorIndication(.ok, l1: error.rawValue, message: .presentCardAgain))
+    }
+
+    /// Declined after GENERATE AC.
+    func declined(_ error: MChipError = .ok) -> Outcome {
+        outcome(
+            .declined,
+            message: UserInterfaceRequest(
+                .notAuthorised, .notReady, holdTime: holdTime, languagePreference: language),
+            data: dataRecord(),
+            errors: errorIndication(error, message: error == .ok ? .notApplicable : .notAuthorised))
+    }
+
+    /// Message Hold Time DF812D, in units of 100 ms.
+    var holdTime: UInt16 { UInt16(clamping: terminal.decimal(MChipConfiguration.messageHoldTime) ?? 13) }
+
+    var language: String? {
+        guard let value = card[0x5F2D], (2...8).contains(value.count), value.count.isMultiple(of: 2) else {
+            return nil
+        }
+        return String(decoding: value, as: UTF8.self)
+    }
+
+    func discretionaryData(_ errors: [UInt8]) -> DataObjects {
+        var data = DataObjects(reservingObjects: 12, bytes: 96)
+        for tag: Tag in [0x9F5D, 0x9F42, 0x9F6E, 0xDF4B, 0x9F2B] {
+            if let value = card[tag] { data.set(tag, value) }
+        }
+        data.set(0xDF8115, errors)
+        if let device = relay.device {
+            data.set(0xDF8302, device.entropy)
+            data.set(0xDF8303, number: UInt64(device.minimumTime), count: 2)
+            data.set(0xDF8304, number: UInt64(device.maximumTime), count: 2)
+            data.set(0xDF8305, number: UInt64(device.estimatedTransmissionTime), count: 2)
+            data.set(0xDF8306, number: UInt64(relay.measured), count: 2)
+            data.set(0xDF8307, [relay.rounds])
+        }
+        return data
+    }
+
+    /// Data Record, EMV mode or mag-stripe mode (Annex A.1, tables of Data Record).
+    func dataRecord() -> DataObjects {
+        var record = DataObjects(reservingObjects: 40, bytes: 512)
+        let isEMV = mode == .emv
+        for tag in isEMV ? Self.recordedCardTags : Self.recordedMagStripeTags {
+            if let value = card[tag] { record.set(tag, value) }
+        }
+        for tag in Self.recordedTerminalTags {
+            if let value = terminal[tag] { record.set(tag, value) }
+        }
+        if isEMV { record.set(0x95, number: results.rawValue, count: 5) }
+        if !record.contains(0x84) { record.set(0x84, activation.selectedApplication) }
+        record.set(0x9F06, activation.combination.applicationIdentifier)
+        record.set(0x9B, isEMV && usesCDA && requestedCDA ? [0x80, 0] : [0, 0])
+        record.set(0x9F39, [isEMV ? 0x07 : 0x91])
+        return record
+    }
+
+    static let recordedCardTags: [Tag] = [
+        0x57, 0x5A, 0x5F24, 0x5F34, 0x5F20, 0x5F28, 0x50, 0x82, 0x84, 0x9F10, 0x9F26, 0x9F27, 0x9F36, 0x9F6E,
+        0x9F24, 0x9F25, 0x9F19, 0x9F08, 0x9F07, 0x9F12, 0x9F11, 0x9F42, 0x5F2D, 0x9F6B,
+    ]
+    static let recordedMagStripeTags: [Tag] = [
+        0x56, 0x9F6B, 0x50, 0x82, 0x84, 0x9F36, 0x9F60, 0x9F61, 0x9F6A, 0x9F6E, 0x9F12, 0x9F11, 0x5F2D, 0x5F34,
+        0x9F24, 0x9F62, 0x9F63, 0x9F64, 0x9F65, 0x9F66, 0x9F67,
+    ]
+    static let recordedTerminalTags: [Tag] = [
+        0x9F02, 0x9F03, 0x9F1A, 0x5F2A, 0x9A, 0x9C, 0x9F37, 0x9F33, 0x9F34, 0x9F35, 0x9F40, 0x9F1E, 0x9F09, 0x9F41,
+        0x9F21, 0x9F15, 0x9F16, 0x9F1C, 0x9F6D,
+    ]
+}
+
+extension Span where Element == UInt8 {
+    var first: UInt8? { isEmpty ? nil : self[0] }
+}

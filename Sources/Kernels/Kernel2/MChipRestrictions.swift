@@ -1,0 +1,163 @@
+import BERTLV
+import EMV
+
+/// Processing restrictions, cardholder verification and terminal action analysis (Book C-2, 7.2, 7.5, 7.7).
+extension MChipKernel {
+    mutating func checkRestrictions() {
+        // Application version number.
+        if let own = card[0x9F08], let readers = terminal[0x9F09], own != readers {
+            results.insert(.applicationVersionsDiffer)
+        }
+        let today = activation.transaction.date
+        if let value = card[0x5F25], let effective = EMVDate(bytes: value), today < effective {
+            results.insert(.applicationNotYetEffective)
+        }
+        if let value = card[0x5F24], let expiry = EMVDate(bytes: value), expiry < today {
+            results.insert(.expiredApplication)
+        }
+        if !usageIsAllowed { results.insert(.serviceNotAllowed) }
+    }
+
+    /// Application Usage Control (EMV Book 3, 10.4.2).
+    private var usageIsAllowed: Bool {
+        guard let bits = card.number(0x9F07), card.length(0x9F07) == 2 else { return true }
+        let usage = ApplicationUsageControl(rawValue: UInt16(truncatingIfNeeded: bits))
+        let isATM: Bool
+        if let type = terminal.number(0x9F35), [0x14, 0x15, 0x16].contains(type),
+            let first = terminal.span(0x9F40)?.first
+        {
+            isATM = first & 0x80 != 0
+        } else {
+            isATM = false
+        }
+        guard usage.contains(isATM ? .atATMs : .atTerminalsOtherThanATMs) else { return false }
+        guard let country = card[0x5F28] else { return true }
+        let isDomestic = country == terminal[0x9F1A]
+        switch activation.transaction.transactionType {
+        case 0x01: return usage.contains(isDomestic ? .domesticCash : .internationalCash)
+        case 0x00, 0x09:
+            let goods: ApplicationUsageControl = isDomestic ? .domesticGoods : .internationalGoods
+            let services: ApplicationUsageControl = isDomestic ? .domesticServices : .internationalServices
+            guard usage.contains(goods) || usage.contains(services) else { return false }
+            guard activation.transaction.amountOther > .zero else { return true }
+            return usage.contains(isDomestic ? .domesticCashback : .internationalCashback)
+        default: return true
+        }
+    }
+
+    // MARK: - CVM selection
+
+    mutating func selectMethod(required: Bool) {
+        if verifiesOnDevice {
+            method = required ? .confirmationCodeVerified : .noCVM
+            terminal.set(0x9F34, required ? [0x01, 0x00, 0x02] : [0x3F, 0x00, 0x02])
+            return
+        }
+        method = .noCVM
+        guard interchangeProfile.contains(.cardholderVerification) else {
+            terminal.set(0x9F34, [0x3F, 0x00, 0x00])
+            return
+        }
+        guard let list = card[0x8E].map({ Array($0) }), list.count >= 10 else {
+            terminal.set(0x9F34, [0x3F, 0x00, 0x00])
+            results.insert(.iccDataMissing)
+            return
+        }
+        func amount(_ offset: Int) -> UInt64 { list[offset..<(offset + 4)].reduce(0) { $0 << 8 | UInt64($1) } }
+        let (x, y) = (amount(0), amount(4))
+        var offset = 8
+        while offset + 1 < list.count {
+            let (code, condition) = (list[offset], list[offset + 1])
+            offset += 2
+            guard applies(condition, x, y) == true else { continue }
+            guard let found = recognised(code) else {
+                results.insert(.unrecognisedCVM)
+                if code & 0x40 != 0, offset + 1 < list.count { continue }
+                return fail(code, condition)
+            }
+            guard isSupported(code) else {
+                if code & 0x40 != 0 { continue }
+                return fail(code, condition)
+            }
+            guard found != .notApplicable else { return fail(code, condition) }
+            method = found
+            // Online PIN and signature: the result is not known yet.
+            terminal.set(0x9F34, [code, condition, found == .noCVM ? 0x02 : 0x00])
+            if found == .onlinePIN { results.insert(.onlinePINEntered) }
+            return
+        }
+        terminal.set(0x9F34, [0x3F, 0x00, 0x01])
+        results.insert(.cardholderVerificationFailed)
+    }
+
+    private mutating func fail(_ code: UInt8, _ condition: UInt8) {
+        terminal.set(0x9F34, [code, condition, 0x01])
+        results.insert(.cardholderVerificationFailed)
+        method = .noCVM
+    }
+
+    /// CVM Condition Codes (EMV Book 3, C3, table 40); nil for one that is not understood.
+    private func applies(_ condition: UInt8, _ x: UInt64, _ y: UInt64) -> Bool? {
+        let inputs = activation.transaction
+        let isCash = inputs.transactionType == 0x01
+        let isCashback = inputs.transactionType == 0x09 || inputs.amountOther > .zero
+        let isUnattended = terminal.number(0x9F35).map { ($0 & 0x0F) >= 4 } ?? false
+        let inCardCurrency = card[0x9F42] != nil && card[0x9F42] == terminal[0x5F2A]
+        let amount = inputs.amount.minorUnits
+        switch condition {
+        case 0x00, 0x03: return true
+        case 0x01: return isCash && isUnattended
+        case 0x02: return !isCash && !isCashback
+        case 0x04: return isCash && !isUnattended
+        case 0x05: return isCashback
+        case 0x06: return inCardCurrency && amount < x
+        case 0x07: return inCardCurrency && amount > x
+        case 0x08: return inCardCurrency && amount < y
+        case 0x09: return inCardCurrency && amount > y
+        default: return nil
+        }
+    }
+
+    /// `.notApplicable` for methods that contactless never performs; nil where the code is not known.
+    private func recognised(_ code: UInt8) -> Outcome.CVM? {
+        switch code & 0x3F {
+        case 0x00: .notApplicable
+        case 0x01, 0x03, 0x04, 0x05: .notApplicable
+        case 0x02: .onlinePIN
+        case 0x1E: .signature
+        case 0x1F: .noCVM
+        default: nil
+        }
+    }
+
+    private func isSupported(_ code: UInt8) -> Bool {
+        guard let capabilities = terminal.number(0x9F33) else { return false }
+        let bits = TerminalCapabilities(rawValue: UInt32(truncatingIfNeeded: capabilities))
+        switch code & 0x3F {
+        case 0x00: return true
+        case 0x02: return bits.contains(.onlineEncipheredPIN)
+        case 0x1E: return bits.contains(.signature)
+        case 0x1F: return bits.contains(.noCVM)
+        default: return false
+        }
+    }
+
+    // MARK: - Terminal action analysis
+
+    func terminalActionAnalysis() -> CryptogramInformationData.CryptogramType {
+        let results = results.rawValue
+        func code(_ tag: Tag) -> UInt64 { terminal.number(tag) ?? 0 }
+        let denial = code(MChipConfiguration.terminalActionCodeDenial) | (card.number(0x9F0E) ?? 0)
+        if results & denial != 0 { return .aac }
+        // Terminal Type (EMV Book 4, A1): units digit 1 and 4 online only, 3 and 6 offline only.
+        switch (terminal.number(0x9F35) ?? 0x22) & 0x0F {
+        case 1, 4: return .arqc
+        case 3, 6:
+            let codes = code(MChipConfiguration.terminalActionCodeDefault) | (card.number(0x9F0D) ?? 0xFF_FFFF_FFFF)
+            return results & codes != 0 ? .aac : .tc
+        default:
+            let codes = code(MChipConfiguration.terminalActionCodeOnline) | (card.number(0x9F0F) ?? 0xFF_FFFF_FFFF)
+            return results & codes != 0 ? .arqc : .tc
+        }
+    }
+}
