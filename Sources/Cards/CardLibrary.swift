@@ -14,6 +14,11 @@ public enum CardLibrary {
         ("apple-pay-visa", "apple-pay-visa.yaml", PackageResources.apple_pay_visa_yaml),
         ("google-pay-visa", "google-pay-visa.yaml", PackageResources.google_pay_visa_yaml),
         ("alipay-wallet", "alipay-wallet.yaml", PackageResources.alipay_wallet_yaml),
+        ("mc-credit", "mc-credit.yaml", PackageResources.mc_credit_yaml),
+        ("mc-debit", "mc-debit.yaml", PackageResources.mc_debit_yaml),
+        ("mc-no-oda", "mc-no-oda.yaml", PackageResources.mc_no_oda_yaml),
+        ("apple-pay-mastercard", "apple-pay-mastercard.yaml", PackageResources.apple_pay_mastercard_yaml),
+        ("google-pay-mastercard", "google-pay-mastercard.yaml", PackageResources.google_pay_mastercard_yaml),
     ]
 
     /// Ids of the built-in profiles, in the order in which they are shown.

@@ -179,11 +179,17 @@ public struct TerminalProfile: Sendable {
         try top.finish()
     }
 
-    /// Takes online PIN out of what cards are told (TTQ byte 1 bit 3, Terminal Capabilities byte 2 bit 7): for
+    /// Takes online PIN out of what cards are told (TTQ byte 1 bit 3, Terminal Capabilities byte 2 bit 7, kernel 2's CVM capabilities): for
     /// a terminal whose PIN pad is missing.
     mutating func forgetOnlinePIN() {
         for index in configuration.combinations.indices {
             configuration.combinations[index].terminalTransactionQualifiers?.remove(.onlinePIN)
+            // Kernel 2: CVM capabilities with and without a CVM required.
+            for tag: BERTLV.Tag in [0xDF8118, 0xDF8119] {
+                if let value = configuration.combinations[index].kernelData[tag]?.first {
+                    configuration.combinations[index].kernelData.set(tag, [value & ~0x40])
+                }
+            }
         }
         if var capabilities = configuration.terminal.data[0x9F33].map({ Array($0) }), capabilities.count == 3
         {

@@ -39,6 +39,7 @@ struct CardCommand {
 
 /// Instruction bytes of the commands that the card knows.
 enum Instruction {
+    static let computeCryptographicChecksum: UInt8 = 0x2A
     static let cardBlock: UInt8 = 0x16
     static let applicationUnblock: UInt8 = 0x18
     static let applicationBlock: UInt8 = 0x1E
@@ -51,6 +52,8 @@ enum Instruction {
     static let getData: UInt8 = 0xCA
     static let putData: UInt8 = 0xDA
     static let updateRecord: UInt8 = 0xDC
+    static let generateApplicationCryptogram: UInt8 = 0xAE
+    static let exchangeRelayResistanceData: UInt8 = 0xEA
 }
 
 extension [UInt8] {

@@ -7,14 +7,15 @@ struct CardKeys: Sendable {
     let applicationCryptogram: TripleDESKey
     let scriptIntegrity: TripleDESKey
     let scriptConfidentiality: TripleDESKey
+    /// For CVC3 of mag-stripe mode.
+    let cardVerificationCode: TripleDESKey
 
     init(_ profile: ApplicationProfile) throws(PersonalisationError) {
-        version =
-            switch profile.cryptogram.version {
-            case .cvn10: .visaCVN10
-            case .cvn17: .visaCVN17
-            case .cvn18: .visaCVN18
-            }
+        guard let version = profile.cryptogram.version.cryptogramVersion(profile.scheme) else {
+            throw .malformed(
+                "\(profile.scheme.rawValue) has no cryptogram version \(profile.cryptogram.version.rawValue)")
+        }
+        self.version = version
         guard let masters = TestKeys.shared.masterKeys[profile.cryptogram.keySet] else {
             throw .unknownKey(profile.cryptogram.keySet)
         }
@@ -28,6 +29,7 @@ struct CardKeys: Sendable {
         applicationCryptogram = try derive(masters.applicationCryptogram)
         scriptIntegrity = try derive(masters.scriptIntegrity)
         scriptConfidentiality = try derive(masters.scriptConfidentiality)
+        cardVerificationCode = try derive(masters.cardVerificationCode)
     }
 
     /// Whether Issuer Authentication Data (91) proves that the issuer answered this cryptogram, and what it

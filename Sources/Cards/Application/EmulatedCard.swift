@@ -53,6 +53,7 @@ public final class EmulatedCard: VirtualCard {
     ) throws(PersonalisationError) -> any CardApplication {
         switch profile.scheme {
         case .visa: VisaApplication(try Personalisation(profile, faults: faults), state: state)
+        case .mastercard: try MChipApplication(try Personalisation(profile, faults: faults), state: state)
         }
     }
 
@@ -135,7 +136,8 @@ public final class EmulatedCard: VirtualCard {
         case Instruction.getProcessingOptions, Instruction.readRecord, Instruction.getData,
             Instruction.externalAuthenticate, Instruction.getChallenge, Instruction.applicationBlock,
             Instruction.applicationUnblock, Instruction.cardBlock, Instruction.pinChangeUnblock,
-            Instruction.putData, Instruction.updateRecord:
+            Instruction.putData, Instruction.updateRecord, Instruction.computeCryptographicChecksum,
+            Instruction.generateApplicationCryptogram, Instruction.exchangeRelayResistanceData:
             true
         default: false
         }

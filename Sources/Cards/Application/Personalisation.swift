@@ -158,7 +158,7 @@ struct Personalisation: Sendable {
             $0.template(0xA5) {
                 $0.append(0x50, profile.label.utf8)
                 if profile.priority > 0 { $0.append(0x87, [profile.priority]) }
-                $0.append(0x9F38, profile.pdol)
+                if !profile.pdol.isEmpty { $0.append(0x9F38, profile.pdol) }
                 $0.append(0x5F2D, profile.languages.utf8)
                 if let name = profile.preferredName {
                     $0.append(0x9F11, [0x01])

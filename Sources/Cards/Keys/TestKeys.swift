@@ -12,6 +12,8 @@ public final class TestKeys: Sendable {
         public let scriptIntegrity: SecretKey
         /// For enciphered script data (IMK-SMC).
         public let scriptConfidentiality: SecretKey
+        /// For the dynamic CVC3 of mag-stripe mode (IMK-CVC3); that of application cryptograms where there is none.
+        public let cardVerificationCode: SecretKey
     }
 
     /// Numbers of an RSA key with public exponent 3.
@@ -82,7 +84,9 @@ public final class TestKeys: Sendable {
                 masters[field.name] = MasterKeys(
                     applicationCryptogram: SecretKey(try bytes("ac", 16)),
                     scriptIntegrity: SecretKey(try bytes("smi", 16)),
-                    scriptConfidentiality: SecretKey(try bytes("smc", 16)))
+                    scriptConfidentiality: SecretKey(try bytes("smc", 16)),
+                    cardVerificationCode: SecretKey(
+                        try bytes(field.values["cvc3"] == nil ? "ac" : "cvc3", 16)))
             }
         }
         self.rsa = rsa

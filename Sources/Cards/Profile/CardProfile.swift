@@ -58,7 +58,7 @@ public struct PhoneBehaviour: Equatable, Sendable {
 
 /// One payment application of a card.
 public struct ApplicationProfile: Equatable, Sendable {
-    public enum Scheme: String, Sendable, CaseIterable { case visa }
+    public enum Scheme: String, Sendable, CaseIterable { case visa, mastercard }
 
     public var scheme: Scheme
     /// 5...16 bytes.
@@ -181,11 +181,29 @@ public enum VerificationMethod: String, Sendable, CaseIterable {
 
 /// How application cryptograms are made.
 public struct CryptogramProfile: Equatable, Sendable {
-    /// Cryptogram Version Numbers of the Visa specifications, as they stand in Issuer Application Data.
+    /// Cryptogram Version Numbers as they stand in Issuer Application Data, in decimal: 10, 17 and 18 are Visa's, 16,
+    /// 17, 20 and 21 M/Chip's.
     public enum Version: Int, Sendable, CaseIterable {
         case cvn10 = 10
+        case cvn16 = 16
         case cvn17 = 17
         case cvn18 = 18
+        case cvn20 = 20
+        case cvn21 = 21
+
+        /// Nil where the scheme has no such version.
+        func cryptogramVersion(_ scheme: ApplicationProfile.Scheme) -> CryptogramVersion? {
+            switch (scheme, self) {
+            case (.visa, .cvn10): .visaCVN10
+            case (.visa, .cvn17): .visaCVN17
+            case (.visa, .cvn18): .visaCVN18
+            case (.mastercard, .cvn16): .mChipCVN16
+            case (.mastercard, .cvn17): .mChipCVN17
+            case (.mastercard, .cvn20): .mChipCVN20
+            case (.mastercard, .cvn21): .mChipCVN21
+            default: nil
+            }
+        }
     }
     public var version: Version
     /// Name of the issuer master key set in `Keys/test-keys.txt`.
@@ -208,6 +226,8 @@ public struct AuthenticationProfile: Equatable, Sendable {
         case fdda00 = "fdda-00"
         /// Fast DDA version 01: the signature covers amount, currency and Card Authentication Related Data.
         case fdda01 = "fdda-01"
+        /// Combined DDA and application cryptogram generation, of M/Chip cards.
+        case cda
     }
     /// What personalisation or the card spoils on purpose.
     public enum Tampering: String, Sendable, CaseIterable {

@@ -166,7 +166,7 @@ extension ApplicationProfile {
             number.hasValidCheckDigit
         else { throw numberPlace.error("expected a card number whose last digit is its check digit") }
         let pdolPlace = try map.required("pdol")
-        let pdol = try pdolPlace.hex(count: 2...128)
+        let pdol = try pdolPlace.hex(count: 0...128)
         do {
             _ = try DataObjectList.entries(pdol, name: 0x9F38)
         } catch { throw pdolPlace.error("expected tags, each with a length byte: \(error)") }
@@ -245,6 +245,16 @@ extension ApplicationProfile {
                 throw recordsPlace.error("offline data authentication needs records \"for: authentication\"")
             }
         }
+        guard cryptogram.version.cryptogramVersion(scheme) != nil else {
+            throw place.error(
+                "cryptogram.version: \(scheme.rawValue) has no version \(cryptogram.version.rawValue)")
+        }
+        if scheme == .visa, authentication.method == .cda {
+            throw place.error("authentication.method: cda is for mastercard applications")
+        }
+        if scheme == .mastercard, authentication.method != .none, authentication.method != .cda {
+            throw place.error("authentication.method: mastercard applications have none or cda")
+        }
         guard TestKeys.shared.masterKeys[cryptogram.keySet] != nil else {
             let known = TestKeys.shared.masterKeys.keys.sorted().joined(separator: ", ")
             throw place.error("cryptogram.keys: no key set \"\(cryptogram.keySet)\"; known: \(known)")
@@ -264,7 +274,7 @@ extension CryptogramProfile {
         let map = try place.mapping()
         let versionPlace = try map.required("version")
         guard let version = Version(rawValue: try versionPlace.integer(in: 0...255)) else {
-            throw versionPlace.error("expected 10, 17 or 18, found \(try versionPlace.string())")
+            throw versionPlace.error("expected 10, 16, 17, 18, 20 or 21, found \(try versionPlace.string())")
         }
         let keys = try map.required("keys").text(1...40)
         let index = try map.optional("derivation-index").map { (p) throws(ProfileFileError) in
