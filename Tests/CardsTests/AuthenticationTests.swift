@@ -106,9 +106,7 @@ import Testing
         var expected = 0
         var random = SeededGenerator(seed: 2026)
         let changes: [(String, (inout CardProfile) -> Void)] =
-            CardLibrary.identifiers.filter { !["visa-blocked", "visa-tampered"].contains($0) }.map {
-                ($0, { _ in })
-            }
+            visaCards.filter { !["visa-blocked", "visa-tampered"].contains($0) }.map { ($0, { _ in }) }
             + [
                 ("visa-debit", { $0.applications[0].authentication.cardKey = "icc-long" }),
                 (

@@ -100,3 +100,8 @@ func makeCard(_ id: String, change: (inout CardProfile) -> Void = { _ in }) thro
 func cryptogramType(_ answer: TestTerminal.Response) -> CryptogramInformationData.CryptogramType? {
     answer.objects[0x9F27].map { CryptogramInformationData(rawValue: $0[0]).type }
 }
+
+/// Ids of the profiles with a contactless Visa application.
+let visaCards: [String] = CardLibrary.identifiers.filter {
+    (try? CardLibrary.profile($0))?.applications.first?.scheme == .visa
+}

@@ -167,13 +167,14 @@ def table():
         print(name, *("%s=%s" % (key, value.hex().upper()) for key, value in fields.items()))
 
 
-if sys.argv[1] == "table":
-    table()
-else:
-    modulus = bytes.fromhex(sys.argv[2])
-    for line in sys.stdin:
-        words = line.split()
-        try:
-            print("ok", words[0], verify(dict(word.split("=") for word in words[1:]), modulus))
-        except (AssertionError, KeyError, ValueError, IndexError) as error:
-            print("bad", words[0], type(error).__name__, error)
+if __name__ == "__main__":
+    if sys.argv[1] == "table":
+        table()
+    else:
+        modulus = bytes.fromhex(sys.argv[2])
+        for line in sys.stdin:
+            words = line.split()
+            try:
+                print("ok", words[0], verify(dict(word.split("=") for word in words[1:]), modulus))
+            except (AssertionError, KeyError, ValueError, IndexError) as error:
+                print("bad", words[0], type(error).__name__, error)
