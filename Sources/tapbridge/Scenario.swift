@@ -61,6 +61,27 @@ struct Scenario: Sendable {
             id: "visa-debit-online-pin", title: "A debit card above the CVM limit: online PIN",
             cards: ["visa-debit"], amount: 8000, expected: .approved, online: true),
         Scenario(
+            id: "mc-credit-online", title: "A Mastercard credit card: Kernel 2, CDA, relay resistance",
+            cards: ["mc-credit"], amount: 1250, expected: .approved, online: true),
+        Scenario(
+            id: "mc-debit-offline", title: "A Mastercard debit card, approved offline: CDA and a TC",
+            cards: ["mc-debit"], amount: 1100, expected: .approved, online: false),
+        Scenario(
+            id: "mc-debit-online-pin", title: "A Mastercard debit card above the CVM limit",
+            cards: ["mc-debit"],
+            amount: 8000, expected: .approved, online: true, isShown: false),
+        Scenario(
+            id: "mc-no-oda", title: "A Mastercard without offline data authentication", cards: ["mc-no-oda"],
+            amount: 700, expected: .approved, online: true, isShown: false),
+        Scenario(
+            id: "apple-pay-mastercard", title: "Apple Pay with a Mastercard token",
+            cards: ["apple-pay-mastercard"],
+            amount: 6400, unlockedBefore: true, expected: .approved, online: true, isShown: false),
+        Scenario(
+            id: "google-pay-mastercard",
+            title: "Google Pay with a Mastercard token, \"see phone\" above the CVM limit",
+            cards: ["google-pay-mastercard"], amount: 6400, expected: .approved, online: true),
+        Scenario(
             id: "visa-no-oda", title: "A card without offline data authentication", cards: ["visa-no-oda"],
             amount: 700, expected: .approved, online: true, isShown: false),
         Scenario(

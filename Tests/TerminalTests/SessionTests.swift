@@ -58,6 +58,33 @@ import Testing
             card: "alipay-wallet", cents: 2000, status: .approved, online: true, state: .approved,
             cvm: .confirmationCodeVerified, code: "00"),
         Case(card: "visa-credit", cents: 50000, status: .tryAnotherInterface, online: nil, state: .failed),
+        // Kernel 2: CVN 16, 17, 20 and 21; CDA; the same limits.
+        Case(
+            card: "mc-credit", cents: 1250, status: .approved, online: true, state: .approved, cvm: .noCVM,
+            code: "00"),
+        Case(card: "mc-debit", cents: 1500, status: .approved, online: false, state: .forwarded, cvm: .noCVM),
+        Case(
+            card: "mc-debit", cents: 1501, status: .approved, online: true, state: .approved, cvm: .noCVM,
+            code: "00"),
+        Case(
+            card: "mc-debit", cents: 5000, status: .approved, online: true, state: .approved, cvm: .noCVM,
+            code: "00"),
+        Case(
+            card: "mc-debit", cents: 5001, status: .approved, online: true, state: .approved, cvm: .onlinePIN,
+            code: "00"),
+        Case(
+            card: "mc-no-oda", cents: 500, status: .approved, online: true, state: .approved, cvm: .noCVM,
+            code: "00"),
+        Case(
+            card: "apple-pay-mastercard", cents: 6400, status: .approved, online: true, state: .approved,
+            cvm: .confirmationCodeVerified, code: "00"),
+        Case(
+            card: "google-pay-mastercard", cents: 6400, status: .approved, online: true, state: .approved,
+            cvm: .confirmationCodeVerified, code: "00"),
+        Case(
+            card: "google-pay-mastercard", cents: 640, status: .approved, online: true, state: .approved,
+            cvm: .noCVM,
+            code: "00"),
     ]
 
     @Test(arguments: cases) func payment(_ expected: Case) async throws {

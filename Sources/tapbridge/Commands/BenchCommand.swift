@@ -33,6 +33,8 @@ struct BenchCommand: AsyncParsableCommand {
         case tlv
         case fdda = "qvsdc-fdda"
         case noODA = "qvsdc-no-oda"
+        case mChipCDA = "mchip-cda"
+        case mChipNoODA = "mchip-no-oda"
         case pcsc
     }
 
@@ -52,8 +54,20 @@ struct BenchCommand: AsyncParsableCommand {
             if !output.json { Console.printError("measuring \(name.rawValue) ...") }
             switch name {
             case .tlv: rows.append(try Self.tlv(rounds))
-            case .fdda: rows.append(try await Self.fdda(rounds))
-            case .noODA: rows.append(try await Self.noODA(rounds))
+            case .fdda:
+                rows.append(
+                    try await Self.authenticated(
+                        name.rawValue, "terminal side of one payment with fDDA / bare libcrypto",
+                        card: "visa-debit", rid: [0xA0, 0, 0, 0, 3], rounds))
+            case .mChipCDA:
+                rows.append(
+                    try await Self.authenticated(
+                        name.rawValue, "terminal side of one M/Chip payment with CDA / bare libcrypto",
+                        card: "mc-debit", rid: [0xA0, 0, 0, 0, 4], rounds))
+            case .noODA:
+                rows.append(try await Self.whole(name.rawValue, card: "visa-no-oda", goal: 20000, rounds))
+            case .mChipNoODA:
+                rows.append(try await Self.whole(name.rawValue, card: "mc-no-oda", goal: 15000, rounds))
             case .pcsc: if let row = try await Self.pcsc(rounds) { rows.append(row) }
             }
         }
@@ -153,14 +167,16 @@ struct BenchCommand: AsyncParsableCommand {
 
     // MARK: - Benchmarks
 
-    /// Terminal-side work of one qVSDC payment with fast DDA, against the bare recoveries and hashes.
-    static func fdda(_ rounds: Int) async throws -> Row {
-        let recording = try await record("visa-debit", amount: 990)
+    /// Terminal-side work of one payment with data authentication, against the bare recoveries and hashes.
+    static func authenticated(
+        _ name: String, _ what: String, card: String, rid: [UInt8], _ rounds: Int
+    ) async throws -> Row {
+        let recording = try await record(card, amount: 990)
         guard recording.final.outcome.status == .approved else {
             throw CommandFailure(
-                .reader, "the debit card did not approve offline: \(recording.final.outcome.status)")
+                .reader, "\(card) did not approve offline: \(recording.final.outcome.status)")
         }
-        let reference = try BareDataAuthentication(recording)
+        let reference = try BareDataAuthentication(recording, rid: rid)
         let reader = CannedReader(responses: recording.responses, card: recording.card)
         let driver = TransactionDriver(
             reader: reader, unpredictableNumber: { recording.unpredictableNumber }, sleep: { _ in })
@@ -184,21 +200,20 @@ struct BenchCommand: AsyncParsableCommand {
             bare.append(microseconds(second.duration(to: clock.now)) / Double(count))
         }
         return Row(
-            name: "qvsdc-fdda", what: "terminal side of one payment with fDDA / bare libcrypto",
-            value: median(ours),
+            name: name, what: what, value: median(ours),
             unit: "us", reference: median(bare), ratio: median(zip(ours, bare).map { $0 / $1 }),
             goal: "<= 1.5")
     }
 
     /// Whole payments with an in-process card, no data authentication.
-    static func noODA(_ rounds: Int) async throws -> Row {
+    static func whole(_ name: String, card id: String, goal: Int, _ rounds: Int) async throws -> Row {
         let profile = try TerminalOptions.loadProfile(nil)
         let clock = ContinuousClock()
         let count = 2000
         var rates: [Double] = []
         let inputs = try inputs(1250)
         for _ in 0..<max(3, rounds) {
-            let card = try CardShelf.take("visa-no-oda", fresh: true)
+            let card = try CardShelf.take(id, fresh: true)
             let field = EmulatedReader()
             field.present(card)
             let driver = TransactionDriver(
@@ -215,13 +230,12 @@ struct BenchCommand: AsyncParsableCommand {
             rates.append(Double(count) / microseconds(start.duration(to: clock.now)) * 1e6)
         }
         return Row(
-            name: "qvsdc-no-oda", what: "whole payments, in-process card, no ODA, one core",
-            value: median(rates),
-            unit: "/s", goal: ">= 20000/s")
+            name: name, what: "whole payments, in-process card, no ODA, one core", value: median(rates),
+            unit: "/s", goal: ">= \(goal)/s")
     }
 }
 
-/// The recoveries and hashes of fast DDA with libcrypto's RSA interface and nothing around them; the CA's key
+/// The recoveries and hashes of fast DDA or CDA with libcrypto's RSA interface and nothing around them; the CA's key
 /// is made once, as a terminal does.
 struct BareDataAuthentication {
     let authority: RSABaseline
@@ -232,13 +246,13 @@ struct BareDataAuthentication {
     let signature: [UInt8]
     let hashed: [[UInt8]]
 
-    init(_ recording: BenchCommand.Recording) throws {
+    init(_ recording: BenchCommand.Recording, rid: [UInt8]) throws {
         var data: [UInt32: [UInt8]] = [:]
         for response in recording.responses {
             for node in (try? TLVNodes.leaves(Array(response.data))) ?? [] { data[node.0] = node.1 }
         }
         guard let index = data[0x8F]?.first,
-            let rid = RegisteredApplicationProviderIdentifier([0xA0, 0, 0, 0, 3]),
+            let rid = RegisteredApplicationProviderIdentifier(rid),
             let authority = recording.configuration.terminal.certificationAuthorityKeys[rid, index],
             let issuer = data[0x90], let card = data[0x9F46], let signature = data[0x9F4B]
         else { throw CommandFailure(.different, "the recording has no certificates") }
