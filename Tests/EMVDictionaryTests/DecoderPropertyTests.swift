@@ -107,20 +107,20 @@ import Testing
         var bombs: [[UInt8]] = []
         // Deep templates, honest and lying; lists of the shortest entries; many empty objects; long values.
         var nested: [UInt8] = []
-        for _ in 0..<2000 {
+        for _ in 0..<800 {
             var writer = BERTLVWriter()
             writer.append(0x70, nested)
             nested = writer.bytes
         }
         bombs.append(nested)
-        bombs.append([UInt8](repeating: 0x70, count: 4000))
-        bombs.append((0..<2000).flatMap { _ in [0x70, 0x7F] as [UInt8] })
-        bombs.append((0..<1000).flatMap { _ in [0x70, 0x82, 0xFF, 0xFF] as [UInt8] })
-        bombs.append((0..<2000).flatMap { _ in [0x82, 0x00] as [UInt8] })
-        bombs.append((0..<2000).flatMap { _ in [0x9C, 0xFF] as [UInt8] })
-        bombs.append([UInt8](repeating: 0x9F, count: 4000))
-        bombs.append([UInt8](repeating: 0, count: 4000))
-        bombs.append([0x3B] + [UInt8](repeating: 0xF1, count: 4000))
+        bombs.append([UInt8](repeating: 0x70, count: 1600))
+        bombs.append((0..<800).flatMap { _ in [0x70, 0x7F] as [UInt8] })
+        bombs.append((0..<400).flatMap { _ in [0x70, 0x82, 0xFF, 0xFF] as [UInt8] })
+        bombs.append((0..<800).flatMap { _ in [0x82, 0x00] as [UInt8] })
+        bombs.append((0..<800).flatMap { _ in [0x9C, 0xFF] as [UInt8] })
+        bombs.append([UInt8](repeating: 0x9F, count: 1600))
+        bombs.append([UInt8](repeating: 0, count: 1600))
+        bombs.append([0x3B] + [UInt8](repeating: 0xF1, count: 1600))
         for (tag, unit) in [
             (BERTLV.Tag(0x9F38), [0x9C, 0x01]), (0x8E, [0x1F, 0x03]), (0x94, [0x08, 1, 1, 0]),
             (0x5F2D, [0x64, 0x65]),
@@ -128,10 +128,10 @@ import Testing
             (0xDF7E, [0x44]), (0x8B, [0, 1, 0]), (0x73, [0x82, 0x00]),
         ] as [(BERTLV.Tag, [UInt8])] {
             var writer = BERTLVWriter()
-            writer.append(tag, (0..<(4000 / unit.count)).flatMap { _ in unit })
+            writer.append(tag, (0..<(1600 / unit.count)).flatMap { _ in unit })
             bombs.append(writer.bytes)
         }
-        for _ in 0..<20 { bombs.append(Self.noise(4000, &generator)) }
+        for _ in 0..<10 { bombs.append(Self.noise(1600, &generator)) }
         for bytes in bombs {
             for kind in EMVDecoder.Kind.allCases {
                 var options = EMVDecoder.Options(kind: kind)
@@ -211,5 +211,40 @@ import Testing
             #expect(
                 node.name == name && node.children.map(\.tag) == tags && !node.hasErrors, "\(node.text())")
         }
+    }
+
+    /// The answers of emv-utils' ATR tests: interface characters, historical bytes, whether TCK is there.
+    @Test(
+        arguments: [
+            ("3B600000", ["TB1", "TC1"], nil, false),
+            ("3BE000FF81317C4192", ["TB1", "TC1", "TD1", "TD2", "TA3", "TB3"], nil, true),
+            (
+                "3BDA18FF81B1FE751F030031F573C78A40009000B0",
+                ["TA1", "TC1", "TD1", "TD2", "TA3", "TB3", "TD3", "TA4"], "0031F573C78A40009000", true
+            ),
+            (
+                "3BF41300FFD0000A3F0300DEADBEEFDC",
+                ["TA1", "TB1", "TC1", "TD1", "TA2", "TC2", "TD2", "TA3", "TB3"], "DEADBEEF", true
+            ),
+        ] as [(String, [String], String?, Bool)]) func answersToReset(
+            _ hex: String, _ interfaces: [String], _ historical: String?, _ hasCheck: Bool
+        ) throws
+    {
+        let bytes = try #require(Hex.bytes(hex))
+        #expect(EMVDecoder.detect(bytes) == .atr)
+        let layout = try #require(AnswerToResetLayout(bytes))
+        #expect(layout.interfaces.map(\.name) == interfaces)
+        #expect(Hex.string(bytes[layout.historical]) == historical ?? "")
+        #expect((layout.check != nil) == hasCheck && layout.isComplete)
+        // Each damage is seen.
+        if hasCheck {
+            for position in 1..<bytes.count {
+                var damaged = bytes
+                damaged[position] ^= 0x01
+                #expect(AnswerToResetLayout(damaged)?.isComplete == false)
+            }
+        }
+        #expect(AnswerToResetLayout(Array(bytes.dropLast()))?.isComplete == false)
+        #expect(AnswerToResetLayout(bytes + [0])?.isComplete == false)
     }
 }
