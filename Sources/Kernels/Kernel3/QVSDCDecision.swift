@@ -146,6 +146,11 @@ extension QVSDCKernel {
             let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication),
             let issuer = certificate(0x90, 0x92, 0x9F32)
         else { return .failed(nil) }
+        // The certificates vouch for one card number: Track 2 Equivalent Data, unsigned, must not bring
+        // another into authorization and clearing.
+        if let track = card[0x57], Track2EquivalentData(track)?.primaryAccountNumber != number {
+            return .failed(nil)
+        }
         let pan = number.compressedNumeric
         let date = activation.transaction.date
         do throws(OfflineDataAuthenticationError) {

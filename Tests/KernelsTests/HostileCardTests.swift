@@ -1,0 +1,322 @@
+import BERTLV
+import Cards
+import EMV
+import SmartCard
+import Testing
+
+@testable import Kernels
+
+/// A reader of Visa cards with the test certification authorities.
+struct VisaReader {
+    var qualifiers: UInt32 = 0x3700_C000
+    var date: EMVDate? = EMVDate(yymmdd: 261121)
+    var floorLimit: UInt64 = 1500
+    var kernelData: DataObjects = DataObjects()
+    var exceptions = ExceptionFile()
+
+    var configuration: EntryPointConfiguration {
+        var combination = combination("A0000000031010", 3)
+        combination.contactlessTransactionLimit = Amount(clamping: 50001)
+        combination.contactlessFloorLimit = Amount(clamping: floorLimit)
+        combination.cvmRequiredLimit = Amount(clamping: 5000)
+        combination.terminalTransactionQualifiers = TerminalTransactionQualifiers(rawValue: qualifiers)
+        var keys = CertificationAuthorityPublicKeyStore()
+        for key in TestCertificationAuthority.publicKeys { try? keys.add(key) }
+        return EntryPointConfiguration(
+            combinations: [combination],
+            terminal: TerminalConfiguration(
+                data: [
+                    0x9F1A: [0x02, 0x76], 0x9F33: [0xE0, 0x68, 0xC8], 0x9F35: [0x22],
+                    0x9F40: [0xF0, 0x00, 0xF0, 0xA0, 0x01],
+                ],
+                exceptionFile: exceptions, certificationAuthorityKeys: keys))
+    }
+
+    func inputs(_ cents: UInt64, type: UInt8 = 0) throws -> TransactionInputs {
+        TransactionInputs(
+            amount: Amount(clamping: cents), transactionType: type, currency: try #require(NumericCode(978)),
+            date: try #require(date), hhmmss: 120_000, sequenceCounter: 1)
+    }
+}
+
+/// A transaction with a card behind a closure; what was sent and answered is kept.
+struct Session {
+    var entryPoint: EntryPoint
+    var exchanges: [(command: [UInt8], answer: [UInt8]?)] = []
+    /// Presentments left; afterwards the terminal stops.
+    var taps = 3
+    var powerOn: () -> Void = {}
+    var unpredictableNumber: UInt32 = 0x1234_5678
+    let card: ([UInt8]) -> [UInt8]?
+
+    init(_ reader: VisaReader, _ card: @escaping ([UInt8]) -> [UInt8]?) {
+        entryPoint = EntryPoint(configuration: reader.configuration, kernels: .all)
+        self.card = card
+    }
+    init(_ reader: VisaReader, _ card: any VirtualCard) {
+        self.init(reader) { card.process($0) }
+        powerOn = { card.powerOn() }
+    }
+
+    /// The final outcome; nil where none came in `steps` steps.
+    mutating func run(_ first: EntryPointAction, steps: Int = 3000) -> FinalOutcome? {
+        var action = first
+        for _ in 0..<steps {
+            let event: EntryPointEvent
+            switch action {
+            case .outcome(let final): return final
+            case .activateCard:
+                if taps > 0 {
+                    taps -= 1
+                    powerOn()
+                    event = .cardActivated
+                } else {
+                    event = .kernel(.stop)
+                }
+            case .fieldOff, .awaitRemoval: event = .kernel(.done)
+            case .kernel(.transmit(let command)):
+                let answer = card(command.bytes)
+                exchanges.append((command.bytes, answer))
+                if let response = answer.flatMap({ try? ResponseAPDU(bytes: $0) }) {
+                    event = .kernel(.response(response, microseconds: 100))
+                } else {
+                    event = .kernel(.communicationError(answer == nil ? .timeout : .protocol))
+                }
+            case .kernel(.display), .kernel(.sendDataExchange): event = .kernel(.done)
+            case .kernel(.drawUnpredictableNumber):
+                event = .kernel(.unpredictableNumber(unpredictableNumber))
+            case .kernel(.waitForData): event = .kernel(.timeout)
+            case .kernel(.outcome):
+                Issue.record("an outcome of the kernel reached the driver")
+                return nil
+            }
+            action = entryPoint.handle(event)
+        }
+        return nil
+    }
+}
+
+/// What a genuine card said in a transaction, and whether an approval agrees with it: everything that the card's
+/// and the issuer's keys have signed must have arrived unchanged. Works on the bytes, without the kernel's parser.
+struct Genuine {
+    var answers: [[UInt8]] = []
+    var objects: [Tag: [UInt8]] = [:]
+
+    mutating func add(_ answer: [UInt8]?) {
+        guard let answer, answer.count >= 2 else { return }
+        answers.append(answer)
+        func collect(_ nodes: [TLVNode]) {
+            for node in nodes {
+                switch node.content {
+                case .primitive(let value): objects[node.tag] = value
+                case .constructed(let children): collect(children)
+                }
+            }
+        }
+        collect((try? TLVNode.parse(Array(answer.dropLast(2)))) ?? [])
+    }
+
+    /// Certificates and signatures, with everything they cover.
+    static let signed: [Tag] = [
+        0x90, 0x92, 0x9F46, 0x9F48, 0x9F4B, 0x9F69, 0x5A, 0x5F24, 0x5F25, 0x5F28, 0x9F07,
+    ]
+
+    /// What is wrong with this approval; nil where nothing is.
+    func objection(to outcome: Outcome, delivered: [[UInt8]]) -> String? {
+        for tag in [0x90, 0x9F46, 0x9F4B, 0x9F69] as [Tag] where objects[tag] == nil {
+            return "approved, and the card has no \(tag)"
+        }
+        for tag in Self.signed {
+            guard let value = objects[tag], !value.isEmpty else { continue }
+            guard delivered.contains(where: { $0.contains(value) }) else {
+                return "approved, and \(tag) did not arrive as it was signed"
+            }
+            if let told = outcome.dataRecord?[tag], !told.elementsEqual(value) {
+                return "approved with another \(tag) than was signed"
+            }
+        }
+        let number = (objects[0x5A].flatMap { PrimaryAccountNumber(compressedNumeric: $0) })
+        if let track = outcome.dataRecord?[0x57],
+            Track2EquivalentData(track)?.primaryAccountNumber != number
+        {
+            return "approved with a track 2 of another card number than was signed"
+        }
+        if outcome.cvm == .confirmationCodeVerified,
+            outcome.dataRecord?[0x9F6C].map({ Array($0) }) != objects[0x9F6C]
+        {
+            return "approved by qualifiers that were not signed"
+        }
+        return nil
+    }
+}
+
+@Suite struct HostileCardTests {
+    /// One genuine transaction, and then the same answers again with each byte in turn changed, left out, doubled,
+    /// and with everything cut off there. The answer to a command that the genuine card never got is replayed
+    /// by its instruction, which no genuine card would do.
+    @Test(arguments: [("visa-debit", Outcome.Status.approved), ("apple-pay-visa", .onlineRequest)])
+    func eachByteOfEachAnswer(_ id: String, _ expected: Outcome.Status) throws {
+        let emulated = try EmulatedCard(
+            profile: try CardLibrary.profile(id), random: SeededGenerator(seed: 1))
+        emulated.unlock()
+        let reader = VisaReader()
+        var genuine = Session(reader, emulated)
+        let inputs = try reader.inputs(1000)
+        let first = genuine.run(genuine.entryPoint.start(inputs))
+        #expect(first?.outcome.status == expected)
+        #expect(first?.outcome.discretionaryData?[0xDF8115] == nil)
+        var truth = Genuine()
+        for exchange in genuine.exchanges { truth.add(exchange.answer) }
+        let recorded = genuine.exchanges.compactMap { exchange in
+            exchange.answer.map { (command: exchange.command, answer: $0) }
+        }
+        try #require(recorded.count > 5)
+
+        var statuses: [Outcome.Status: Int] = [:]
+        var forged = 0
+        for (place, target) in recorded.enumerated() {
+            for index in target.answer.indices {
+                for way in 0..<7 {
+                    var bytes = target.answer
+                    switch way {
+                    case 0: bytes[index] ^= 0x01
+                    case 1: bytes[index] ^= 0x80
+                    case 2: bytes[index] = ~bytes[index]
+                    case 3: bytes.remove(at: index)
+                    case 4: bytes.insert(bytes[index], at: index)
+                    case 5: bytes.removeSubrange(index...)
+                    default: bytes = Array(bytes[..<index]) + [0x90, 0x00]
+                    }
+                    var delivered: [[UInt8]] = []
+                    var session = Session(reader) { command in
+                        let match =
+                            recorded.firstIndex { $0.command == command }
+                            ?? recorded.firstIndex { $0.command[1] == 0xA8 && command[1] == 0xA8 }
+                        guard let match else { return [0x6A, 0x82] }
+                        let answer = match == place ? bytes : recorded[match].answer
+                        delivered.append(answer)
+                        return answer
+                    }
+                    guard let final = session.run(session.entryPoint.start(inputs)) else {
+                        Issue.record("no outcome: answer \(place), byte \(index), way \(way)")
+                        continue
+                    }
+                    #expect(session.exchanges.count < 400)
+                    statuses[final.outcome.status, default: 0] += 1
+                    guard final.outcome.status == .approved else { continue }
+                    if let objection = truth.objection(to: final.outcome, delivered: delivered) {
+                        forged += 1
+                        if forged < 20 {
+                            Issue.record("\(objection): answer \(place), byte \(index), way \(way)")
+                        }
+                    }
+                }
+            }
+        }
+        #expect(forged == 0)
+        // The spoiling reached every part of the kernel.
+        #expect(statuses[.endApplication, default: 0] > 100)
+        #expect(statuses[.onlineRequest, default: 0] > 100)
+        if expected == .approved { #expect(statuses[.approved, default: 0] > 100) }
+    }
+
+    /// Gives another answer of the same card now and then: an earlier one, or that of another command.
+    final class Mixer {
+        var random: SeededGenerator
+        var earlier: [[UInt8]] = []
+        init(seed: UInt64) { random = SeededGenerator(seed: seed) }
+        func answer(_ genuine: [UInt8]?) -> [UInt8]? {
+            if let genuine { earlier.append(genuine) }
+            guard UInt8.random(in: 0..<8, using: &random) == 0 else { return genuine }
+            return earlier.randomElement(using: &random)
+        }
+    }
+
+    /// Thousands of transactions with cards that spoil, mix up, leave; every profile, amounts on both sides of each
+    /// limit, readers of every kind, second presentments.
+    @Test(arguments: CardLibrary.identifiers) func spoiltAnswers(_ id: String) throws {
+        let profile = try CardLibrary.profile(id)
+        let readers: [UInt32] = [0x3700_C000, 0x3600_C000, 0x3F00_C000, 0x2600_4000, 0x2100_0000]
+        let amounts: [UInt64] = [1000, 0, 1, 100, 1500, 1501, 5000, 50001]
+        var approvals = 0
+        for seed in 0..<600 as Range<UInt64> {
+            let card = try EmulatedCard(profile: profile, random: SeededGenerator(seed: seed))
+            if seed % 3 != 0 { card.unlock() }
+            var truth = Genuine()
+            let spy = CardSpy(card) { truth.add($0) }
+            let mixer = Mixer(seed: seed)
+            let hostile = HostileCard(around: spy, seed: seed, chance: [0.02, 0.1, 0.3, 0.7][Int(seed % 4)])
+            let reader = VisaReader(qualifiers: readers[Int(seed / 4 % 5)])
+            var session = Session(reader) { command in
+                let answer = hostile.process(command)
+                return seed.isMultiple(of: 2) ? answer : mixer.answer(answer)
+            }
+            session.powerOn = { hostile.powerOn() }
+            session.unpredictableNumber = UInt32(truncatingIfNeeded: mixer.random.next())
+            let inputs = try reader.inputs(amounts[Int(seed / 20 % 8)], type: seed % 7 == 0 ? 0x20 : 0x00)
+            guard let final = session.run(session.entryPoint.start(inputs)) else {
+                Issue.record("no outcome: seed \(seed)")
+                continue
+            }
+            #expect(session.exchanges.count < 500, "seed \(seed)")
+            if final.outcome.status == .approved {
+                approvals += 1
+                let objection = truth.objection(
+                    to: final.outcome, delivered: session.exchanges.compactMap(\.answer))
+                #expect(objection == nil, "seed \(seed)")
+            }
+            guard final.outcome.start != nil else { continue }
+            session.taps = 2
+            let update = IssuerUpdate(
+                issuerAuthenticationData: [1, 2, 3, 4, 0, 0x82, 0, 0],
+                issuerScripts: mixer.answer([0x72, 0x07, 0x86, 0x05, 0x04, 0x1E, 0, 0, 0]) ?? [],
+                authorisationResponseCode: Array("00".utf8))
+            #expect(session.run(session.entryPoint.restart(issuerUpdate: update)) != nil, "seed \(seed)")
+        }
+        // A test that never sees an approval would not notice a false one.
+        if id == "visa-debit" { #expect(approvals > 5) }
+        if id == "visa-tampered" || id == "visa-no-oda" { #expect(approvals == 0) }
+    }
+
+    /// An AFL that names all there is, and records without end: the reading ends.
+    @Test func longestFileLocator() throws {
+        var answer = BERTLVWriter()
+        let locator: [UInt8] = (1...30).flatMap { (file: UInt8) -> [UInt8] in [file << 3, 1, 255, 0] }
+        answer.template(0x77) { inside in
+            inside.append(0x82, [0x20, 0x00])
+            inside.append(0x94, locator)
+        }
+        let directory = card([DirectoryEntry("A0000000031010")])
+        let options: [UInt8] = answer.bytes + [0x90, 0x00]
+        var session = Session(VisaReader()) { (command: [UInt8]) -> [UInt8]? in
+            switch command[1] {
+            case 0xA8: return options
+            case 0xB2: return [0x70, 0x00, 0x90, 0x00]
+            default: return directory(command)
+            }
+        }
+        session.taps = 1
+        let final = session.run(session.entryPoint.start(try VisaReader().inputs(1000)), steps: 10_000)
+        #expect(final?.outcome.status == .endApplication)
+        #expect(session.exchanges.count == 3 + 30 * 255)
+    }
+}
+
+/// Shows a card's genuine answers before somebody spoils them.
+final class CardSpy: VirtualCard {
+    private let card: any VirtualCard
+    private let see: ([UInt8]?) -> Void
+    init(_ card: any VirtualCard, see: @escaping ([UInt8]?) -> Void) {
+        self.card = card
+        self.see = see
+    }
+    var answerToReset: [UInt8] { card.answerToReset }
+    var activation: ContactlessActivation { card.activation }
+    func powerOn() { card.powerOn() }
+    func powerOff() { card.powerOff() }
+    func process(_ command: [UInt8]) -> [UInt8]? {
+        let answer = card.process(command)
+        see(answer)
+        return answer
+    }
+}
