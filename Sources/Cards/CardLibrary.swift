@@ -17,6 +17,7 @@ public enum CardLibrary {
         ("mc-credit", "mc-credit.yaml", PackageResources.mc_credit_yaml),
         ("mc-debit", "mc-debit.yaml", PackageResources.mc_debit_yaml),
         ("mc-no-oda", "mc-no-oda.yaml", PackageResources.mc_no_oda_yaml),
+        ("mc-mag-stripe", "mc-mag-stripe.yaml", PackageResources.mc_mag_stripe_yaml),
         ("apple-pay-mastercard", "apple-pay-mastercard.yaml", PackageResources.apple_pay_mastercard_yaml),
         ("google-pay-mastercard", "google-pay-mastercard.yaml", PackageResources.google_pay_mastercard_yaml),
     ]

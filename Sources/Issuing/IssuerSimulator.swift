@@ -237,13 +237,15 @@ extension IssuerSimulator {
         if let data = request.chipData {
             try compare(request, data, instrument, &findings)
             let cryptogram = try VerifiedCryptogram(data, of: instrument)
-            try checkCounter(cryptogram, instrument, &findings)
+            try checkCounter(cryptogram.counter, instrument, &findings)
             findings.cryptogram = cryptogram
             confirmScripts(cryptogram, instrument, &findings)
             try checkType(request, data, cryptogram, online: online)
             try checkResults(data, cryptogram, instrument)
         } else if request.entryMode == .contactlessChip || request.entryMode == .contactChip {
             throw Refusal(.securityViolation, "chip entry without chip data")
+        } else if request.entryMode == .contactlessMagStripe {
+            try checkChecksum(request, instrument, &findings)
         } else {
             findings.remarks.append("no chip data: nothing proves that the card was there")
         }
@@ -369,26 +371,51 @@ extension IssuerSimulator {
         }
     }
 
+    /// Mag-stripe mode: the dynamic CVC3 of track 2.
+    private mutating func checkChecksum(
+        _ request: IssuingRequest, _ instrument: Instrument, _ findings: inout Findings
+    ) throws(Refusal) {
+        guard let layout = instrument.card?.magStripe, instrument.token == nil,
+            let keys = instrument.issuer.keys.first, let master = keys.cardVerificationCode
+        else { throw Refusal(.securityViolation, "the card has no mag-stripe mode") }
+        guard let track = request.track2, track.primaryAccountNumber == instrument.number else {
+            throw Refusal(.securityViolation, "mag-stripe entry without the card's track 2")
+        }
+        guard track.expiry == instrument.expiry else {
+            throw Refusal(.expiredCard, "the expiry date of track 2 is not the card's")
+        }
+        let key: TripleDESKey
+        do throws(CryptographyError) {
+            key = try TripleDESKey(master).iccMasterKey(
+                pan: instrument.number.compressedNumeric,
+                panSequenceNumber: instrument.sequence / 10 << 4 | instrument.sequence % 10,
+                derivation: keys.derivation)
+        } catch { throw Refusal(.systemMalfunction, "master key: \(error)") }
+        let counter = try DynamicCVC3(layout: layout, key: key).verify(
+            track, highest: state.cards[instrument.id]?.counters.highest)
+        try checkCounter(counter, instrument, &findings)
+    }
+
     private mutating func checkCounter(
-        _ cryptogram: VerifiedCryptogram, _ instrument: Instrument, _ findings: inout Findings
+        _ counter: UInt16, _ instrument: Instrument, _ findings: inout Findings
     ) throws(Refusal) {
         var record = state.cards[instrument.id] ?? CardRecord()
-        let finding = record.counters.look(cryptogram.counter, window: instrument.issuer.counterWindow)
+        let finding = record.counters.look(counter, window: instrument.issuer.counterWindow)
         switch finding {
         case .repeated:
             throw Refusal(
-                .securityViolation, "transaction counter \(cryptogram.counter) was used before")
+                .securityViolation, "transaction counter \(counter) was used before")
         case .outsideWindow(let steps):
             throw Refusal(
                 .securityViolation,
-                "transaction counter \(cryptogram.counter) lies \(steps) behind the highest one")
+                "transaction counter \(counter) lies \(steps) behind the highest one")
         case .behind(let steps):
             findings.remarks.append("transaction counter \(steps) behind the highest one")
         case .ahead(let step) where step > instrument.issuer.counterGap:
             findings.remarks.append("transaction counter jumped ahead by \(step)")
         case .first, .ahead: break
         }
-        record.counters.note(cryptogram.counter)
+        record.counters.note(counter)
         state.cards[instrument.id] = record
     }
 

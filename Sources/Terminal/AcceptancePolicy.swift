@@ -103,6 +103,8 @@ public struct PaymentInstrument: Sendable, Equatable {
     /// Payment Account Reference, 9F24: 29 characters.
     public var paymentAccountReference: String?
     public var formFactor: FormFactor
+    /// Read in mag-stripe mode (POS Entry Mode 91).
+    public var isMagStripe: Bool
 
     /// Whether the card data says that the number is a payment token (EMV tokenisation: 9F19 or 9F25
     /// present).
@@ -111,7 +113,9 @@ public struct PaymentInstrument: Sendable, Equatable {
     public init(dataRecord: DataObjects, selected: SelectedCombination?) {
         applicationIdentifier = selected?.applicationIdentifier ?? dataRecord[0x84].map(Array.init) ?? []
         applicationLabel = selected?.applicationLabel
-        track2 = dataRecord[0x57].flatMap { Track2EquivalentData($0) }
+        // Mag-stripe mode has the track that the kernel filled in (9F6B) and no chip data of its own.
+        isMagStripe = dataRecord[0x9F39].map { $0.elementsEqual([0x91]) } ?? false
+        track2 = (isMagStripe ? dataRecord[0x9F6B] : dataRecord[0x57]).flatMap { Track2EquivalentData($0) }
         primaryAccountNumber =
             dataRecord[0x5A].flatMap { PrimaryAccountNumber(compressedNumeric: $0) }
             ?? track2?.primaryAccountNumber

@@ -41,7 +41,7 @@ public struct Receipt: Sendable, Equatable {
                 add(instrument.isTokenized ? "Card (device)" : "Card number", "**** **** **** \(shown)")
             }
         }
-        add("Entry", "contactless chip")
+        add("Entry", result.instrument?.isMagStripe == true ? "contactless mag-stripe" : "contactless chip")
         let record = result.outcome?.outcome.dataRecord
         add("Cryptogram", record?[0x9F26].map { Hex.string($0) })
         add("TVR", record?[0x95].map { Hex.string($0) })

@@ -575,9 +575,11 @@ public actor TerminalSession {
             retrievalReference: result.retrievalReference, amount: result.inputs.amount,
             amountOther: result.inputs.amountOther, currency: result.inputs.currency,
             country: profile.country, transactionType: result.inputs.transactionType,
-            date: result.inputs.date, hhmmss: result.inputs.hhmmss, entryMode: .contactlessChip,
+            date: result.inputs.date, hhmmss: result.inputs.hhmmss,
+            entryMode: instrument.isMagStripe ? .contactlessMagStripe : .contactlessChip,
             primaryAccountNumber: number, panSequenceNumber: instrument.panSequenceNumber,
-            expiry: instrument.expiry, track2: instrument.track2, chipData: chip.encoded(),
+            expiry: instrument.expiry, track2: instrument.track2,
+            chipData: instrument.isMagStripe ? [] : chip.encoded(),
             cvm: outcome.cvm)
     }
 
@@ -599,7 +601,8 @@ public actor TerminalSession {
             kernel: result.outcome?.selected.map { Int($0.kernel.rawValue) },
             outcome: outcome?.status.rawValue, cvm: outcome?.cvm.rawValue,
             terminalVerificationResults: outcome?.dataRecord?[0x95].map { Hex.string($0) },
-            entryMode: "contactless-chip", tokenRequestorID: instrument.tokenRequestorID,
+            entryMode: instrument.isMagStripe ? "contactless-mag-stripe" : "contactless-chip",
+            tokenRequestorID: instrument.tokenRequestorID,
             formFactor: instrument.formFactor.rawValue)
         // A reading that the journal does not take is found again at the next write.
         try? await journal.cardRead(result.transactionID, reading)

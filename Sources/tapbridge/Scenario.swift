@@ -74,6 +74,9 @@ struct Scenario: Sendable {
             id: "mc-no-oda", title: "A Mastercard without offline data authentication", cards: ["mc-no-oda"],
             amount: 700, expected: .approved, online: true, isShown: false),
         Scenario(
+            id: "mc-mag-stripe", title: "A Mastercard of mag-stripe mode: CVC3 in the track", cards: ["mc-mag-stripe"],
+            amount: 900, expected: .approved, online: true, isShown: false),
+        Scenario(
             id: "apple-pay-mastercard", title: "Apple Pay with a Mastercard token",
             cards: ["apple-pay-mastercard"],
             amount: 6400, unlockedBefore: true, expected: .approved, online: true, isShown: false),

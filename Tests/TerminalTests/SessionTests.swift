@@ -76,6 +76,14 @@ import Testing
             card: "mc-no-oda", cents: 500, status: .approved, online: true, state: .approved, cvm: .noCVM,
             code: "00"),
         Case(
+            card: "mc-mag-stripe", cents: 1250, status: .approved, online: true, state: .approved,
+            cvm: .noCVM,
+            code: "00"),
+        Case(
+            card: "mc-mag-stripe", cents: 6400, status: .approved, online: true, state: .approved,
+            cvm: .signature,
+            code: "00"),
+        Case(
             card: "apple-pay-mastercard", cents: 6400, status: .approved, online: true, state: .approved,
             cvm: .confirmationCodeVerified, code: "00"),
         Case(

@@ -196,6 +196,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
             expiry: request.expiry.map { $0.yymmdd / 100 } ?? request.track2?.expiry, entryMode: entry,
             amount: request.amount, amountOther: request.amountOther, currency: request.currency,
             transactionType: request.transactionType, date: request.date, chipData: data,
+            track2: request.track2,
             acceptsPartialApproval: request.acceptsPartialApproval,
             pin: request.onlinePIN.map {
                 IssuingRequest.PIN(block: $0.block, keySerialNumber: $0.keySerialNumber)

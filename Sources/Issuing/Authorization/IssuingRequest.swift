@@ -21,6 +21,8 @@ public struct IssuingRequest: Sendable {
     public var date: EMVDate
     /// Chip data of field 55; nil where there were none.
     public var chipData: DataObjects?
+    /// Track 2 of mag-stripe entry; nil where there was none.
+    public var track2: Track2EquivalentData?
     /// The terminal takes an approval for less than the amount.
     public var acceptsPartialApproval: Bool
     /// Enciphered PIN block and key serial number, for the PIN verifier.
@@ -42,7 +44,7 @@ public struct IssuingRequest: Sendable {
         transactionID: String, terminalID: String, number: PrimaryAccountNumber, sequence: UInt8? = nil,
         expiry: Int? = nil, entryMode: EntryMode, amount: Amount, amountOther: Amount = .zero,
         currency: NumericCode, transactionType: UInt8 = 0, date: EMVDate, chipData: DataObjects? = nil,
-        acceptsPartialApproval: Bool = false, pin: PIN? = nil
+        track2: Track2EquivalentData? = nil, acceptsPartialApproval: Bool = false, pin: PIN? = nil
     ) {
         self.transactionID = transactionID
         self.terminalID = terminalID
@@ -56,6 +58,7 @@ public struct IssuingRequest: Sendable {
         self.transactionType = transactionType
         self.date = date
         self.chipData = chipData
+        self.track2 = track2
         self.acceptsPartialApproval = acceptsPartialApproval
         self.pin = pin
     }

@@ -216,11 +216,12 @@ extension IssuingWorld.MasterKeys {
         let cryptogram = try map.required("application_cryptogram").key()
         let integrity = try map.required("script_integrity").key()
         let confidentiality = try map.required("script_confidentiality").key()
+        let code = try map.optional("cvc3").read { (p) throws(ProfileFileError) in try p.key() }
         try map.finish()
         self.init(
             derivationKeyIndex: index, derivation: derivation == .optionB ? .optionB : .optionA,
             applicationCryptogram: cryptogram, scriptIntegrity: integrity,
-            scriptConfidentiality: confidentiality)
+            scriptConfidentiality: confidentiality, cardVerificationCode: code)
     }
 }
 
@@ -296,10 +297,31 @@ extension IssuingWorld.Card {
         let scripts = try map.optional("scripts").items { (p) throws(ProfileFileError) in
             try ScriptProfile(p)
         }
+        let magStripe = try map.optional("mag_stripe").read { (p) throws(ProfileFileError) in
+            try IssuingWorld.MagStripeLayout(p)
+        }
         try map.finish()
         self.init(
             id: id, number: number, sequence: sequence, expiry: expiry, account: account,
-            status: status ?? .active, cryptogramVersion: version, scripts: scripts)
+            status: status ?? .active, cryptogramVersion: version, scripts: scripts, magStripe: magStripe)
+    }
+}
+
+extension IssuingWorld.MagStripeLayout {
+    fileprivate init(_ place: ProfileFile) throws(ProfileFileError) {
+        let map = try place.mapping()
+        func bitmap(_ key: String) throws(ProfileFileError) -> UInt64 {
+            try map.required(key).hex(count: 1...6).reduce(0) { $0 << 8 | UInt64($1) }
+        }
+        let checksum = try bitmap("pcvc3")
+        let mixed = try bitmap("punatc")
+        let counter = try map.required("natc")
+        let digits = try counter.integer(in: 0...5)
+        guard digits <= mixed.nonzeroBitCount else {
+            throw counter.error("\(digits) digits of the counter do not fit into punatc")
+        }
+        try map.finish()
+        self.init(checksumPositions: checksum, numberAndCounterPositions: mixed, counterDigits: digits)
     }
 }
 

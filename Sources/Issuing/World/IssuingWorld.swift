@@ -36,10 +36,14 @@ public struct IssuingWorld: Sendable {
         public var scriptIntegrity: SecretKey
         /// IMK-SMC, for enciphered script data.
         public var scriptConfidentiality: SecretKey
+        /// IMK-CVC3, for mag-stripe mode; nil where the issuer has none.
+        public var cardVerificationCode: SecretKey?
         public init(
             derivationKeyIndex: UInt8, derivation: MasterKeyDerivation = .optionA,
-            applicationCryptogram: SecretKey, scriptIntegrity: SecretKey, scriptConfidentiality: SecretKey
+            applicationCryptogram: SecretKey, scriptIntegrity: SecretKey, scriptConfidentiality: SecretKey,
+            cardVerificationCode: SecretKey? = nil
         ) {
+            self.cardVerificationCode = cardVerificationCode
             self.derivationKeyIndex = derivationKeyIndex
             self.derivation = derivation
             self.applicationCryptogram = applicationCryptogram
@@ -152,6 +156,18 @@ public struct IssuingWorld: Sendable {
         }
     }
 
+    /// Where a card's track 2 is dynamic: bitmaps over its discretionary data, bit 1 the last digit (9F65, 9F66, 9F67).
+    public struct MagStripeLayout: Sendable, Equatable {
+        public var checksumPositions: UInt64
+        public var numberAndCounterPositions: UInt64
+        public var counterDigits: Int
+        public init(checksumPositions: UInt64, numberAndCounterPositions: UInt64, counterDigits: Int) {
+            self.checksumPositions = checksumPositions
+            self.numberAndCounterPositions = numberAndCounterPositions
+            self.counterDigits = counterDigits
+        }
+    }
+
     public struct Card: Sendable {
         public var id: String
         public var number: PrimaryAccountNumber
@@ -164,11 +180,14 @@ public struct IssuingWorld: Sendable {
         /// What it was personalised with; nil takes any that the issuer supports.
         public var cryptogramVersion: CryptogramVersion?
         public var scripts: [ScriptProfile]
+        /// Nil for cards without mag-stripe mode.
+        public var magStripe: MagStripeLayout?
         public init(
             id: String, number: PrimaryAccountNumber, sequence: UInt8 = 0, expiry: Int, account: String,
             status: Status = .active, cryptogramVersion: CryptogramVersion? = nil,
-            scripts: [ScriptProfile] = []
+            scripts: [ScriptProfile] = [], magStripe: MagStripeLayout? = nil
         ) {
+            self.magStripe = magStripe
             self.id = id
             self.number = number
             self.sequence = sequence
