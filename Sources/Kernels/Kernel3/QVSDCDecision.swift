@@ -47,6 +47,12 @@ extension QVSDCKernel {
         guard let method = cardholderVerification(type) else {
             return finish(declined(authentication))
         }
+        // Only the issuer can verify an online PIN, so that its transaction is never approved offline.
+        // Unconfirmed: C-3 leaves a TC with "online PIN required" to the card's personalisation.
+        if method == .onlinePIN, disposition == .approve {
+            guard isOnlineCapable else { return finish(declined(authentication)) }
+            disposition = .goOnline
+        }
         return finish(
             disposition == .approve
                 ? approved(method, authentication) : onlineRequest(method, authentication))
