@@ -54,7 +54,7 @@ extension Trace {
     private static func findNumbers(
         in bytes: [UInt8], _ range: Range<Int>, _ depth: Int, _ found: (PrimaryAccountNumber) -> Void
     ) {
-        guard depth < 8 else { return }
+        guard depth < 32 else { return }
         var reader = BERTLVReader(bytes.span, in: range, padding: .zerosAndFF)
         while let element = try? reader.next() {
             if element.tag.isConstructed {
@@ -66,7 +66,9 @@ extension Trace {
             case 0x5A:
                 if let number = PrimaryAccountNumber(compressedNumeric: value) { found(number) }
             case 0x57, 0x9F6B:
-                if let track = Track2EquivalentData(value) { found(track.primaryAccountNumber) }
+                // The digits before the separator, whatever comes behind it.
+                let digits = Hex.string(value).prefix { $0.isNumber }
+                if let number = PrimaryAccountNumber(digits: digits.prefix(19)) { found(number) }
             case 0x56, 0x9F1F:
                 // Track 1: format code, PAN, separator.
                 let text = String(decoding: value, as: UTF8.self)
@@ -81,14 +83,14 @@ extension Trace {
     }
 
     private static func blank(_ bytes: inout [UInt8], _ range: Range<Int>, _ depth: Int) {
-        guard depth < 8 else { return }
+        guard depth < 32 else { return }
         var places: [TLVElement] = []
         var reader = BERTLVReader(bytes.span, in: range, padding: .zerosAndFF)
         while let element = try? reader.next() { places.append(element) }
         for element in places {
             switch element.tag {
             case 0x57, 0x9F6B: blankTrack2(&bytes, element.value)
-            case 0x5A: blankNibbles(&bytes, element.value, from: 6, keepingLast: 4)
+            case 0x5A: blankNibbles(&bytes, element.value, keepingLast: 4)
             case 0x5F20, 0x9F0B:
                 for index in element.value { bytes[index] = UInt8(ascii: "X") }
             case 0x56:
@@ -121,7 +123,7 @@ extension Trace {
         let separator =
             (0..<count).first { nibble(bytes, range.lowerBound, $0) == 0x0D } ?? count
         for position in 0..<count {
-            let isNumber = position >= 6 && position < separator - 4
+            let isNumber = position >= (separator >= 13 ? 6 : 0) && position < separator - 4
             // After the separator: expiry and service code stay.
             let isDiscretionary = position > separator + 7
             let value = nibble(bytes, range.lowerBound, position)
@@ -132,11 +134,13 @@ extension Trace {
     }
 
     private static func blankNibbles(
-        _ bytes: inout [UInt8], _ range: Range<Int>, from start: Int, keepingLast kept: Int
+        _ bytes: inout [UInt8], _ range: Range<Int>, keepingLast kept: Int
     ) {
         let count = range.count * 2
         var digits = 0
         while digits < count, nibble(bytes, range.lowerBound, digits) <= 9 { digits += 1 }
+        // First six and last four; of short numbers the last four only.
+        let start = digits >= 13 ? 6 : 0
         for position in start..<max(start, digits - kept) {
             clearNibble(&bytes, range.lowerBound, position)
         }

@@ -153,6 +153,23 @@ import Testing
         }
     }
 
+    /// A track that is no track, a short number, and numbers deep inside templates are masked all the same.
+    @Test(arguments: [
+        ("5713 4000001234567899D99992010000000000001F", "4000001234567899"),
+        ("5A04 12345674", "12345674"), ("57064000001234 56", "400000123456"),
+    ]) func oddNumbersAreBlanked(_ object: String, _ digits: String) throws {
+        var inner = try #require(Hex.bytes(object))
+        for _ in 0..<12 {
+            var writer = BERTLVWriter()
+            writer.append(0x70, inner)
+            inner = writer.bytes
+        }
+        let text = "tapbridge-trace 1\n\n> 00B2010C00\n< \(Hex.string(inner))9000\n"
+        let masked = try Trace(parsing: text).masked()
+        #expect(!masked.description.contains(digits), "\(masked)")
+        #expect(masked["masked"] == "yes")
+    }
+
     @Test(arguments: ["4761739001010119", "4895370000000015", "5413330089020011"]) func testCardsStay(
         _ number: String
     ) throws {
