@@ -46,6 +46,8 @@ struct Bench {
     var activations = 0
     /// Events for activations before the card is found.
     var obstacles: [EntryPointEvent] = []
+    /// How long each answer takes.
+    var microseconds: UInt32 = 1
     let card: ([UInt8]) -> [UInt8]?
 
     init(
@@ -82,7 +84,7 @@ struct Bench {
                 commands.append(Hex.string(command.bytes))
                 if let answer = card(command.bytes) {
                     action = entryPoint.handle(
-                        .kernel(.response(try ResponseAPDU(bytes: answer), microseconds: 1)))
+                        .kernel(.response(try ResponseAPDU(bytes: answer), microseconds: microseconds)))
                 } else {
                     action = entryPoint.handle(.kernel(.communicationError(.timeout)))
                 }

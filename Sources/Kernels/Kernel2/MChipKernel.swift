@@ -217,6 +217,7 @@ public struct MChipKernel: Kernel {
         if interchangeProfile.contains(.relayResistanceProtocol), configuration.contains(.relayResistanceProtocol) {
             return exchangeRelayResistanceData()
         }
+        // Unconfirmed: that the bits say "not performed" only where this kernel would have done it.
         if configuration.contains(.relayResistanceProtocol) { results.insert(.relayResistanceNotPerformed) }
         return readFirst()
     }
