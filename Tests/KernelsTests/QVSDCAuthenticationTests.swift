@@ -31,7 +31,7 @@ func edited(_ answer: [UInt8], _ changes: [Tag: String?]) -> [UInt8] {
     struct Setup {
         var profile = "visa-debit"
         var cents: UInt64 = 1000
-        var reader = VisaReader()
+        var reader = TestReader()
         /// Card Transaction Qualifiers of the personalisation.
         var qualifiers: UInt16?
         var change: (inout CardProfile) -> Void = { _ in }
@@ -278,7 +278,7 @@ func edited(_ answer: [UInt8], _ changes: [Tag: String?]) -> [UInt8] {
         var profile = try CardLibrary.profile("visa-debit")
         profile.applications[0].transactionQualifiers = []
         let emulated = try EmulatedCard(profile: profile, random: SeededGenerator(seed: 5))
-        let reader = VisaReader()
+        let reader = TestReader()
         var genuine = Session(reader, emulated)
         #expect(genuine.run(genuine.entryPoint.start(try reader.inputs(1000)))?.outcome.status == .approved)
         let recorded = genuine.exchanges

@@ -57,7 +57,9 @@ extension MChipKernel {
             ])
         checkRestrictions()
         selectMethod(required: isRequired)
-        if amount > terminal.decimal(MChipConfiguration.floorLimit) ?? 0 { results.insert(.floorLimitExceeded) }
+        if amount > terminal.decimal(MChipConfiguration.floorLimit) ?? 0 {
+            results.insert(.floorLimitExceeded)
+        }
 
         requestedType = terminalActionAnalysis()
         if usesCDA {
@@ -118,7 +120,8 @@ extension MChipKernel {
             default: return finish(invalid(.parsingError))
             }
         } catch { return finish(invalid(.parsingError)) }
-        guard let information = card.span(0x9F27)?.first, card.length(0x9F27) == 1, card.length(0x9F36) == 2 else {
+        guard let information = card.span(0x9F27)?.first, card.length(0x9F27) == 1, card.length(0x9F36) == 2
+        else {
             return finish(invalid(.cardDataMissing))
         }
         let type = CryptogramInformationData(rawValue: information).type
@@ -156,6 +159,11 @@ extension MChipKernel {
             let number = PrimaryAccountNumber(compressedNumeric: Array(card[0x5A] ?? [])),
             let issuer = certificate(0x90, 0x92, 0x9F32), let own = certificate(0x9F46, 0x9F48, 0x9F47)
         else { return false }
+        // The certificates vouch for one card number: Track 2 Equivalent Data, which may be unsigned, must not bring
+        // another into authorization and clearing.
+        if let track = card[0x57], Track2EquivalentData(track)?.primaryAccountNumber != number {
+            return false
+        }
         let date = activation.transaction.date
         let pan = number.compressedNumeric
         do throws(OfflineDataAuthenticationError) {
@@ -172,7 +180,8 @@ extension MChipKernel {
             let signature = Array(card[0x9F4B] ?? [])
             let unpredictable = Array(terminal[0x9F37] ?? [])
             let signed = try cardKey.verifyCombined(
-                signature.span, unpredictableNumber: unpredictable.span, cryptogramInformationData: information,
+                signature.span, unpredictableNumber: unpredictable.span,
+                cryptogramInformationData: information,
                 transactionDataHash: hash.finalize())
             if let expected = relayResistanceSigned(), !signed.rest.starts(with: expected) { return false }
             card.set(0x9F26, signed.cryptogram.bytes)
@@ -232,7 +241,8 @@ extension MChipKernel {
         let restart = UserInterfaceRequest(.presentCardAgain, .readyToRead, languagePreference: language)
         var result = outcome(
             .tryAgain, start: .b,
-            message: UserInterfaceRequest(message, .notReady, holdTime: holdTime, languagePreference: language),
+            message: UserInterfaceRequest(
+                message, .notReady, holdTime: holdTime, languagePreference: language),
             restart: restart)
         result.fieldOffRequest = 13
         return finish(result)

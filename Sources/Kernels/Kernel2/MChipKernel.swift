@@ -97,7 +97,9 @@ public struct MChipKernel: Kernel {
         do {
             guard let fci = try BERTLVReader.first(0x6F, in: response.bytes.span, range: response.dataRange)
             else { return finish(selectNext(.parsingError)) }
-            guard try store(response.bytes, fci.value, depth: 0) else { return finish(selectNext(.parsingError)) }
+            guard try store(response.bytes, fci.value, depth: 0) else {
+                return finish(selectNext(.parsingError))
+            }
         } catch { return finish(selectNext(.parsingError)) }
         return getProcessingOptions()
     }
@@ -150,6 +152,8 @@ public struct MChipKernel: Kernel {
                 try DataObjectList.fill(raw.span, name: 0x9F38, from: terminal, into: &filled)
             } catch { return finish(selectNext(.parsingError)) }
         }
+        // Template 83 must fit a short command: contactless readers send no extended ones (Book D).
+        guard filled.count <= 252 else { return finish(selectNext(.parsingError)) }
         processingOptionsData = filled
         var data: [UInt8] = [0x83]
         BERTLVWriter.append(length: filled.count, to: &data)
@@ -214,7 +218,9 @@ public struct MChipKernel: Kernel {
         }
         guard let active = try? ApplicationFileLocator(value) else { return finish(invalid(.cardDataError)) }
         locator = active
-        if interchangeProfile.contains(.relayResistanceProtocol), configuration.contains(.relayResistanceProtocol) {
+        if interchangeProfile.contains(.relayResistanceProtocol),
+            configuration.contains(.relayResistanceProtocol)
+        {
             return exchangeRelayResistanceData()
         }
         // Unconfirmed: that the bits say "not performed" only where this kernel would have done it.
@@ -272,7 +278,8 @@ public struct MChipKernel: Kernel {
     /// RA). Unconfirmed: that every one of them is an error and none is passed over.
     static func belongsToTerminal(_ tag: Tag) -> Bool {
         switch tag.rawValue {
-        case 0x9F02, 0x9F03, 0x5F2A, 0x5F36, 0x9A, 0x9F21, 0x9C, 0x9F37, 0x9F41, 0x9F1A, 0x9F33, 0x9F35, 0x9F40,
+        case 0x9F02, 0x9F03, 0x5F2A, 0x5F36, 0x9A, 0x9F21, 0x9C, 0x9F37, 0x9F41, 0x9F1A, 0x9F33, 0x9F35,
+            0x9F40,
             0x95, 0x9B, 0x9F34, 0x9F09, 0x9F1E, 0x9F15, 0x9F16, 0x9F1C, 0x9F4E, 0x9F01, 0x9F6D, 0x9F7E:
             true
         default: (0xDF8104...0xDF8137).contains(tag.rawValue)
