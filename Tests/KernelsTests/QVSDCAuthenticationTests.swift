@@ -7,7 +7,8 @@ import Testing
 @testable import Kernels
 
 /// Changes data objects in a card's answers: another value, or nil to leave the object out.
-func edited(_ answer: [UInt8], _ changes: [Tag: String?]) -> [UInt8] {
+/// - Parameter added: BER-TLV for the end of the answer to GET PROCESSING OPTIONS.
+func edited(_ answer: [UInt8], _ changes: [Tag: String?], added: String = "") -> [UInt8] {
     guard answer.count > 2, let nodes = try? TLVNode.parse(Array(answer.dropLast(2))) else { return answer }
     func edit(_ nodes: [TLVNode]) -> [TLVNode] {
         nodes.compactMap { node in
@@ -16,7 +17,8 @@ func edited(_ answer: [UInt8], _ changes: [Tag: String?]) -> [UInt8] {
                 guard let change, let value = Hex.bytes(change) else { return nil }
                 node.content = .primitive(value)
             } else if case .constructed(let children) = node.content {
-                node.content = .constructed(edit(children))
+                let more = node.tag == 0x77 ? try? TLVNode.parse(Hex.bytes(added) ?? []) : nil
+                node.content = .constructed(edit(children) + (more ?? []))
             }
             return node
         }
@@ -37,6 +39,7 @@ func edited(_ answer: [UInt8], _ changes: [Tag: String?]) -> [UInt8] {
         var change: (inout CardProfile) -> Void = { _ in }
         /// Changes to the answers on their way.
         var edits: [Tag: String?] = [:]
+        var added = ""
         /// Decisions of the card: nil leaves them to its limits.
         var goesOnline = false
     }
@@ -51,7 +54,7 @@ func edited(_ answer: [UInt8], _ changes: [Tag: String?]) -> [UInt8] {
         let emulated = try EmulatedCard(profile: profile, random: SeededGenerator(seed: 5))
         emulated.unlock()
         var session = Session(setup.reader) { command in
-            emulated.process(command).map { edited($0, setup.edits) }
+            emulated.process(command).map { edited($0, setup.edits, added: setup.added) }
         }
         session.powerOn = { emulated.powerOn() }
         return try #require(
@@ -81,6 +84,25 @@ func edited(_ answer: [UInt8], _ changes: [Tag: String?]) -> [UInt8] {
                 name: "TC, offline-only reader", change: { $0.reader.qualifiers = 0x3E00_C000 },
                 status: .approved,
                 cvm: .noCVM),
+            Case(
+                name: "fast DDA 00, which covers neither amount nor qualifiers",
+                change: {
+                    $0.qualifiers = 0
+                    $0.change = {
+                        $0.applications[0].authentication.method = .fdda00
+                        $0.applications[0].records.removeLast()
+                    }
+                    $0.added = "9F690700112233440000"
+                }, status: .declined, failed: true),
+            Case(
+                name: "fast DDA 00 without Card Authentication Related Data",
+                change: {
+                    $0.qualifiers = 0
+                    $0.change = {
+                        $0.applications[0].authentication.method = .fdda00
+                        $0.applications[0].records.removeLast()
+                    }
+                }, status: .declined, failed: true),
             Case(
                 name: "another signature: CTQ online",
                 change: {

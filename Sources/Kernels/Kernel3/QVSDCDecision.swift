@@ -177,12 +177,13 @@ extension QVSDCKernel {
             else { return .failed(nil) }
             let cardKey = try issuerKey.recoverICCPublicKey(
                 from: own, pan: pan, on: date, staticData: records.span)
-            // fDDA version 01 signs the Card Authentication Related Data; its first byte says so.
+            // fDDA version 01 signs the Card Authentication Related Data; its first byte says so. The withdrawn
+            // version 00 covers neither the amount nor the card's qualifiers.
             guard let related = card.span(0x9F69), (5...16).contains(related.count),
-                let version = FastDDAVersion(rawValue: related[0])
+                FastDDAVersion(rawValue: related[0]) == .version01
             else { return .failed(nil) }
             _ = try cardKey.verifyFastDDA(
-                signature, version: version, unpredictableNumber: number, amountAuthorised: amount,
+                signature, version: .version01, unpredictableNumber: number, amountAuthorised: amount,
                 transactionCurrencyCode: currency, cardAuthenticationRelatedData: related)
             return .succeeded
         } catch {
