@@ -20,6 +20,7 @@ enum MChipConfiguration {
     static let transactionLimitOnDeviceCVM: Tag = 0xDF8125
     static let cvmRequiredLimit: Tag = 0xDF8126
     static let magStripeCVMCapabilityNoCVMRequired: Tag = 0xDF812C
+    static let maximumTornRecords: Tag = 0xDF811D
     static let messageHoldTime: Tag = 0xDF812D
     static let phoneMessageTable: Tag = 0xDF8131
     static let minimumRelayResistanceGracePeriod: Tag = 0xDF8132
@@ -31,10 +32,11 @@ enum MChipConfiguration {
 
     static let defaults: DataObjects = [
         0x9F40: [0, 0, 0, 0, 0], 0x9F09: [0x00, 0x02], cardDataInputCapability: [0x00],
-        cvmCapabilityCVMRequired: [0x00], cvmCapabilityNoCVMRequired: [0x00], defaultUDOL: [0x9F, 0x6A, 0x04],
+        cvmCapabilityCVMRequired: [0x00], cvmCapabilityNoCVMRequired: [0x00],
+        defaultUDOL: [0x9F, 0x6A, 0x04],
         0xDF8130: [0x0D], kernelConfiguration: [0x00], 0x9F6D: [0x00, 0x01],
         magStripeCVMCapabilityCVMRequired: [0xF0], magStripeCVMCapabilityNoCVMRequired: [0xF0],
-        0xDF811C: [0x01, 0x2C], 0xDF811D: [0x00], messageHoldTime: [0x00, 0x00, 0x13],
+        0xDF811C: [0x01, 0x2C], maximumTornRecords: [0x00], messageHoldTime: [0x00, 0x00, 0x13],
         floorLimit: [0, 0, 0, 0, 0, 0], transactionLimitNoOnDeviceCVM: [0, 0, 0, 0, 0, 0],
         transactionLimitOnDeviceCVM: [0, 0, 0, 0, 0, 0], cvmRequiredLimit: [0, 0, 0, 0, 0, 0],
         securityCapability: [0x00], terminalActionCodeDefault: [0x84, 0, 0, 0, 0x0C],

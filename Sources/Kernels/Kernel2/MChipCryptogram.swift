@@ -76,6 +76,20 @@ extension MChipKernel {
             try DataObjectList.fill(list.span, name: 0x8C, from: cryptogramSources(), into: &cryptogramData)
         } catch { return finish(invalid(.parsingError)) }
         guard cryptogramData.count <= 255 else { return finish(invalid(.cardDataError)) }
+        if recoversTornTransactions {
+            let list = Array(card[0x9F51] ?? [])
+            recoveryData = []
+            do {
+                try DataObjectList.fill(
+                    list.span, name: 0x9F51, from: cryptogramSources(), into: &recoveryData)
+            } catch { return finish(invalid(.parsingError)) }
+            guard recoveryData.count <= 255 else { return finish(invalid(.cardDataError)) }
+        }
+        return readBalanceBefore() ?? recover() ?? generateCryptogram()
+    }
+
+    /// GENERATE AC with what S456 prepared.
+    mutating func generateCryptogram() -> KernelAction {
         state = .waitingForCryptogram
         return .transmit(
             CommandAPDU(
@@ -94,7 +108,13 @@ extension MChipKernel {
 
     /// S9.
     mutating func cryptogram(_ response: ResponseAPDU) -> KernelAction {
+        // S11: the card answered a new GENERATE AC, so what was torn before is past recovery.
+        if let record = recovering {
+            tornOut = record
+            recovering = nil
+        }
         guard response.isSuccess else { return finish(invalid(.statusBytes, response.status)) }
+        if let reading = readBalanceAfter(response) { return reading }
         var objects: Range<Int>?
         do {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
@@ -209,11 +229,11 @@ extension MChipKernel {
     }
 
     private func approved() -> Outcome {
-        outcome(
-            .approved,
-            message: UserInterfaceRequest(
-                method == .signature ? .approvedSign : .approved, .notReady, holdTime: holdTime,
-                languagePreference: language), data: dataRecord(), receipt: method == .signature)
+        var message = UserInterfaceRequest(
+            method == .signature ? .approvedSign : .approved, .notReady, holdTime: holdTime,
+            languagePreference: language)
+        showBalance(in: &message)
+        return outcome(.approved, message: message, data: dataRecord(), receipt: method == .signature)
     }
 
     func onlineRequest() -> Outcome {

@@ -4,8 +4,7 @@ public import SmartCard
 
 /// Kernel 2: Mastercard's contactless applications (Book C-2), EMV mode and mag-stripe mode.
 ///
-/// States carry the numbers of Book C-2. Not there yet: data storage (IDS, SDS), data exchange with the terminal, and
-/// recovery of torn transactions: such a transaction is asked for again from the beginning.
+/// States carry the numbers of Book C-2. Not there yet: data storage (IDS, SDS) and data exchange with the terminal.
 public struct MChipKernel: Kernel {
     enum State: Sendable {
         case idle
@@ -17,8 +16,14 @@ public struct MChipKernel: Kernel {
         case drawingEntropy
         /// S4 (EMV mode) and S7 (mag-stripe mode): READ RECORD was sent.
         case waitingForRecord
-        /// S9: the first GENERATE AC was sent.
+        /// S16: GET DATA for the balance before GENERATE AC was sent.
+        case waitingForBalanceBefore
+        /// S9, and S11 after a RECOVER AC that failed: the first GENERATE AC was sent.
         case waitingForCryptogram
+        /// S10: RECOVER AC was sent.
+        case waitingForRecovery
+        /// S17: GET DATA for the balance after GENERATE AC, whose answer waits here, was sent.
+        indirect case waitingForBalanceAfter(ResponseAPDU)
         /// S13 and S14: COMPUTE CRYPTOGRAPHIC CHECKSUM was sent.
         case waitingForChecksum
         /// S910: the customer is told that the card was read, before the outcome.
@@ -51,9 +56,19 @@ public struct MChipKernel: Kernel {
     var cryptogramData: [UInt8] = []
     var method = Outcome.CVM.notApplicable
     var relay = RelayResistance()
+    /// Torn Transaction Log.
+    var torn: TornTransactionLog
+    /// TempTornRecord: the one that RECOVER AC is about, or that it could not recover.
+    var recovering: DataObjects?
+    /// The record that left the log, for the Discretionary Data.
+    var tornOut: DataObjects?
+    /// DRDOL Related Data of this tap's GENERATE AC.
+    var recoveryData: [UInt8] = []
+    var balanceAfterWasRead = false
 
     public init(_ activation: KernelActivation) {
         self.activation = activation
+        torn = TornTransactionLog(activation.restartData)
         terminal = MChipConfiguration.defaults
         terminal.merge(activation.terminal.data)
         let combination = activation.combination
@@ -111,7 +126,14 @@ public struct MChipKernel: Kernel {
             case .waitingForProcessingOptions: return processingOptions(response)
             case .waitingForRelayResistance: return relayResistanceData(response, microseconds)
             case .waitingForRecord: return recordRead(response)
+            case .waitingForBalanceBefore:
+                keepBalance(response, 0xDF8104)
+                return recover() ?? generateCryptogram()
+            case .waitingForRecovery: return recovered(response)
             case .waitingForCryptogram: return cryptogram(response)
+            case .waitingForBalanceAfter(let generated):
+                keepBalance(response, 0xDF8105)
+                return cryptogram(generated)
             case .waitingForChecksum: return checksum(response)
             default: break
             }
@@ -126,7 +148,11 @@ public struct MChipKernel: Kernel {
             switch state {
             case .finished: break
             // S14: the phone may have answered a mag-stripe command that got lost; as all others.
-            default: return finish(tryAgain(error))
+            case .waitingForBalanceAfter(let generated):
+                // The cryptogram is here: a balance that cannot be read changes nothing (S17).
+                keepBalance(nil, 0xDF8105)
+                return cryptogram(generated)
+            default: return tear(error)
             }
         case .stop:
             if case .finished = state { break }

@@ -8,7 +8,9 @@ extension MChipKernel {
     /// last digit.
     private func positions(_ tag: Tag) -> [Int] {
         guard let bits = card.number(tag), let count = card.length(tag) else { return [] }
-        return stride(from: count * 8 - 1, through: 0, by: -1).filter { bits >> UInt64($0) & 1 == 1 }.map { $0 + 1 }
+        return stride(from: count * 8 - 1, through: 0, by: -1).filter { bits >> UInt64($0) & 1 == 1 }.map {
+            $0 + 1
+        }
     }
 
     /// S78.
@@ -33,7 +35,9 @@ extension MChipKernel {
             }
             guard numericDigits(0x9F63, 0x9F64) == digits else { return finish(invalid(.cardDataError)) }
         }
-        guard Track2EquivalentData(Array(card[0x9F6B] ?? [])) != nil else { return finish(invalid(.cardDataError)) }
+        guard Track2EquivalentData(Array(card[0x9F6B] ?? [])) != nil else {
+            return finish(invalid(.cardDataError))
+        }
 
         let isRequired = amount > terminal.decimal(MChipConfiguration.cvmRequiredLimit) ?? 0
         if verifiesOnDevice {
@@ -80,7 +84,8 @@ extension MChipKernel {
         guard response.isSuccess else { return finish(invalid(.statusBytes, response.status)) }
         do {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
-            guard let template = try reader.next(), template.tag == 0x77, template.whole == response.dataRange,
+            guard let template = try reader.next(), template.tag == 0x77,
+                template.whole == response.dataRange,
                 try store(response.bytes, template.value, depth: 0)
             else { return finish(invalid(.parsingError)) }
         } catch { return finish(invalid(.parsingError)) }
@@ -101,7 +106,8 @@ extension MChipKernel {
         outcome(
             .declined,
             message: UserInterfaceRequest(
-                .notAuthorised, .notReady, holdTime: holdTime, languagePreference: language), data: dataRecord())
+                .notAuthorised, .notReady, holdTime: holdTime, languagePreference: language),
+            data: dataRecord())
     }
 
     /// CVC3, Unpredictable Number, ATC and nUN in the discretionary data of both tracks (S13, S14).
@@ -111,7 +117,9 @@ extension MChipKernel {
         let number = terminal.decimal(0x9F6A) ?? 0
         let counter = card.number(0x9F36) ?? 0
 
-        func fill(_ text: inout [UInt8], from start: Int, _ checksum: Tag, _ pcvc3: Tag, _ punatc: Tag, _ natc: Tag)
+        func fill(
+            _ text: inout [UInt8], from start: Int, _ checksum: Tag, _ pcvc3: Tag, _ punatc: Tag, _ natc: Tag
+        )
             -> Bool
         {
             func put(_ position: Int, _ value: UInt64) -> Bool {
@@ -152,7 +160,8 @@ extension MChipKernel {
         guard var track1 = card[0x56].map({ Array($0) }) else { return true }
         // Format code, number, separator, name, separator, expiry (4), service code (3), discretionary data.
         let separators = track1.indices.filter { track1[$0] == UInt8(ascii: "^") }
-        guard separators.count >= 2, fill(&track1, from: separators[1] + 8, 0x9F60, 0x9F62, 0x9F63, 0x9F64) else {
+        guard separators.count >= 2, fill(&track1, from: separators[1] + 8, 0x9F60, 0x9F62, 0x9F63, 0x9F64)
+        else {
             return false
         }
         card.set(0x56, track1)

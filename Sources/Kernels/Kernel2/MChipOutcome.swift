@@ -22,9 +22,11 @@ extension MChipKernel {
         receipt: Bool = false
     ) -> Outcome {
         Outcome(
-            status, start: start, cvm: status == .approved || status == .onlineRequest ? method : .notApplicable,
+            status, start: start,
+            cvm: status == .approved || status == .onlineRequest ? method : .notApplicable,
             uiRequestOnOutcome: message, uiRequestOnRestart: restart, dataRecord: data,
-            discretionaryData: discretionaryData(errors ?? errorIndication(.ok)), receiptRequested: receipt)
+            discretionaryData: discretionaryData(errors ?? errorIndication(.ok)),
+            restartData: torn.restartData, receiptRequested: receipt)
     }
 
     /// Select Next, Start C: another application may do.
@@ -76,14 +78,11 @@ extension MChipKernel {
             if let value = card[tag] { data.set(tag, value) }
         }
         data.set(0xDF8115, errors)
-        if let device = relay.device {
-            data.set(0xDF8302, device.entropy)
-            data.set(0xDF8303, number: UInt64(device.minimumTime), count: 2)
-            data.set(0xDF8304, number: UInt64(device.maximumTime), count: 2)
-            data.set(0xDF8305, number: UInt64(device.estimatedTransmissionTime), count: 2)
-            data.set(0xDF8306, number: UInt64(relay.measured), count: 2)
-            data.set(0xDF8307, [relay.rounds])
+        for tag: Tag in [0xDF8104, 0xDF8105] {
+            if let value = terminal[tag], !value.isEmpty { data.set(tag, value) }
         }
+        if let tornOut { data.set(0xFF8101, tornOut.encoded()) }
+        relay.store(in: &data)
         return data
     }
 
@@ -110,11 +109,13 @@ extension MChipKernel {
         0x9F24, 0x9F25, 0x9F19, 0x9F08, 0x9F07, 0x9F12, 0x9F11, 0x9F42, 0x5F2D, 0x9F6B,
     ]
     static let recordedMagStripeTags: [Tag] = [
-        0x56, 0x9F6B, 0x50, 0x82, 0x84, 0x9F36, 0x9F60, 0x9F61, 0x9F6A, 0x9F6E, 0x9F12, 0x9F11, 0x5F2D, 0x5F34,
+        0x56, 0x9F6B, 0x50, 0x82, 0x84, 0x9F36, 0x9F60, 0x9F61, 0x9F6A, 0x9F6E, 0x9F12, 0x9F11, 0x5F2D,
+        0x5F34,
         0x9F24, 0x9F62, 0x9F63, 0x9F64, 0x9F65, 0x9F66, 0x9F67,
     ]
     static let recordedTerminalTags: [Tag] = [
-        0x9F02, 0x9F03, 0x9F1A, 0x5F2A, 0x9A, 0x9C, 0x9F37, 0x9F33, 0x9F34, 0x9F35, 0x9F40, 0x9F1E, 0x9F09, 0x9F41,
+        0x9F02, 0x9F03, 0x9F1A, 0x5F2A, 0x9A, 0x9C, 0x9F37, 0x9F33, 0x9F34, 0x9F35, 0x9F40, 0x9F1E, 0x9F09,
+        0x9F41,
         0x9F21, 0x9F15, 0x9F16, 0x9F1C, 0x9F6D,
     ]
 }

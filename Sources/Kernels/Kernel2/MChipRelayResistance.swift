@@ -15,6 +15,29 @@ struct RelayResistance: Sendable {
     var measured: UInt16 = 0
     /// RRP Counter: rounds after the first.
     var rounds: UInt8 = 0
+
+    init() {}
+
+    /// Reads what `store(in:)` wrote into a Torn Record.
+    init(_ record: DataObjects) {
+        guard let entropy = record[0xDF8302], entropy.count == 4 else { return }
+        func number(_ tag: Tag) -> UInt16 { UInt16(clamping: record.number(tag) ?? 0) }
+        device = Device(
+            entropy: Array(entropy), minimumTime: number(0xDF8303), maximumTime: number(0xDF8304),
+            estimatedTransmissionTime: number(0xDF8305))
+        measured = number(0xDF8306)
+        rounds = UInt8(clamping: record.number(0xDF8307) ?? 0)
+    }
+
+    func store(in data: inout DataObjects) {
+        guard let device else { return }
+        data.set(0xDF8302, device.entropy)
+        data.set(0xDF8303, number: UInt64(device.minimumTime), count: 2)
+        data.set(0xDF8304, number: UInt64(device.maximumTime), count: 2)
+        data.set(0xDF8305, number: UInt64(device.estimatedTransmissionTime), count: 2)
+        data.set(0xDF8306, number: UInt64(measured), count: 2)
+        data.set(0xDF8307, [rounds])
+    }
 }
 
 extension MChipKernel {
@@ -44,7 +67,8 @@ extension MChipKernel {
         let estimated = Int(device.estimatedTransmissionTime)
         let elapsed = Int(microseconds / 100)
         let measured = max(
-            0, elapsed - setting(MChipConfiguration.expectedTransmissionTimeCommand) - min(estimated, expected))
+            0,
+            elapsed - setting(MChipConfiguration.expectedTransmissionTimeCommand) - min(estimated, expected))
         relay.measured = UInt16(clamping: measured)
 
         let minimum = Int(device.minimumTime) - setting(MChipConfiguration.minimumRelayResistanceGracePeriod)

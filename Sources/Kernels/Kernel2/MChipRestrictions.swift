@@ -63,7 +63,9 @@ extension MChipKernel {
             results.insert(.iccDataMissing)
             return
         }
-        func amount(_ offset: Int) -> UInt64 { list[offset..<(offset + 4)].reduce(0) { $0 << 8 | UInt64($1) } }
+        func amount(_ offset: Int) -> UInt64 {
+            list[offset..<(offset + 4)].reduce(0) { $0 << 8 | UInt64($1) }
+        }
         let (x, y) = (amount(0), amount(4))
         var offset = 8
         while offset + 1 < list.count {
@@ -153,10 +155,12 @@ extension MChipKernel {
         switch (terminal.number(0x9F35) ?? 0x22) & 0x0F {
         case 1, 4: return .arqc
         case 3, 6:
-            let codes = code(MChipConfiguration.terminalActionCodeDefault) | (card.number(0x9F0D) ?? 0xFF_FFFF_FFFF)
+            let codes =
+                code(MChipConfiguration.terminalActionCodeDefault) | (card.number(0x9F0D) ?? 0xFF_FFFF_FFFF)
             return results & codes != 0 ? .aac : .tc
         default:
-            let codes = code(MChipConfiguration.terminalActionCodeOnline) | (card.number(0x9F0F) ?? 0xFF_FFFF_FFFF)
+            let codes =
+                code(MChipConfiguration.terminalActionCodeOnline) | (card.number(0x9F0F) ?? 0xFF_FFFF_FFFF)
             return results & codes != 0 ? .arqc : .tc
         }
     }

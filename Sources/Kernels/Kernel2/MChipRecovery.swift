@@ -1,0 +1,135 @@
+import BERTLV
+import EMV
+import SmartCard
+
+/// Torn transactions (Book C-2, 3.7, states S9, S10 and S11): the record kept when GENERATE AC got no answer, and
+/// RECOVER AC at the next tap of that card.
+extension MChipKernel {
+    /// Terminal data of a Torn Record (Annex A.1): restored when the cryptogram over them is recovered.
+    static let tornTerminalTags: [Tag] = [
+        0x9F02, 0x9F03, 0x9F34, 0x9F1E, 0x9F33, 0x9F1A, 0x9F35, 0x95, 0x9F53, 0x5F2A, 0x9A, 0x9F21, 0x9C,
+        0x9F37,
+        0xDF8104,
+    ]
+
+    /// Max Number of Torn Transaction Log Records, DF811D; 0: this kernel recovers nothing.
+    var tornRecordLimit: Int { Int(terminal.number(MChipConfiguration.maximumTornRecords) ?? 0) }
+    /// The card does RECOVER AC (it has a DRDOL, 9F51) and so does this kernel.
+    var recoversTornTransactions: Bool { tornRecordLimit > 0 && (card.length(0x9F51) ?? 0) > 0 }
+
+    /// S456: RECOVER AC where the log has this card, else nil.
+    mutating func recover() -> KernelAction? {
+        guard recoversTornTransactions, let record = torn.take(card: card, terminal: terminal),
+            let data = record[0xDF8113], data.count <= 255
+        else { return nil }
+        recovering = record
+        state = .waitingForRecovery
+        return .transmit(CommandAPDU(cla: 0x80, ins: 0xD0, p1: 0, p2: 0, data: Array(data)))
+    }
+
+    /// S10.
+    mutating func recovered(_ response: ResponseAPDU) -> KernelAction {
+        // The card never saw that GENERATE AC, or has gone on since: a new one (S11).
+        guard response.isSuccess, let record = recovering else { return generateCryptogram() }
+        recovering = nil
+        for tag in Self.tornTerminalTags {
+            if let value = record[tag] { terminal.set(tag, value) } else { terminal.remove(tag) }
+        }
+        results = TerminalVerificationResults(rawValue: record.number(0x95) ?? 0)
+        processingOptionsData = record[0xDF8111].map { Array($0) } ?? []
+        cryptogramData = record[0xDF8107].map { Array($0) } ?? []
+        let parameter = record.span(0xDF8114)?.first ?? 0
+        requestedType = .init(rawValue: parameter >> 6) ?? .aac
+        requestedCDA = parameter & 0x10 != 0
+        relay = RelayResistance(record)
+        switch (record.span(0x9F34)?.first ?? 0x3F) & 0x3F {
+        case 0x01: method = .confirmationCodeVerified
+        case 0x02: method = .onlinePIN
+        case 0x1E: method = .signature
+        default: method = .noCVM
+        }
+        return cryptogram(response)
+    }
+
+    /// S9, S10 and S11 without an answer: the record is kept for the next tap.
+    mutating func tear(_ error: CommunicationError) -> KernelAction {
+        switch state {
+        case .waitingForRecovery:
+            if let record = recovering { tornOut = torn.add(record, limit: tornRecordLimit) }
+            recovering = nil
+        case .waitingForCryptogram where recoversTornTransactions:
+            // S11: the record that could not be recovered leaves; the one of this GENERATE AC comes instead.
+            let older = recovering
+            recovering = nil
+            let evicted = torn.add(tornRecord(), limit: tornRecordLimit)
+            tornOut = older ?? evicted
+        default: break
+        }
+        return finish(tryAgain(error))
+    }
+
+    private func tornRecord() -> DataObjects {
+        var record = DataObjects(reservingObjects: 28, bytes: 256)
+        for tag: Tag in [0x5A, 0x5F34] {
+            if let value = card[tag] { record.set(tag, value) }
+        }
+        for tag in Self.tornTerminalTags {
+            if let value = terminal[tag] { record.set(tag, value) }
+        }
+        record.set(0xDF8107, cryptogramData)
+        record.set(0xDF8111, processingOptionsData)
+        record.set(0xDF8113, recoveryData)
+        record.set(0xDF8114, [requestedType.rawValue << 6 | (requestedCDA ? 0x10 : 0)])
+        relay.store(in: &record)
+        return record
+    }
+
+    // MARK: - S16, S17: balance reading (Book C-2, 7.1 and 7.3)
+
+    /// The card has a balance to read (Application Capabilities Information 9F5D, byte 2 bit 2) and the terminal wants
+    /// it: `tag` (DF8104 or DF8105) is there.
+    /// Unconfirmed: the place of the bit, which public lists of the data object give alike.
+    private func wantsBalance(_ tag: Tag) -> Bool {
+        guard terminal.contains(tag), let capabilities = card.span(0x9F5D), capabilities.count == 3 else {
+            return false
+        }
+        return capabilities[1] & 0x02 != 0
+    }
+
+    /// GET DATA for the Offline Accumulator Balance (9F50) before GENERATE AC; nil where none is wanted.
+    mutating func readBalanceBefore() -> KernelAction? {
+        guard wantsBalance(0xDF8104) else { return nil }
+        state = .waitingForBalanceBefore
+        return .transmit(CommandAPDU(cla: 0x80, ins: 0xCA, p1: 0x9F, p2: 0x50))
+    }
+
+    /// The same after the answer to GENERATE AC, which is looked at afterwards.
+    mutating func readBalanceAfter(_ response: ResponseAPDU) -> KernelAction? {
+        guard !balanceAfterWasRead, response.isSuccess, wantsBalance(0xDF8105) else { return nil }
+        balanceAfterWasRead = true
+        state = .waitingForBalanceAfter(response)
+        return .transmit(CommandAPDU(cla: 0x80, ins: 0xCA, p1: 0x9F, p2: 0x50))
+    }
+
+    /// Keeps the balance (n 12); an answer of any other form means that there is none.
+    mutating func keepBalance(_ response: ResponseAPDU?, _ tag: Tag) {
+        terminal.set(tag, [])
+        guard let response, response.isSuccess else { return }
+        var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
+        guard let element = try? reader.next(), element.tag == 0x9F50, element.whole == response.dataRange,
+            element.value.count == 6
+        else { return }
+        terminal.set(tag, response.bytes[element.value])
+    }
+
+    /// What the customer has left, for the message of an approval.
+    func showBalance(in request: inout UserInterfaceRequest) {
+        guard terminal.length(0xDF8105) == 6,
+            let amount = terminal.decimal(0xDF8105).flatMap({ Amount(minorUnits: $0) }),
+            let currency = card.decimal(0x9F42).flatMap({ NumericCode($0) })
+        else { return }
+        request.valueQualifier = .balance
+        request.value = amount
+        request.currency = currency
+    }
+}
