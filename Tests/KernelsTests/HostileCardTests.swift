@@ -58,6 +58,8 @@ struct Session {
     /// Presentments left; afterwards the terminal stops.
     var taps = 3
     var powerOn: () -> Void = {}
+    /// What the reader tells where the card gives no answer.
+    var silence = CommunicationError.timeout
     var unpredictableNumber: UInt32 = 0x1234_5678
     let card: ([UInt8]) -> [UInt8]?
 
@@ -92,7 +94,7 @@ struct Session {
                 if let response = answer.flatMap({ try? ResponseAPDU(bytes: $0) }) {
                     event = .kernel(.response(response, microseconds: 100))
                 } else {
-                    event = .kernel(.communicationError(answer == nil ? .timeout : .protocol))
+                    event = .kernel(.communicationError(answer == nil ? silence : .protocol))
                 }
             case .kernel(.display), .kernel(.sendDataExchange): event = .kernel(.done)
             case .kernel(.drawUnpredictableNumber):

@@ -1,4 +1,5 @@
 import BERTLV
+import Cards
 import EMV
 import SmartCard
 import Testing
@@ -199,6 +200,31 @@ import Testing
                 .presentCard, .presentOneCardOnly, .presentCard, .presentOneCardOnly,
             ])
         #expect(bench.activations == 5)
+    }
+
+    /// The card is silent at one command, whichever: asked for again and again where the line failed, the end where
+    /// the reader itself did.
+    @Test(arguments: ["visa-debit", "mc-debit"], [CommunicationError.timeout, .readerFailure])
+    func silenceAtEachCommand(_ id: String, _ error: CommunicationError) throws {
+        let reader = TestReader()
+        let profile = try CardLibrary.profile(id)
+        let whole = try EmulatedCard(profile: profile, random: SeededGenerator(seed: 1))
+        var good = Session(reader, whole)
+        #expect(good.run(good.entryPoint.start(try reader.inputs(1000)))?.outcome.status == .approved)
+        for silent in good.exchanges.indices {
+            let emulated = try EmulatedCard(profile: profile, random: SeededGenerator(seed: 1))
+            var count = 0
+            var session = Session(reader) { command in
+                count += 1
+                return count > silent ? nil : emulated.process(command)
+            }
+            session.powerOn = { emulated.powerOn() }
+            session.silence = error
+            let final = try #require(session.run(session.entryPoint.start(try reader.inputs(1000))))
+            #expect(final.outcome.status == .endApplication, "command \(silent)")
+            // Three presentments and then the stop, or one alone.
+            #expect(session.taps == (error == .readerFailure ? 2 : 0), "command \(silent)")
+        }
     }
 
     /// A stop at any point ends the transaction, whatever state it is in, with one more event.

@@ -144,6 +144,13 @@ public struct EntryPoint: Sendable {
         guard case .kernel(let kernelEvent) = event else { return handleActivation(event) }
         if case .inKernel = state {
             guard let action = kernel?.handle(kernelEvent) else { return finish(Outcome(.endApplication)) }
+            // A reader that failed would fail again: nothing leads back to it.
+            if case .communicationError(.readerFailure) = kernelEvent, case .outcome(let outcome) = action,
+                outcome.status == .tryAgain || outcome.status == .selectNext
+            {
+                kernel = nil
+                return finish(Outcome(.endApplication))
+            }
             return afterKernel(action)
         }
         switch kernelEvent {
@@ -163,10 +170,11 @@ public struct EntryPoint: Sendable {
             case .selectingApplication: return applicationSelected(response)
             default: break
             }
-        case .communicationError:
+        case .communicationError(let error):
             switch state {
             // 3.3.3.7
-            case .selectingDirectory, .selectingApplication: return startB()
+            case .selectingDirectory, .selectingApplication:
+                if error != .readerFailure { return startB() }
             default: break
             }
         case .unpredictableNumber(let number):
