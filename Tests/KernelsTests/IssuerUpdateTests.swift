@@ -33,10 +33,10 @@ import Testing
             name: "refused by the host", authentication: data, code: "51", commands: [authenticate],
             status: .declined),
         Case(
-            name: "host: approved with identification", authentication: data, code: "10",
+            name: "host: approved for a partial amount", authentication: data, code: "10",
             commands: [authenticate]),
         Case(
-            name: "host: approved for partial amount VIP", authentication: data, code: "11",
+            name: "host: approved (VIP)", authentication: data, code: "11",
             commands: [authenticate]),
         Case(
             name: "no response code", authentication: data, code: "", commands: [authenticate],

@@ -104,6 +104,50 @@ import Testing
         #expect(qualifiers.rawValue & 0xFFFF == 0x4000)
     }
 
+    /// A single unit of the currency is as many minor units as its exponent says (2EB.003.00).
+    @Test(
+        arguments: [
+            (0, 1, true), (0, 100, false), (2, 100, true), (2, 1, false), (3, 1000, true), (3, 100, false),
+        ] as [(UInt8, UInt64, Bool)])
+    func statusCheckUnit(_ exponent: UInt8, _ amount: UInt64, _ asked: Bool) throws {
+        var combination = combination("A0000000031010", 3)
+        combination.terminalTransactionQualifiers = TerminalTransactionQualifiers(rawValue: 0x3600_4000)
+        combination.statusCheckSupported = true
+        var inputs = try inputs(amount)
+        inputs.currencyExponent = exponent
+        let found = combination.preProcessed(inputs)
+        #expect(found.statusCheckRequested == asked)
+        #expect(found.terminalTransactionQualifiers?.contains(.onlineCryptogramRequired) == asked)
+    }
+
+    /// An offline-only reader that was told to take a zero amount does, without asking for an online cryptogram.
+    @Test func zeroAmountForAnOfflineReader() throws {
+        var combination = combination("A0000000031010", 3)
+        combination.terminalTransactionQualifiers = TerminalTransactionQualifiers(rawValue: 0x3E00_4000)
+        combination.zeroAmountAllowedForOfflineReader = true
+        let found = combination.preProcessed(try inputs(0))
+        #expect(found.zeroAmount && !found.contactlessApplicationNotAllowed)
+        #expect(found.terminalTransactionQualifiers?.rawValue == 0x3E00_4000)
+    }
+
+    /// One combination may be ruled out and another not: the transaction goes on with that.
+    @Test func oneCombinationLeft() throws {
+        var first = combination("A0000000031010", 3)
+        first.contactlessTransactionLimit = Amount(minorUnits: 100)
+        var bench = Bench(
+            [first, combination("A0000000041010", 2)], kernels: [2, 3],
+            card: card([DirectoryEntry("A0000000031010"), DirectoryEntry("A0000000041010")]))
+        #expect(try bench.pay(200).outcome.status == .approved)
+        #expect(bench.log.all.map(\.0) == [2])
+    }
+
+    /// No combination for this transaction type: as if none allowed the amount.
+    @Test func unknownTransactionType() throws {
+        var bench = Bench([combination("A0000000031010", 3)], card: card([DirectoryEntry("A0000000031010")]))
+        #expect(try bench.pay(200, type: 0x31).outcome.status == .tryAnotherInterface)
+        #expect(bench.activations == 0)
+    }
+
     /// A kernel without TTQ gets none.
     @Test func noQualifiers() throws {
         let found = combination("A0000000041010", 2).preProcessed(try inputs(0))
