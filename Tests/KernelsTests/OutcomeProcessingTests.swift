@@ -227,6 +227,44 @@ import Testing
         }
     }
 
+    /// Extended selection stays with the combination: at the second presentment (2ED.001.01) and for the next candidate
+    /// (2ED.002.01).
+    @Test func extendedSelectionAfterARestart() throws {
+        let names = ["A0000000040004", "A0000000050005"]
+        let entries = [
+            DirectoryEntry(names[0], priority: 1, kernel: "24", extended: "04"),
+            DirectoryEntry(names[1], priority: 2, kernel: "24", extended: "0506"),
+        ]
+        let update = IssuerUpdate(
+            issuerAuthenticationData: [1, 2, 3, 4, 5, 6, 7, 8], authorisationResponseCode: [0x30, 0x30])
+        var bench = Bench(
+            names.map { combination($0, 0x24, extended: true) },
+            outcomes: [Outcome(.selectNext), Outcome(.onlineRequest, start: .b)], card: card(entries))
+        #expect(try bench.pay().outcome.status == .onlineRequest)
+        #expect(bench.selected == ["A000000004000404", "A00000000500050506"])
+        bench.commands = []
+        #expect(try bench.restart(update).outcome.status == .approved)
+        #expect(bench.selected == ["A00000000500050506"] && bench.commands.count == 1)
+    }
+
+    /// The line fails at the second presentment: the card is asked for again, and gets the same answer (3.3.3.7).
+    @Test func silenceAtTheSecondPresentment() throws {
+        let update = IssuerUpdate(
+            issuerAuthenticationData: [1, 2, 3, 4, 5, 6, 7, 8], authorisationResponseCode: [0x30, 0x30])
+        let good = card(Self.entries)
+        var silences = 0
+        var bench = Bench(Self.combinations, outcomes: [Outcome(.onlineRequest, start: .b)]) { command in
+            silences -= 1
+            return silences == 0 ? nil : good(command)
+        }
+        _ = try bench.pay()
+        bench.commands = []
+        silences = 1
+        #expect(try bench.restart(update).outcome.status == .approved)
+        #expect(bench.selected == [Self.names[0], Self.names[0]] && bench.commands.count == 2)
+        #expect(bench.log.all.last?.1.issuerUpdate == update)
+    }
+
     /// A stop at any point ends the transaction, whatever state it is in, with one more event.
     @Test func stopAnywhere() throws {
         for length in 0..<12 {
