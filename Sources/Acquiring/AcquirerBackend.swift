@@ -17,10 +17,54 @@ public protocol AcquirerBackend: Sendable {
 
     /// Forwards what was decided offline (0120/0220). Idempotent by the transaction's identifier.
     func advise(_ request: AuthorizationRequest, offline: OfflineDecision) async throws(AcquirerError)
+
+    /// Tells the final amount of an approved transaction: a pre-authorization's completion, a tip (0220).
+    /// Idempotent by transaction and revision.
+    /// - Throws: `AcquirerError`; `.rejected` where the backend has no such message (the default).
+    func adjust(_ request: AdjustmentRequest) async throws(AcquirerError)
+
+    /// Compares the totals of a batch (0500). Idempotent by terminal and batch: a batch that the host has closed
+    /// is answered as before.
+    /// - Throws: `AcquirerError`; `.rejected` where the backend has no such message (the default).
+    func reconcile(_ request: ReconciliationRequest) async throws(AcquirerError) -> ReconciliationAnswer
+
+    /// Sends one transaction of a batch whose totals did not agree (0320). Idempotent by transaction and batch.
+    /// - Throws: `AcquirerError`; `.rejected` where the backend has no such message (the default).
+    func upload(_ item: BatchItem) async throws(AcquirerError)
+
+    /// Answers that came when nobody waited any more: for the journal, which notes them and lets no transaction
+    /// revive. One listener; without late answers (the default) the stream is empty and ends at once.
+    func answersOutOfTime() async -> AsyncStream<LateAnswer>
+}
+
+extension AcquirerBackend {
+    public func adjust(_ request: AdjustmentRequest) async throws(AcquirerError) {
+        throw .rejected("\(name) takes no completions or tips")
+    }
+    public func reconcile(
+        _ request: ReconciliationRequest
+    ) async throws(AcquirerError) -> ReconciliationAnswer {
+        throw .rejected("\(name) takes no reconciliation")
+    }
+    public func upload(_ item: BatchItem) async throws(AcquirerError) {
+        throw .rejected("\(name) takes no batch upload")
+    }
+    public func answersOutOfTime() async -> AsyncStream<LateAnswer> { AsyncStream { $0.finish() } }
 }
 
 /// How a transaction was decided without the host.
 public enum OfflineDecision: String, Sendable, Codable { case approved, declined }
+
+/// What an authorization is asked for.
+public enum AuthorizationPurpose: String, Sendable, Codable, CaseIterable {
+    /// The amount is taken: it goes into the batch.
+    case sale
+    /// The amount is only held (0100); a completion names what is taken.
+    case preAuthorization = "pre-authorization"
+    /// The service was given before the host was asked, as at a transit gate: the answer comes too late for the
+    /// card (Unconfirmed: networks mark it in fields of their own, such as message reason code 5206).
+    case deferred
+}
 
 /// Card data entry (ISO 8583 field 22, first two digits).
 public enum PointOfServiceEntryMode: UInt8, Sendable, Codable {
@@ -62,6 +106,7 @@ public struct AuthorizationRequest: Sendable {
     public var onlinePIN: EncipheredPIN?
     /// The terminal takes an approval for a part of the amount (response code 10).
     public var acceptsPartialApproval: Bool
+    public var purpose: AuthorizationPurpose
 
     public init(
         transactionID: String, terminalID: String, merchantID: String, merchantName: String = "",
@@ -71,7 +116,7 @@ public struct AuthorizationRequest: Sendable {
         entryMode: PointOfServiceEntryMode, primaryAccountNumber: PrimaryAccountNumber,
         panSequenceNumber: UInt8? = nil, expiry: EMVDate? = nil, track2: Track2EquivalentData? = nil,
         chipData: [UInt8] = [], cvm: Outcome.CVM = .notApplicable, onlinePIN: EncipheredPIN? = nil,
-        acceptsPartialApproval: Bool = false
+        acceptsPartialApproval: Bool = false, purpose: AuthorizationPurpose = .sale
     ) {
         self.transactionID = transactionID
         self.terminalID = terminalID
@@ -97,6 +142,7 @@ public struct AuthorizationRequest: Sendable {
         self.cvm = cvm
         self.onlinePIN = onlinePIN
         self.acceptsPartialApproval = acceptsPartialApproval
+        self.purpose = purpose
     }
 }
 
@@ -157,6 +203,16 @@ public struct AuthorizationResponse: Sendable, Equatable {
     public var isApproved: Bool { ["00", "10", "11"].contains(responseCode) }
 }
 
+/// An answer that came when nobody waited any more.
+public struct LateAnswer: Sendable, Equatable {
+    public let transactionID: String
+    public let response: AuthorizationResponse
+    public init(transactionID: String, response: AuthorizationResponse) {
+        self.transactionID = transactionID
+        self.response = response
+    }
+}
+
 /// Amount taken from an account in its own currency (ISO 8583 fields 6 and 51).
 public struct AccountCharge: Sendable, Equatable, Codable {
     public var amount: Amount
@@ -189,7 +245,7 @@ public struct ReversalRequest: Sendable {
     public enum Reason: String, Sendable, Codable {
         case timeout, malformedResponse, restart, cardDeclined, cancelled, lateResponse
     }
-    /// The original request; chip data and track may be gone by now.
+    /// The original request's numbers.
     public var transactionID: String
     public var terminalID: String
     public var stan: UInt32
@@ -199,10 +255,18 @@ public struct ReversalRequest: Sendable {
     public var reason: Reason
     /// 1 for the first transmission (0420), more for repeats (0421).
     public var transmission: Int
+    /// The request as it was sent, as far as the journal has kept it: without track and PIN block, and nil where
+    /// nothing was kept.
+    public var original: AuthorizationRequest?
+    /// Of the answer, where one came.
+    public var authorizationCode: String?
     public init(
         transactionID: String, terminalID: String, stan: UInt32, retrievalReference: String,
-        amount: Amount, currency: NumericCode, reason: Reason, transmission: Int = 1
+        amount: Amount, currency: NumericCode, reason: Reason, transmission: Int = 1,
+        original: AuthorizationRequest? = nil, authorizationCode: String? = nil
     ) {
+        self.original = original
+        self.authorizationCode = authorizationCode
         self.transactionID = transactionID
         self.terminalID = terminalID
         self.stan = stan

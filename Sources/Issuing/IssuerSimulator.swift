@@ -59,6 +59,10 @@ public struct IssuerSimulator: Sendable {
         /// Tells a repeat from another transaction with the same identifier.
         var fingerprint: String
         var spent: SpentOn?
+        /// What was adjusted afterwards: `LedgerEntry.sequence` of each, and the last revision and amount.
+        var amendments: [Int]?
+        var revision: Int?
+        var amount: Amount?
     }
 
     struct SpentOn: Sendable, Codable, Equatable {
@@ -786,13 +790,14 @@ extension IssuerSimulator {
             return .nothingToReverse
         }
         let entry = state.ledger.entries[sequence - 1]
+        let postings = posted(record)
         let issuer = entry.postings.lazy.map(\.account).first { $0.hasPrefix("clearing:") }?
             .split(separator: ":").dropFirst().first.map { String($0) }
         guard
             state.ledger.append(
-                .reversal, transactionID: transactionID, terminalID: terminalID, amount: entry.amount,
-                currency: entry.currency, isCredit: !entry.isCredit,
-                postings: covered(entry.postings.map(\.negated), issuer: issuer ?? "unknown"))
+                .reversal, transactionID: transactionID, terminalID: terminalID,
+                amount: record.amount ?? entry.amount, currency: entry.currency, isCredit: !entry.isCredit,
+                postings: covered(postings.map(\.negated), issuer: issuer ?? "unknown"))
         else { return .refused("the books are full") }
         record.reversalEntry = state.ledger.entries.count
         record.status = .reversed
@@ -803,5 +808,94 @@ extension IssuerSimulator {
         }
         state.transactions[transactionID] = record
         return .reversed
+    }
+}
+
+// MARK: - Adjustments
+
+extension IssuerSimulator {
+    /// All postings of a transaction, those of its adjustments included, one for each account.
+    private func posted(_ record: TransactionRecord) -> [Posting] {
+        var result: [Posting] = []
+        for sequence in [record.entry].compactMap({ $0 }) + (record.amendments ?? [])
+        where state.ledger.entries.indices.contains(sequence - 1) {
+            for posting in state.ledger.entries[sequence - 1].postings {
+                if let index = result.firstIndex(where: { $0.account == posting.account }) {
+                    let (sum, overflow) = result[index].minorUnits.addingReportingOverflow(posting.minorUnits)
+                    if overflow { continue }
+                    result[index] = Posting(
+                        account: posting.account, currency: posting.currency, minorUnits: sum)
+                } else {
+                    result.append(posting)
+                }
+            }
+        }
+        return result
+    }
+
+    /// Sets what an approved purchase comes to in the end: a completion, a tip. An advice: it is booked whatever
+    /// the account can cover.
+    /// - Parameter revision: an adjustment that is no newer than the last changes nothing.
+    public mutating func adjust(
+        transactionID: String, terminalID: String, to amount: Amount, revision: Int
+    ) -> AdjustmentResult {
+        guard var record = state.transactions[transactionID] else {
+            return .refused("no such transaction")
+        }
+        guard record.terminalID == terminalID else {
+            return .refused("the transaction is of another terminal")
+        }
+        switch record.status {
+        case .approved, .approvedOffline: break
+        case .reversed, .reversedUnseen: return .refused("the transaction was reversed")
+        case .declined, .declinedOffline: return .refused("the transaction was declined")
+        }
+        guard revision > record.revision ?? 0 else { return .repeated }
+        guard let sequence = record.entry, state.ledger.entries.indices.contains(sequence - 1) else {
+            return .refused("nothing was booked")
+        }
+        let entry = state.ledger.entries[sequence - 1]
+        guard !entry.isCredit else { return .refused("a refund is not adjusted") }
+        let postings = posted(record)
+        guard let clearing = postings.first(where: { $0.account.hasPrefix("clearing:") }),
+            let payer = entry.postings.first(where: { $0.account != clearing.account })
+        else { return .refused("nothing was booked") }
+        let parts = clearing.account.split(separator: ":")
+        let issuer = parts.count > 1 ? String(parts[1]) : "unknown"
+
+        var charge = amount
+        if let account = world.accounts.first(where: { $0.id == payer.account }) {
+            let rate =
+                entry.currency == account.currency
+                ? ExchangeRate.identity(account.currency)
+                : world.rates.first { $0.from == entry.currency && $0.to == account.currency }
+            guard
+                let converted = rate?.convert(
+                    amount, fromExponent: world.exponent(of: entry.currency), toExponent: account.exponent)
+            else { return .refused("the amount cannot be converted") }
+            charge = converted
+        }
+        let difference = Int64(charge.minorUnits) - clearing.minorUnits
+        let before = record.amount ?? entry.amount
+        let change =
+            amount > before
+            ? amount.minorUnits - before.minorUnits : before.minorUnits - amount.minorUnits
+        guard
+            state.ledger.append(
+                .amendment, transactionID: transactionID, terminalID: terminalID,
+                amount: Amount(clamping: change), currency: entry.currency, isCredit: amount < before,
+                postings: covered(
+                    [
+                        Posting(
+                            account: payer.account, currency: payer.currency, minorUnits: -difference),
+                        Posting(
+                            account: clearing.account, currency: clearing.currency, minorUnits: difference),
+                    ], issuer: issuer))
+        else { return .refused("the books are full") }
+        record.amendments = (record.amendments ?? []) + [state.ledger.entries.count]
+        record.revision = revision
+        record.amount = amount
+        state.transactions[transactionID] = record
+        return .adjusted
     }
 }

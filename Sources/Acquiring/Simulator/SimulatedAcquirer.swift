@@ -12,6 +12,8 @@ public actor SimulatedAcquirer: AcquirerBackend {
 
     /// The issuers behind the network, with their books.
     public private(set) var issuer: IssuerSimulator
+    /// Batches of the terminals.
+    public private(set) var books: AcquirerBooks
     /// What the host did, latest last; at most `eventLimit`.
     public private(set) var events: [HostEvent] = []
     /// Answers that came after the terminal's wait, latest last; at most `eventLimit`.
@@ -21,6 +23,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
     public nonisolated let answerTimeout: Duration
     private static let eventLimit = 1000
     private var troubles: TroubleMaker
+    private var lateListener: AsyncStream<LateAnswer>.Continuation?
     private let sleep: @Sendable (Duration) async throws -> Void
 
     /// - Parameters:
@@ -29,10 +32,12 @@ public actor SimulatedAcquirer: AcquirerBackend {
     ///   - answerTimeout: how long a terminal waits for an answer.
     ///   - clock: what delays and time-outs go by.
     public init(
-        issuer: IssuerSimulator = .testWorld, troubles: TroubleScript = .none,
+        issuer: IssuerSimulator = .testWorld, books: AcquirerBooks = AcquirerBooks(),
+        troubles: TroubleScript = .none,
         answerTimeout: Duration = .seconds(30), clock: any Clock<Duration> = ContinuousClock()
     ) {
         self.issuer = issuer
+        self.books = books
         self.troubles = TroubleMaker(troubles)
         self.answerTimeout = answerTimeout
         sleep = { duration in try await clock.sleep(for: duration) }
@@ -116,6 +121,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
                 note(request.transactionID, .reversal, "12", reason)
                 return .rejected(reason)
             }
+            books.reversed(request.transactionID, terminalID: request.terminalID)
             note(request.transactionID, .reversal, "00", "\(result)")
             return nil
         }
@@ -129,9 +135,79 @@ public actor SimulatedAcquirer: AcquirerBackend {
         let data = try check(request, .advice)
         try await suffer(trouble, request.transactionID, .advice) {
             let result = issuer.advise(Self.issuing(request, data), approved: offline == .approved)
+            switch result {
+            case .posted, .disputed:
+                books.approved(
+                    request.transactionID, terminalID: request.terminalID, amount: request.amount,
+                    currency: request.currency, isCredit: request.transactionType == 0x20, isHeld: false)
+            case .noted, .repeated, .reversedBefore: break
+            }
             note(request.transactionID, .advice, "00", "\(result)")
             return nil
         }
+    }
+
+    public func adjust(_ request: AdjustmentRequest) async throws(AcquirerError) {
+        let trouble = troubles.next(.adjustment, amount: request.amount, card: nil)
+        if trouble == .unreachable { throw unreachable(request.transactionID, .adjustment) }
+        do throws(AcquirerError) {
+            try MessageCheck.check(
+                transactionID: request.transactionID, terminalID: request.terminalID, stan: request.stan,
+                retrievalReference: request.retrievalReference)
+            guard request.transmission >= 1, request.revision >= 1 else {
+                throw .rejected("transmission or revision 0")
+            }
+        } catch { throw rejected(request.transactionID, .adjustment, error) }
+        try await suffer(trouble, request.transactionID, .adjustment) {
+            let result = issuer.adjust(
+                transactionID: request.transactionID, terminalID: request.terminalID, to: request.amount,
+                revision: request.revision)
+            if case .refused(let reason) = result {
+                note(request.transactionID, .adjustment, "12", reason)
+                return .rejected(reason)
+            }
+            if result == .adjusted {
+                books.adjusted(
+                    request.transactionID, terminalID: request.terminalID, to: request.amount)
+            }
+            note(request.transactionID, .adjustment, "00", "\(result)")
+            return nil
+        }
+    }
+
+    public func reconcile(
+        _ request: ReconciliationRequest
+    ) async throws(AcquirerError) -> ReconciliationAnswer {
+        let trouble = troubles.next(.reconciliation, amount: .zero, card: nil)
+        let name = "\(request.terminalID) batch \(request.batch)"
+        if trouble == .unreachable { throw unreachable(name, .reconciliation) }
+        guard (1...999_999).contains(request.stan), request.batch >= 1 else {
+            throw rejected(name, .reconciliation, .rejected("field 11 or the batch number is out of range"))
+        }
+        var answer = ReconciliationAnswer.outOfBalance(nil)
+        try await suffer(trouble, name, .reconciliation) {
+            answer = books.reconcile(request)
+            note(name, .reconciliation, answer == .balanced ? "00" : "95", "\(answer)")
+            return nil
+        }
+        return answer
+    }
+
+    public func upload(_ item: BatchItem) async throws(AcquirerError) {
+        let trouble = troubles.next(.upload, amount: item.amount, card: nil)
+        if trouble == .unreachable { throw unreachable(item.transactionID, .upload) }
+        try await suffer(trouble, item.transactionID, .upload) {
+            books.upload(item)
+            note(item.transactionID, .upload, "00", "\(item.index) of \(item.count)")
+            return nil
+        }
+    }
+
+    public func answersOutOfTime() async -> AsyncStream<LateAnswer> {
+        lateListener?.finish()
+        let (stream, continuation) = AsyncStream.makeStream(of: LateAnswer.self)
+        lateListener = continuation
+        return stream
     }
 
     // MARK: The host's work
@@ -160,6 +236,12 @@ public actor SimulatedAcquirer: AcquirerBackend {
         }
         let answer = issuer.authorize(Self.issuing(request, data))
         let code = answer.code.rawValue
+        if answer.code.isApproval {
+            books.approved(
+                request.transactionID, terminalID: request.terminalID,
+                amount: answer.approvedAmount ?? request.amount, currency: request.currency,
+                isCredit: request.transactionType == 0x20, isHeld: request.purpose == .preAuthorization)
+        }
         let reason = ([answer.reason] + answer.remarks).joined(separator: "; ")
         note(request.transactionID, .authorization, code, reason)
         var response = AuthorizationResponse(
@@ -265,6 +347,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
     private func keep(_ answer: LateAnswer) {
         if lateAnswers.count >= Self.eventLimit { lateAnswers.removeFirst() }
         lateAnswers.append(answer)
+        lateListener?.yield(answer)
     }
 
     private func unreachable(_ transactionID: String, _ kind: TroubleRule.Message) -> AcquirerError {
@@ -316,10 +399,4 @@ public struct HostEvent: Sendable, Equatable {
     /// Nil where the host did not see it.
     public let responseCode: String?
     public let reason: String
-}
-
-/// An answer that came when nobody waited any more.
-public struct LateAnswer: Sendable, Equatable {
-    public let transactionID: String
-    public let response: AuthorizationResponse
 }

@@ -28,7 +28,8 @@ public import EMV
 /// | `cut`, `cut before` | the line breaks after sending; the host has seen it, or has not |
 /// | `wrong-arpc`, `wrong-script` | the last byte of issuer authentication data or scripts is changed |
 ///
-/// MESSAGE is `authorization` (which may be left out), `reversal` or `advice`.
+/// MESSAGE is `authorization` (which may be left out), `reversal`, `advice`, `adjustment` (completions and tips),
+/// `reconciliation` or `upload`.
 public struct TroubleScript: Sendable, Equatable {
     public var rules: [TroubleRule]
     public var seed: UInt64
@@ -102,7 +103,9 @@ public enum Trouble: Sendable, Equatable {
 
 /// One rule of a `TroubleScript`.
 public struct TroubleRule: Sendable, Equatable {
-    public enum Message: String, Sendable, CaseIterable { case authorization, reversal, advice }
+    public enum Message: String, Sendable, CaseIterable {
+        case authorization, reversal, advice, adjustment, reconciliation, upload
+    }
     public enum When: Sendable, Equatable {
         case always
         /// Counted from 1 among messages of the kind.

@@ -135,3 +135,11 @@ public enum PINVerification: Sendable, Equatable { case correct, incorrect, unve
 
 /// Verifies an enciphered PIN of an account number.
 public typealias PINVerifier = @Sendable (IssuingRequest.PIN, PrimaryAccountNumber) -> PINVerification
+
+/// What became of an adjustment.
+public enum AdjustmentResult: Sendable, Equatable {
+    case adjusted
+    /// Known already, or older than the last one.
+    case repeated
+    case refused(String)
+}

@@ -16,6 +16,8 @@ public struct Posting: Sendable, Codable, Equatable {
 public struct LedgerEntry: Sendable, Codable, Equatable {
     public enum Kind: String, Sendable, Codable, CaseIterable {
         case authorization, refund, offlineApproval, reversal, adjustment
+        /// A purchase became more or less than was approved (completion, tip): by how much.
+        case amendment
     }
     /// From 1, without gaps.
     public let sequence: Int
@@ -91,6 +93,8 @@ public struct Ledger: Sendable, Codable, Equatable {
             let amount = entry.amount.minorUnits
             switch (entry.kind, entry.isCredit) {
             case (.adjustment, _): continue
+            case (.amendment, false): totals.purchaseAmount += amount
+            case (.amendment, true): totals.purchaseAmount -= min(amount, totals.purchaseAmount)
             case (.reversal, true):
                 // Gives a purchase back.
                 totals.purchases -= 1
