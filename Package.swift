@@ -22,6 +22,7 @@ let package = Package(
         .library(name: "Cards", targets: ["Cards"]),
         .library(name: "Traces", targets: ["Traces"]),
         .library(name: "Readers", targets: ["Readers"]),
+        .library(name: "RemoteReaders", targets: ["RemoteReaders"]),
         .library(name: "Issuing", targets: ["Issuing"]),
         .library(name: "Acquiring", targets: ["Acquiring"]),
         .library(name: "Journal", targets: ["Journal"]),
@@ -32,6 +33,10 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
+        .package(url: "https://github.com/apple/swift-crypto", "3.12.0"..<"5.0.0"),
     ],
     targets: [
         // System libraries.
@@ -64,6 +69,19 @@ let package = Package(
         // Rooms that touch the world.
         .target(
             name: "Readers", dependencies: ["SmartCard", "Traces", "BERTLV", "CPCSC"],
+            swiftSettings: common),
+        // Readers on other machines: server, client and their test certificates.
+        .target(
+            name: "RemoteReaders",
+            dependencies: [
+                "Readers", "SmartCard",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            exclude: ["Protocol.md"],
             swiftSettings: common),
         .target(
             name: "Acquiring", dependencies: ["EMV", "Issuing"], swiftSettings: common),
@@ -126,6 +144,15 @@ let package = Package(
         .testTarget(
             name: "ReadersTests",
             dependencies: ["Readers", "SmartCard", "Cards", "Traces", "BERTLV", "TestSupport"],
+            swiftSettings: common),
+        .testTarget(
+            name: "RemoteReadersTests",
+            dependencies: [
+                "RemoteReaders", "Readers", "SmartCard", "Cards", "Terminal", "Kernels", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
             swiftSettings: common),
         .testTarget(
             name: "TracesTests", dependencies: ["Traces", "Readers", "SmartCard", "EMV", "BERTLV"],
