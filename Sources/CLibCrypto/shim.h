@@ -17,3 +17,9 @@
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <openssl/sha.h>
+
+/// Overwrites what functions that have returned left on the stack.
+static __attribute__((noinline, unused)) void tapbridge_wipe_stack(void) {
+    unsigned char area[16384];
+    OPENSSL_cleanse(area, sizeof area);
+}

@@ -20,6 +20,8 @@ public struct TerminalProfile: Sendable {
     public var languages: [String]
     public var configuration: EntryPointConfiguration
     public var acceptance: AcceptancePolicy
+    /// What online PINs are enciphered with; nil is for the test keys.
+    public var pinKeys: PINKeys?
     public var timing: Timing
 
     public struct Merchant: Sendable, Equatable {
@@ -162,6 +164,8 @@ public struct TerminalProfile: Sendable {
         if let place = optional("acceptance") {
             acceptance = try AcceptancePolicy(place)
         }
+
+        pinKeys = try optional("pin-pad").map { (place) throws(ProfileFileError) in try PINKeys(place) }
 
         timing = Timing()
         if let keys = try optional("timing")?.mapping() {

@@ -340,10 +340,18 @@ public actor TerminalSession {
         await recordReading(result)
         if result.cvm == .onlinePIN || result.outcome?.outcome.status == .requestOnlinePIN {
             await show(UserInterfaceRequest(.enterPIN, .notApplicable))
-            request.onlinePIN = await environment.pinPad?.enter(
-                PINPad.Request(
-                    number: request.primaryAccountNumber, amount: request.amount,
-                    currency: request.currency, languages: profile.languages))
+            do throws(PINPadError) {
+                request.onlinePIN = try await environment.pinPad?.enter(
+                    PINPad.Request(
+                        number: request.primaryAccountNumber, amount: request.amount,
+                        currency: request.currency, languages: profile.languages))
+            } catch {
+                result.status = .failed
+                result.reason = "\(error)"
+                await show(UserInterfaceRequest(.notAuthorised, .processingError))
+                await record(.failed, &result)
+                return
+            }
             guard request.onlinePIN != nil else {
                 await close(&result, without: .cancelled)
                 result.reason = "no PIN was entered"
@@ -364,6 +372,8 @@ public actor TerminalSession {
         }
         environment.observer?(.authorizationSent(request))
         let answer = await authorize(request)
+        // PIN blocks are not kept after authorization.
+        request.onlinePIN = nil
         switch answer {
         case .success(let response):
             environment.observer?(.authorizationAnswered(response))

@@ -49,10 +49,22 @@ enum SimulatedHost {
         return TroubleScript(rules: rules)
     }
 
-    /// A PIN pad with the test world's key, at which `pin` is entered; nil enters nothing.
+    /// A PIN pad in software with the profile's keys, else the test world's, whose transactions are counted in the
+    /// state directory.
+    static func pinPad(
+        _ profile: TerminalProfile, ask: @escaping @Sendable (PINPad.Request) async -> PIN?
+    ) throws -> PINPad {
+        let keys: PINKeys
+        do { keys = try profile.pinKeys ?? .test() } catch { throw CommandFailure(.badInput, "\(error)") }
+        let name = keys.keySerialNumber.map { String(format: "%02X", $0) }.joined()
+        let path = try StateDirectory.make("pin-pads") + "/\(name).txt"
+        return .software(keys: keys, counter: FileKeyCounter(path: path), ask: ask)
+    }
+
+    /// A PIN pad with the test world's keys, at which `pin` is entered; nil enters nothing.
     static func pinPad(_ pin: PIN?) throws -> PINPad {
         do {
-            return .software(key: try TestPIN.key()) { _ in pin }
+            return .software(keys: try .test()) { _ in pin }
         } catch {
             throw CommandFailure(.badInput, "\(error)")
         }

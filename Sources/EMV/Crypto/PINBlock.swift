@@ -16,6 +16,18 @@ public struct PIN: Sendable, Equatable {
         storage = SecretStorage(bytes.span)
     }
 
+    /// From characters as they were typed, which the caller wipes. Nil unless 4 to 12 decimal digits.
+    public init?(typed characters: Span<UInt8>) {
+        guard (4...12).contains(characters.count) else { return nil }
+        var digits = [UInt8](repeating: 0, count: characters.count)
+        defer { OPENSSL_cleanse(&digits, digits.count) }
+        for index in characters.indices {
+            guard (0x30...0x39).contains(characters[index]) else { return nil }
+            digits[index] = characters[index] - 0x30
+        }
+        self.init(digits: digits.span)
+    }
+
     init?(digits: Span<UInt8>) {
         guard (4...12).contains(digits.count) else { return nil }
         for index in digits.indices where digits[index] > 9 { return nil }
@@ -38,11 +50,22 @@ extension PIN: CustomStringConvertible, CustomDebugStringConvertible, CustomRefl
 }
 
 /// Enciphered PIN blocks of ISO 9564-1: format 0 under Triple DES (9.3.1) and format 4 under AES (9.4.2).
+///
+/// Each public function leaves no clear PIN behind: heap buffers are wiped where they are used, and the stack that
+/// the work has used is wiped at the end.
 public enum PINBlock {
     /// Format 0: eight bytes, PIN and card number mixed.
     /// - Throws: what libcrypto reports.
     public static func enciphered(
         _ pin: PIN, of number: PrimaryAccountNumber, with key: TripleDESKey
+    ) throws(CryptographyError) -> [UInt8] {
+        defer { tapbridge_wipe_stack() }
+        return try formatZero(pin, number, key)
+    }
+
+    @inline(never)
+    private static func formatZero(
+        _ pin: PIN, _ number: PrimaryAccountNumber, _ key: TripleDESKey
     ) throws(CryptographyError) -> [UInt8] {
         var block = pinField(pin, format: 0, filler: 0xF)
         defer { OPENSSL_cleanse(&block, block.count) }
@@ -57,6 +80,14 @@ public enum PINBlock {
         _ block: [UInt8], of number: PrimaryAccountNumber, with key: TripleDESKey
     ) throws(CryptographyError) -> PIN? {
         guard block.count == 8 else { return nil }
+        defer { tapbridge_wipe_stack() }
+        return try fromFormatZero(block, number, key)
+    }
+
+    @inline(never)
+    private static func fromFormatZero(
+        _ block: [UInt8], _ number: PrimaryAccountNumber, _ key: TripleDESKey
+    ) throws(CryptographyError) -> PIN? {
         var clear = try key.decryptECB(block.span)
         defer { OPENSSL_cleanse(&clear, clear.count) }
         let field = accountField(number)
@@ -72,10 +103,12 @@ public enum PINBlock {
     ) throws(CryptographyError) -> [UInt8] {
         var random = [UInt8](repeating: 0, count: 8)
         guard RAND_bytes(&random, 8) == 1 else { throw .last }
+        defer { tapbridge_wipe_stack() }
         return enciphered(pin, of: number, with: key, random: load(random.span.bytes, 0))
     }
 
     /// - Parameter random: in memory order.
+    @inline(never)
     static func enciphered(
         _ pin: PIN, of number: PrimaryAccountNumber, with key: AESKey, random: UInt64
     ) -> [UInt8] {
@@ -91,6 +124,14 @@ public enum PINBlock {
         _ block: [UInt8], of number: PrimaryAccountNumber, with key: AESKey
     ) -> PIN? {
         guard block.count == 16 else { return nil }
+        defer { tapbridge_wipe_stack() }
+        return fromFormatFour(block, number, key)
+    }
+
+    @inline(never)
+    private static func fromFormatFour(
+        _ block: [UInt8], _ number: PrimaryAccountNumber, _ key: AESKey
+    ) -> PIN? {
         let bytes = block.span.bytes
         let last = AESKey.Block(first: load(bytes, 0), second: load(bytes, 8))
         let once = key.transform(last, encrypt: false) ^ longAccountField(number)

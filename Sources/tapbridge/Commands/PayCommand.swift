@@ -53,7 +53,7 @@ struct PayCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What is entered where the card asks for the online PIN; \(TestPIN.pin) is every test card's. With a real reader it is asked for. \"none\" is a terminal without PIN pad.",
+            "What is entered where the card asks for the online PIN; \(TestPIN.pin) is every test card's. \"ask\" reads it from standard input, as is done with a real reader. \"none\" is a terminal without PIN pad.",
             valueName: "digits"))
     var pin: String?
 
@@ -110,7 +110,7 @@ struct PayCommand: AsyncParsableCommand {
             }
         }
 
-        let pinPad = try makePINPad(isEmulated: emulated != nil)
+        let pinPad = try makePINPad(profile, isEmulated: emulated != nil)
         var recorder: SessionRecorder?
         if record != nil {
             let trace = TraceRecorder(header: [Trace.Field("title", title(emulated))])
@@ -152,19 +152,17 @@ struct PayCommand: AsyncParsableCommand {
         if result.exitStatus != .success { throw ExitWithStatus(status: result.exitStatus) }
     }
 
-    private func makePINPad(isEmulated: Bool) throws -> PINPad? {
-        if pin == "none" { return nil }
-        if pin == nil, !isEmulated {
-            guard isatty(STDIN_FILENO) == 1 else { return nil }
-            return .software(key: try TestPIN.key()) { _ in
-                // Blocks this task's thread: nothing else goes on while the PIN is entered.
-                getpass("        PIN (of a test card only): ").flatMap { PIN(String(cString: $0)) }
+    private func makePINPad(_ profile: TerminalProfile, isEmulated: Bool) throws -> PINPad? {
+        let isThereSomebody = isatty(STDIN_FILENO) == 1
+        switch pin ?? (isEmulated ? TestPIN.pin : isThereSomebody ? "ask" : "none") {
+        case "none": return nil
+        case "ask": return try SimulatedHost.pinPad(profile) { _ in await PINPrompt.ask() }
+        case let digits:
+            guard let entered = PIN(digits) else {
+                throw CommandFailure(.usage, "a PIN has 4 to 12 digits")
             }
+            return try SimulatedHost.pinPad(profile) { _ in entered }
         }
-        guard let entered = PIN(pin ?? TestPIN.pin) else {
-            throw CommandFailure(.usage, "a PIN has 4 to 12 digits")
-        }
-        return try SimulatedHost.pinPad(entered)
     }
 
     private func title(_ card: EmulatedCard?) -> String {
