@@ -26,6 +26,7 @@ let package = Package(
         .library(name: "Issuing", targets: ["Issuing"]),
         .library(name: "Acquiring", targets: ["Acquiring"]),
         .library(name: "Journal", targets: ["Journal"]),
+        .library(name: "ISO8583", targets: ["ISO8583"]),
         .library(name: "Terminal", targets: ["Terminal"]),
     ],
     dependencies: [
@@ -56,6 +57,9 @@ let package = Package(
         .target(
             name: "ProfileFile", dependencies: ["BERTLV", .product(name: "Yams", package: "Yams")],
             swiftSettings: common),
+        .target(
+            name: "ISO8583", dependencies: ["ProfileFile"],
+            resources: [.embedInCode("Dialects")], swiftSettings: common),
         .target(
             name: "Cards",
             dependencies: ["EMV", "SmartCard", "ProfileFile"],
@@ -107,6 +111,7 @@ let package = Package(
 
         // Tests.
         .testTarget(name: "BERTLVTests", dependencies: ["BERTLV"], swiftSettings: common),
+        .testTarget(name: "ISO8583Tests", dependencies: ["ISO8583", "BERTLV"], swiftSettings: common),
         .testTarget(name: "SmartCardTests", dependencies: ["SmartCard"], swiftSettings: common),
         .testTarget(
             name: "EMVDictionaryTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),

@@ -1,0 +1,462 @@
+/// Why a message cannot be read or written. Offsets count bytes from the start of the message (after any
+/// framing).
+public enum ISO8583Error: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The message ends inside `part` at `offset`.
+    case truncated(part: String, offset: Int, needed: Int, available: Int)
+    case badMessageType(offset: Int)
+    case badBitmap(offset: Int)
+    /// The bitmap names a field that the dialect does not have.
+    case unknownField(Int, offset: Int)
+    /// The length prefix is no number or exceeds the field's greatest length.
+    case badLength(field: Int, offset: Int, length: Int?, most: Int)
+    /// A character that the field's format does not have.
+    case badContent(field: Int, offset: Int, reason: String)
+    /// Bytes after the last field.
+    case trailingBytes(offset: Int, count: Int)
+    /// A value that cannot be written: too long, too short for a fixed field of bytes, wrong characters.
+    case badValue(field: Int, reason: String)
+
+    public var description: String {
+        switch self {
+        case .truncated(let part, let offset, let needed, let available):
+            "offset \(offset): \(part) needs \(needed) bytes, \(available) are left"
+        case .badMessageType(let offset): "offset \(offset): the message type is not four digits"
+        case .badBitmap(let offset): "offset \(offset): the bitmap is not hexadecimal"
+        case .unknownField(let field, let offset):
+            "offset \(offset): the bitmap names field \(field), which the dialect does not have"
+        case .badLength(let field, let offset, let length, let most):
+            "field \(field) at offset \(offset): length "
+                + (length.map { "\($0) exceeds \(most)" } ?? "is not a number")
+        case .badContent(let field, let offset, let reason):
+            "field \(field) at offset \(offset): \(reason)"
+        case .trailingBytes(let offset, let count):
+            "offset \(offset): \(count) bytes after the last field"
+        case .badValue(let field, let reason): "field \(field): \(reason)"
+        }
+    }
+}
+
+extension Dialect {
+    // MARK: - Reading
+
+    /// Reads one message, which must fill `bytes` from `start` on.
+    /// - Parameter start: length of a header before the message type.
+    /// - Throws: `ISO8583Error`.
+    public func unpack(_ bytes: Span<UInt8>, from start: Int = 0) throws(ISO8583Error) -> Message {
+        var offset = max(0, start)
+        var message = Message(0)
+        message.storage.reserveCapacity(bytes.count * 2)
+        message.type = try readType(bytes, &offset)
+        let bits = try readBitmap(bytes, &offset)
+        let more = bits & (1 << 63) != 0 ? try readBitmap(bytes, &offset) : 0
+
+        try readFields(bits & ~(1 << 63), 0, bytes, &offset, &message)
+        try readFields(more, 64, bytes, &offset, &message)
+        guard offset == bytes.count else {
+            throw .trailingBytes(offset: offset, count: bytes.count - offset)
+        }
+        return message
+    }
+
+    public func unpack(_ bytes: [UInt8]) throws(ISO8583Error) -> Message { try unpack(bytes.span) }
+
+    @inline(__always)
+    func readFields(
+        _ bitmap: UInt64, _ base: Int, _ bytes: Span<UInt8>, _ offset: inout Int,
+        _ message: inout Message
+    ) throws(ISO8583Error) {
+        var bits = bitmap
+        while bits != 0 {
+            let leading = bits.leadingZeroBitCount
+            bits &= ~(1 << UInt64(63 - leading))
+            let number = base + leading + 1
+            guard let specification = specifications[number] else {
+                throw .unknownField(number, offset: offset)
+            }
+            try Self.read(specification, bytes, &offset, &message)
+        }
+    }
+
+    func readType(_ bytes: Span<UInt8>, _ offset: inout Int) throws(ISO8583Error) -> MessageType {
+        let count = typeEncoding == .bcd ? 2 : 4
+        guard bytes.count - offset >= count else {
+            throw .truncated(
+                part: "the message type", offset: offset, needed: count, available: bytes.count - offset)
+        }
+        var value: UInt16 = 0
+        for index in offset..<(offset + count) {
+            let byte = bytes[index]
+            if typeEncoding == .bcd {
+                guard byte >> 4 <= 9, byte & 0x0F <= 9 else { throw .badMessageType(offset: offset) }
+                value = value << 8 | UInt16(byte)
+            } else {
+                let zero: UInt8 = typeEncoding == .ascii ? 0x30 : 0xF0
+                guard byte >= zero, byte <= zero + 9 else { throw .badMessageType(offset: offset) }
+                value = value << 4 | UInt16(byte - zero)
+            }
+        }
+        offset += count
+        return MessageType(rawValue: value)
+    }
+
+    func readBitmap(_ bytes: Span<UInt8>, _ offset: inout Int) throws(ISO8583Error) -> UInt64 {
+        let count = bitmapEncoding == .binary ? 8 : 16
+        guard bytes.count - offset >= count else {
+            throw .truncated(
+                part: "the bitmap", offset: offset, needed: count, available: bytes.count - offset)
+        }
+        var value: UInt64 = 0
+        for index in offset..<(offset + count) {
+            if bitmapEncoding == .binary {
+                value = value << 8 | UInt64(bytes[index])
+            } else {
+                let byte =
+                    bitmapEncoding == .ebcdic ? EBCDIC.decoding[Int(bytes[index])] : bytes[index]
+                guard let digit = Self.hexDigit(byte) else { throw .badBitmap(offset: offset) }
+                value = value << 4 | UInt64(digit)
+            }
+        }
+        offset += count
+        return value
+    }
+
+    @inline(__always)
+    static func hexDigit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case 0x30...0x39: byte - 0x30
+        case 0x41...0x46: byte - 0x37
+        case 0x61...0x66: byte - 0x57
+        default: nil
+        }
+    }
+
+    /// Bytes that a length prefix takes.
+    @inline(__always)
+    static func prefixCount(_ digits: Int, _ encoding: FieldSpecification.Encoding) -> Int {
+        switch encoding {
+        case .bcd: (digits + 1) / 2
+        case .binary: digits <= 2 ? 1 : digits <= 4 ? 2 : 3
+        default: digits
+        }
+    }
+
+    @inline(__always)
+    static func read(
+        _ field: FieldSpecification, _ bytes: Span<UInt8>, _ offset: inout Int, _ message: inout Message
+    ) throws(ISO8583Error) {
+        let begin = offset
+        // How many characters (or bytes), and how many bytes on the line.
+        var count: Int
+        switch field.length {
+        case .fixed(let fixed): count = fixed
+        case .variable(let digits, let most):
+            let prefix = prefixCount(digits, field.lengthEncoding)
+            guard bytes.count - offset >= prefix else {
+                throw .truncated(
+                    part: "the length of field \(field.number)", offset: offset, needed: prefix,
+                    available: bytes.count - offset)
+            }
+            count = 0
+            for index in offset..<(offset + prefix) {
+                let byte = bytes[unchecked: index]
+                switch field.lengthEncoding {
+                case .bcd:
+                    guard byte >> 4 <= 9, byte & 0x0F <= 9 else {
+                        throw .badLength(field: field.number, offset: begin, length: nil, most: most)
+                    }
+                    count = count * 100 + Int(byte >> 4) * 10 + Int(byte & 0x0F)
+                case .binary: count = count << 8 | Int(byte)
+                default:
+                    let digit = byte &- (field.lengthEncoding == .ebcdic ? 0xF0 : 0x30)
+                    guard digit <= 9 else {
+                        throw .badLength(field: field.number, offset: begin, length: nil, most: most)
+                    }
+                    count = count * 10 + Int(digit)
+                }
+            }
+            offset += prefix
+            if field.lengthUnit == .bytes {
+                switch field.encoding {
+                case .bcd: count *= 2
+                case .hex: count /= 2
+                default: break
+                }
+            }
+            // A BCD field counted in bytes may come out one digit longer than its odd greatest length.
+            let slack = field.lengthUnit == .bytes && field.encoding == .bcd ? most & 1 : 0
+            guard count <= most + slack else {
+                throw .badLength(field: field.number, offset: begin, length: count, most: most)
+            }
+        }
+        let needed: Int
+        switch field.encoding {
+        case .bcd: needed = (count + 1) / 2
+        case .hex: needed = count * 2
+        default: needed = count
+        }
+        guard bytes.count - offset >= needed else {
+            throw .truncated(
+                part: "field \(field.number)", offset: offset, needed: needed,
+                available: bytes.count - offset)
+        }
+        let start = message.storage.count
+        switch field.encoding {
+        case .binary:
+            for index in offset..<(offset + needed) { message.storage.append(bytes[unchecked: index]) }
+        case .ascii:
+            if field.format == .n {
+                for index in offset..<(offset + needed) {
+                    let byte = bytes[unchecked: index]
+                    guard byte &- 0x30 <= 9 else {
+                        throw .badContent(
+                            field: field.number, offset: index, reason: "expected a digit")
+                    }
+                    message.storage.append(byte)
+                }
+            } else {
+                for index in offset..<(offset + needed) { message.storage.append(bytes[unchecked: index]) }
+            }
+        case .ebcdic:
+            for index in offset..<(offset + needed) {
+                let byte = EBCDIC.decoding[Int(bytes[unchecked: index])]
+                if field.format == .n {
+                    guard byte &- 0x30 <= 9 else {
+                        throw .badContent(
+                            field: field.number, offset: index, reason: "expected a digit")
+                    }
+                }
+                message.storage.append(byte)
+            }
+        case .hex:
+            for index in 0..<count {
+                guard let high = hexDigit(bytes[unchecked: offset + index * 2]),
+                    let low = hexDigit(bytes[unchecked: offset + index * 2 + 1])
+                else {
+                    throw .badContent(
+                        field: field.number, offset: offset + index * 2,
+                        reason: "expected hexadecimal digits")
+                }
+                message.storage.append(high << 4 | low)
+            }
+        case .bcd:
+            try readBCD(field, bytes, offset, needed, count, &message)
+        }
+        offset += needed
+        message.note(field.number, start: start)
+    }
+
+    @inline(__always)
+    static func readBCD(
+        _ field: FieldSpecification, _ bytes: Span<UInt8>, _ offset: Int, _ needed: Int, _ count: Int,
+        _ message: inout Message
+    ) throws(ISO8583Error) {
+        // An odd count has one filler nibble, left or right.
+        let odd = count & 1 == 1
+        let skipsFirst = odd && field.padding == .leftZero
+        for index in offset..<(offset + needed) {
+            let byte = bytes[unchecked: index]
+            let high = byte >> 4
+            let low = byte & 0x0F
+            if !(skipsFirst && index == offset) {
+                message.storage.append(try character(high, field, index))
+            }
+            if odd, !skipsFirst, index == offset + needed - 1 { break }
+            if low == 0x0F, field.format == .z || field.lengthUnit == .bytes,
+                index == offset + needed - 1
+            {
+                break
+            }
+            message.storage.append(try character(low, field, index))
+        }
+    }
+
+    @inline(__always)
+    static func character(
+        _ nibble: UInt8, _ field: FieldSpecification, _ offset: Int
+    ) throws(ISO8583Error) -> UInt8 {
+        if nibble <= 9 { return 0x30 + nibble }
+        if field.format == .z, nibble == 0x0D { return UInt8(ascii: "D") }
+        throw .badContent(
+            field: field.number, offset: offset, reason: "expected decimal digits in BCD")
+    }
+
+    // MARK: - Writing
+
+    /// Writes a message, its header first.
+    /// - Throws: `.unknownField`, `.badValue`.
+    public func pack(_ message: Message) throws(ISO8583Error) -> [UInt8] {
+        var output: [UInt8] = []
+        output.reserveCapacity(message.storage.count + 160)
+        try pack(message, into: &output)
+        return output
+    }
+
+    /// Appends a message to `output`; what was appended before an error must be dropped by the caller.
+    public func pack(_ message: borrowing Message, into output: inout [UInt8]) throws(ISO8583Error) {
+        output.append(contentsOf: message.header)
+        let type = message.type.rawValue
+        switch typeEncoding {
+        case .bcd:
+            output.append(UInt8(truncatingIfNeeded: type >> 8))
+            output.append(UInt8(truncatingIfNeeded: type))
+        default:
+            let zero: UInt8 = typeEncoding == .ebcdic ? 0xF0 : 0x30
+            for shift in [12, 8, 4, 0] { output.append(zero + UInt8(type >> shift & 0x0F)) }
+        }
+        let hasSecondary = message.secondary != 0
+        writeBitmap(message.primary | (hasSecondary ? 1 << 63 : 0), &output)
+        if hasSecondary { writeBitmap(message.secondary, &output) }
+        try writeFields(message.primary, 0, message, &output)
+        try writeFields(message.secondary, 64, message, &output)
+    }
+
+    @inline(__always)
+    func writeFields(
+        _ bitmap: UInt64, _ base: Int, _ message: borrowing Message, _ output: inout [UInt8]
+    ) throws(ISO8583Error) {
+        var bits = bitmap
+        while bits != 0 {
+            let leading = bits.leadingZeroBitCount
+            bits &= ~(1 << UInt64(63 - leading))
+            let number = base + leading + 1
+            guard let specification = specifications[number] else {
+                throw .unknownField(number, offset: output.count)
+            }
+            let slot = message.slots[number]
+            let value = message.storage.span.extracting(
+                Int(slot.start)..<Int(slot.start + slot.count))
+            try Self.write(specification, value, &output)
+        }
+    }
+
+    func writeBitmap(_ bits: UInt64, _ output: inout [UInt8]) {
+        if bitmapEncoding == .binary {
+            for shift in stride(from: UInt64(56), through: 0, by: -8) {
+                output.append(UInt8(truncatingIfNeeded: bits >> shift))
+            }
+        } else {
+            for shift in stride(from: UInt64(60), through: 0, by: -4) {
+                let nibble = UInt8(bits >> shift & 0x0F)
+                let digit = nibble < 10 ? 0x30 + nibble : 0x37 + nibble
+                output.append(bitmapEncoding == .ebcdic ? EBCDIC.encoding[Int(digit)] : digit)
+            }
+        }
+    }
+
+    @inline(__always)
+    static func write(
+        _ field: FieldSpecification, _ value: Span<UInt8>, _ output: inout [UInt8]
+    ) throws(ISO8583Error) {
+        var fill = 0
+        switch field.length {
+        case .fixed(let count):
+            guard value.count <= count else {
+                throw .badValue(field: field.number, reason: "\(value.count) exceeds \(count)")
+            }
+            fill = count - value.count
+            if fill > 0, field.isBinary {
+                throw .badValue(
+                    field: field.number, reason: "\(value.count) bytes, exactly \(count) are needed")
+            }
+        case .variable(let digits, let most):
+            guard value.count <= most else {
+                throw .badValue(field: field.number, reason: "\(value.count) exceeds \(most)")
+            }
+            var length = value.count
+            if field.lengthUnit == .bytes {
+                switch field.encoding {
+                case .bcd: length = (length + 1) / 2
+                case .hex: length *= 2
+                default: break
+                }
+            }
+            writeLength(length, digits, field.lengthEncoding, &output)
+        }
+        switch field.encoding {
+        case .binary:
+            for index in value.indices { output.append(value[unchecked: index]) }
+        case .hex:
+            for index in value.indices {
+                for nibble in [value[index] >> 4, value[index] & 0x0F] {
+                    output.append(nibble < 10 ? 0x30 + nibble : 0x37 + nibble)
+                }
+            }
+        case .ascii, .ebcdic:
+            // Numbers are filled with zeros on the left, characters with spaces on the right.
+            let isEBCDIC = field.encoding == .ebcdic
+            if field.format == .n {
+                for _ in 0..<fill { output.append(isEBCDIC ? 0xF0 : 0x30) }
+            }
+            for index in value.indices {
+                let byte = value[unchecked: index]
+                if field.format == .n, byte &- 0x30 > 9 {
+                    throw .badValue(field: field.number, reason: "a character that is not a digit")
+                }
+                output.append(isEBCDIC ? EBCDIC.encoding[Int(byte)] : byte)
+            }
+            if field.format != .n {
+                for _ in 0..<fill { output.append(isEBCDIC ? 0x40 : 0x20) }
+            }
+        case .bcd:
+            try writeBCD(field, value, fill, &output)
+        }
+    }
+
+    @inline(__always)
+    static func writeBCD(
+        _ field: FieldSpecification, _ value: Span<UInt8>, _ fill: Int, _ output: inout [UInt8]
+    ) throws(ISO8583Error) {
+        var pending: UInt8 = 0
+        var half = false
+        @inline(__always) func put(_ nibble: UInt8) {
+            if half {
+                output.append(pending << 4 | nibble)
+            } else {
+                pending = nibble
+            }
+            half.toggle()
+        }
+        let total = value.count + fill
+        if total & 1 == 1, field.padding == .leftZero { put(0) }
+        for _ in 0..<fill { put(0) }
+        for index in value.indices {
+            let byte = value[unchecked: index]
+            switch byte {
+            case 0x30...0x39: put(byte - 0x30)
+            case UInt8(ascii: "D") where field.format == .z, UInt8(ascii: "=") where field.format == .z:
+                put(0x0D)
+            default:
+                throw .badValue(field: field.number, reason: "a character that BCD cannot hold")
+            }
+        }
+        if half { put(field.padding == .rightF ? 0x0F : 0) }
+    }
+
+    static func writeLength(
+        _ length: Int, _ digits: Int, _ encoding: FieldSpecification.Encoding, _ output: inout [UInt8]
+    ) {
+        let count = prefixCount(digits, encoding)
+        switch encoding {
+        case .binary:
+            for position in stride(from: count - 1, through: 0, by: -1) {
+                output.append(UInt8(truncatingIfNeeded: length >> (position * 8)))
+            }
+        case .bcd:
+            var divisor = 1
+            for _ in 1..<max(1, count) { divisor *= 100 }
+            for _ in 0..<count {
+                let pair = length / divisor % 100
+                output.append(UInt8(pair / 10) << 4 | UInt8(pair % 10))
+                divisor /= 100
+            }
+        default:
+            let zero: UInt8 = encoding == .ebcdic ? 0xF0 : 0x30
+            var divisor = 1
+            for _ in 1..<max(1, digits) { divisor *= 10 }
+            for _ in 0..<digits {
+                output.append(zero + UInt8(length / divisor % 10))
+                divisor /= 10
+            }
+        }
+    }
+}
