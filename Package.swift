@@ -104,14 +104,14 @@ let package = Package(
         .executableTarget(
             name: "tapbridge",
             dependencies: [
-                "Terminal", "Cards", "Issuing", "BERTLV",
+                "Terminal", "Cards", "Issuing", "BERTLV", "ISO8583",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),
 
         // Tests.
         .testTarget(name: "BERTLVTests", dependencies: ["BERTLV"], swiftSettings: common),
-        .testTarget(name: "ISO8583Tests", dependencies: ["ISO8583", "BERTLV"], swiftSettings: common),
+        .testTarget(name: "ISO8583Tests", dependencies: ["ISO8583", "BERTLV", "EMV"], swiftSettings: common),
         .testTarget(name: "SmartCardTests", dependencies: ["SmartCard"], swiftSettings: common),
         .testTarget(
             name: "EMVDictionaryTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),

@@ -43,8 +43,9 @@ extension Dialect {
     /// - Parameter start: length of a header before the message type.
     /// - Throws: `ISO8583Error`.
     public func unpack(_ bytes: Span<UInt8>, from start: Int = 0) throws(ISO8583Error) -> Message {
-        var offset = max(0, start)
+        var offset = min(max(0, start), bytes.count)
         var message = Message(0)
+        for index in 0..<offset { message.header.append(bytes[index]) }
         message.storage.reserveCapacity(bytes.count * 2)
         message.type = try readType(bytes, &offset)
         let bits = try readBitmap(bytes, &offset)
@@ -58,7 +59,9 @@ extension Dialect {
         return message
     }
 
-    public func unpack(_ bytes: [UInt8]) throws(ISO8583Error) -> Message { try unpack(bytes.span) }
+    public func unpack(_ bytes: [UInt8], from start: Int = 0) throws(ISO8583Error) -> Message {
+        try unpack(bytes.span, from: start)
+    }
 
     @inline(__always)
     func readFields(
@@ -190,7 +193,7 @@ extension Dialect {
         }
         let needed: Int
         switch field.encoding {
-        case .bcd: needed = (count + 1) / 2
+        case .bcd: needed = field.format == .xn ? 1 + count / 2 : (count + 1) / 2
         case .hex: needed = count * 2
         default: needed = count
         }
@@ -239,7 +242,15 @@ extension Dialect {
                 message.storage.append(high << 4 | low)
             }
         case .bcd:
-            try readBCD(field, bytes, offset, needed, count, &message)
+            if field.format == .xn {
+                // The sign is a character of its own: C or D (ISO 8583:1987, 4.1); some hosts put a zero.
+                let sign = bytes[unchecked: offset]
+                message.storage.append(
+                    field.signEncoding == .ebcdic ? EBCDIC.decoding[Int(sign)] : sign)
+                try readBCD(field, bytes, offset + 1, needed - 1, count - 1, &message)
+            } else {
+                try readBCD(field, bytes, offset, needed, count, &message)
+            }
         }
         offset += needed
         message.note(field.number, start: start)
@@ -354,6 +365,9 @@ extension Dialect {
                 throw .badValue(field: field.number, reason: "\(value.count) exceeds \(count)")
             }
             fill = count - value.count
+            if field.format == .xn, value.count < 2 {
+                throw .badValue(field: field.number, reason: "a sign and digits are needed")
+            }
             if fill > 0, field.isBinary {
                 throw .badValue(
                     field: field.number, reason: "\(value.count) bytes, exactly \(count) are needed")
@@ -389,16 +403,27 @@ extension Dialect {
             }
             for index in value.indices {
                 let byte = value[unchecked: index]
+                // Signed numbers are filled after their sign.
+                if field.format == .xn, index == 1 {
+                    for _ in 0..<fill { output.append(isEBCDIC ? 0xF0 : 0x30) }
+                }
                 if field.format == .n, byte &- 0x30 > 9 {
                     throw .badValue(field: field.number, reason: "a character that is not a digit")
                 }
                 output.append(isEBCDIC ? EBCDIC.encoding[Int(byte)] : byte)
             }
-            if field.format != .n {
+            if field.format != .n, field.format != .xn {
                 for _ in 0..<fill { output.append(isEBCDIC ? 0x40 : 0x20) }
             }
         case .bcd:
-            try writeBCD(field, value, fill, &output)
+            if field.format == .xn {
+                guard value.count >= 2 else { return }  // Refused above, as the length is fixed.
+                let sign = value[0]
+                output.append(field.signEncoding == .ebcdic ? EBCDIC.encoding[Int(sign)] : sign)
+                try writeBCD(field, value.extracting(1..<value.count), fill, &output)
+            } else {
+                try writeBCD(field, value, fill, &output)
+            }
         }
     }
 

@@ -44,6 +44,7 @@ public struct Dialect: Sendable {
     init(_ file: ProfileFile) throws(ProfileFileError) {
         let top = try file.mapping()
         let name = try top.required("name").string()
+        // Kept for people; the field numbers and lengths are those of the file.
         let versionPlace = try top.required("version")
         guard let version = Version(rawValue: try versionPlace.integer()) else {
             throw versionPlace.error("expected 1987 or 1993")
@@ -54,7 +55,7 @@ public struct Dialect: Sendable {
             of: [.binary, .hex, .ebcdic], try top.required("bitmap"))
         let defaults = try top.required("defaults").mapping()
         let base = Defaults(
-            numeric: try defaults.required("numeric").choice(),
+            numeric: try Self.one(of: [.ascii, .bcd, .ebcdic], try defaults.required("numeric")),
             text: try Self.one(of: [.ascii, .ebcdic], try defaults.required("text")),
             binary: try Self.one(of: [.binary, .hex], try defaults.required("binary")),
             length: try Self.one(of: [.ascii, .bcd, .binary, .ebcdic], try defaults.required("length")),
@@ -102,7 +103,7 @@ public struct Dialect: Sendable {
         let standard: FieldSpecification.Encoding =
             switch format {
             case .n: defaults.numeric
-            case .z: defaults.numeric == .bcd ? .bcd : defaults.text
+            case .z, .xn: defaults.numeric == .bcd ? .bcd : defaults.text
             case .b: defaults.binary
             default: defaults.text
             }
@@ -110,6 +111,10 @@ public struct Dialect: Sendable {
         let encoding = try encodingPlace?.choice() ?? standard
         switch (format, encoding) {
         case (.b, .binary), (.b, .hex), (.n, .bcd), (.z, .bcd), (.n, .ascii), (.n, .ebcdic): break
+        case (.xn, .bcd):
+            guard case .fixed = length else {
+                throw (encodingPlace ?? place).error("format x+n in BCD has a fixed length")
+            }
         case (.b, _), (_, .binary), (_, .hex), (_, .bcd):
             throw (encodingPlace ?? place).error(
                 "format \(format.rawValue) cannot be written as \(encoding.rawValue)")
@@ -124,7 +129,8 @@ public struct Dialect: Sendable {
             } ?? defaults.length,
             lengthUnit: try keys.optional("length-unit")?.choice() ?? defaults.lengthUnit,
             padding: try keys.optional("padding")?.choice() ?? defaults.padding,
-            sensitivity: try keys.optional("sensitive")?.choice() ?? .none)
+            sensitivity: try keys.optional("sensitive")?.choice() ?? .none,
+            layout: try SubfieldLayout(keys), signEncoding: defaults.text)
         try keys.finish()
         return specification
     }

@@ -64,11 +64,15 @@ public struct FieldSpecification: Sendable, Equatable {
     public var lengthUnit: LengthUnit
     public var padding: Padding
     public var sensitivity: Sensitivity
+    /// What the value is made of; nil where it is one piece.
+    public var layout: SubfieldLayout?
+    /// How the sign of an `x+n` field is written whose digits are in BCD: `.ascii` or `.ebcdic`.
+    public var signEncoding: Encoding
 
     public init(
         number: Int, name: String, format: Format, length: Length, encoding: Encoding,
         lengthEncoding: Encoding, lengthUnit: LengthUnit = .characters, padding: Padding = .leftZero,
-        sensitivity: Sensitivity = .none
+        sensitivity: Sensitivity = .none, layout: SubfieldLayout? = nil, signEncoding: Encoding = .ascii
     ) {
         self.number = number
         self.name = name
@@ -79,10 +83,20 @@ public struct FieldSpecification: Sendable, Equatable {
         self.lengthUnit = lengthUnit
         self.padding = padding
         self.sensitivity = sensitivity
+        self.layout = layout
+        self.signEncoding = signEncoding
     }
 
     /// Whether the value is bytes rather than characters.
     @inlinable public var isBinary: Bool { format == .b }
+    /// Format and length as ISO 8583 writes them: `n 6`, `n..19 (LL)`, `b..999 (LLL)`.
+    public var notation: String {
+        switch length {
+        case .fixed(let count): "\(format.rawValue) \(count)"
+        case .variable(let digits, let most):
+            "\(format.rawValue)..\(most) (\(String(repeating: "L", count: digits)))"
+        }
+    }
     /// The greatest number of characters (or bytes).
     public var most: Int {
         switch length {

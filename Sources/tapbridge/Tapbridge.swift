@@ -20,7 +20,7 @@ struct Tapbridge: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             PayCommand.self, CardsCommand.self, CardCommand.self, ReadersCommand.self,
-            ReplayCommand.self, DecodeCommand.self, JournalCommand.self, HostCommand.self,
+            ReplayCommand.self, DecodeCommand.self, ISOCommand.self, JournalCommand.self, HostCommand.self,
             ProfileCommand.self,
             BenchCommand.self, DemoCommand.self,
         ])
