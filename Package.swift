@@ -111,7 +111,7 @@ let package = Package(
 
         // Tests.
         .testTarget(name: "BERTLVTests", dependencies: ["BERTLV"], swiftSettings: common),
-        .testTarget(name: "ISO8583Tests", dependencies: ["ISO8583", "BERTLV", "EMV"], swiftSettings: common),
+        .testTarget(name: "ISO8583Tests", dependencies: ["ISO8583", "BERTLV", "EMV", "ProfileFile"], swiftSettings: common),
         .testTarget(name: "SmartCardTests", dependencies: ["SmartCard"], swiftSettings: common),
         .testTarget(
             name: "EMVDictionaryTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),

@@ -41,7 +41,9 @@ extension Dialect {
             }
             // Field 64 is the last one only where no other follows.
             let count = Self.wireCount(specification)
-            guard message.fields.last == field, bytes.count - count >= message.header.count else { return nil }
+            guard message.fields.last == field, bytes.count - count >= message.header.count else {
+                return nil
+            }
             return (bytes[message.header.count..<(bytes.count - count)], code)
         }
         return nil

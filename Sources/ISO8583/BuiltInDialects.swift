@@ -37,7 +37,8 @@ extension Dialect {
         guard name.contains("/") || name.contains(".") else {
             throw ProfileFileError(
                 file: name,
-                reason: "no such dialect; built in are \(builtInNames.joined(separator: ", ")), or name a file")
+                reason:
+                    "no such dialect; built in are \(builtInNames.joined(separator: ", ")), or name a file")
         }
         return try Dialect(path: name)
     }

@@ -384,6 +384,10 @@ extension Dialect {
                 default: break
                 }
             }
+            guard length <= greatestLength(digits, field.lengthEncoding) else {
+                throw .badValue(
+                    field: field.number, reason: "its length \(length) has more digits than its prefix")
+            }
             writeLength(length, digits, field.lengthEncoding, &output)
         }
         switch field.encoding {
@@ -455,6 +459,18 @@ extension Dialect {
             }
         }
         if half { put(field.padding == .rightF ? 0x0F : 0) }
+    }
+
+    /// The greatest number that a length prefix can hold.
+    @inline(__always)
+    static func greatestLength(_ digits: Int, _ encoding: FieldSpecification.Encoding) -> Int {
+        if encoding == .binary { return 1 << (prefixCount(digits, encoding) * 8) - 1 }
+        switch digits {
+        case ...2: return digits <= 1 && encoding != .bcd ? 9 : 99
+        case 3: return encoding == .bcd ? 9999 : 999
+        case 4: return 9999
+        default: return digits == 5 && encoding != .bcd ? 99_999 : 999_999
+        }
     }
 
     static func writeLength(

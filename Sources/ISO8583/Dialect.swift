@@ -2,7 +2,10 @@ public import ProfileFile
 
 /// How messages of one host are written: message type, bitmaps, fields. Described by a readable YAML file.
 public struct Dialect: Sendable {
-    public enum Version: Int, Sendable { case v1987 = 1987, v1993 = 1993 }
+    public enum Version: Int, Sendable {
+        case v1987 = 1987
+        case v1993 = 1993
+    }
     public var name: String
     public var version: Version
     /// `.ascii`, `.bcd` or `.ebcdic`.
@@ -89,7 +92,8 @@ public struct Dialect: Sendable {
         let value: FieldSpecification.Encoding = try place.choice()
         guard allowed.contains(value) else {
             throw place.error(
-                "expected one of \(allowed.map(\.rawValue).joined(separator: ", ")), found \"\(value.rawValue)\"")
+                "expected one of \(allowed.map(\.rawValue).joined(separator: ", ")), found \"\(value.rawValue)\""
+            )
         }
         return value
     }

@@ -12,7 +12,8 @@ extension MessageType {
             5: "notification acknowledgement",
         ]
         let origins = [
-            0: "acquirer", 1: "acquirer, repeat", 2: "issuer", 3: "issuer, repeat", 4: "other", 5: "other, repeat",
+            0: "acquirer", 1: "acquirer, repeat", 2: "issuer", 3: "issuer, repeat", 4: "other",
+            5: "other, repeat",
         ]
         guard let version = versions[digits[0]], let kind = classes[digits[1]],
             let function = functions[digits[2]], let origin = origins[digits[3]]
@@ -40,7 +41,8 @@ enum FieldMeaning {
         case (3, _, _): accounts[value]
         case (22, "PAN entry mode", .v1987): entryModes[value]
         case (22, "PIN entry capability", .v1987):
-            ["0": "not known", "1": "can enter PINs", "2": "cannot enter PINs", "8": "PIN pad out of order"][value]
+            ["0": "not known", "1": "can enter PINs", "2": "cannot enter PINs", "8": "PIN pad out of order"][
+                value]
         case (54, "Account type", _): accounts[value]
         case (54, "Amount type", _): amounts[value]
         case (90, "Message type", _):
@@ -51,8 +53,10 @@ enum FieldMeaning {
 
     /// ISO 8583:1987, annex A.
     static let transactions = [
-        "00": "goods and services", "01": "cash", "09": "goods and services with cash", "20": "return of goods",
-        "21": "deposit", "30": "available funds enquiry", "31": "balance enquiry", "40": "cardholder account transfer",
+        "00": "goods and services", "01": "cash", "09": "goods and services with cash",
+        "20": "return of goods",
+        "21": "deposit", "30": "available funds enquiry", "31": "balance enquiry",
+        "40": "cardholder account transfer",
     ]
     static let accounts = [
         "00": "default", "10": "savings", "20": "cheque", "30": "credit", "40": "universal",
@@ -68,12 +72,14 @@ enum FieldMeaning {
     ]
     static let conditions = [
         "00": "normal", "01": "customer not present", "02": "unattended terminal", "06": "preauthorized",
-        "08": "mail or telephone order", "59": "electronic commerce", "71": "card present, stripe not readable",
+        "08": "mail or telephone order", "59": "electronic commerce",
+        "71": "card present, stripe not readable",
     ]
     static let responses = [
         "00": "approved", "01": "refer to card issuer", "03": "invalid merchant", "04": "pick up card",
         "05": "do not honour", "06": "error", "10": "approved for a part", "11": "approved (VIP)",
-        "12": "invalid transaction", "13": "invalid amount", "14": "no such card number", "15": "no such issuer",
+        "12": "invalid transaction", "13": "invalid amount", "14": "no such card number",
+        "15": "no such issuer",
         "19": "enter again", "25": "original not found", "30": "format error", "34": "suspected fraud",
         "41": "lost card", "43": "stolen card", "51": "insufficient funds", "54": "expired card",
         "55": "incorrect PIN", "57": "not permitted to cardholder", "58": "not permitted to terminal",
@@ -83,8 +89,10 @@ enum FieldMeaning {
         "95": "reconcile error", "96": "system malfunction",
     ]
     static let actions = [
-        "000": "approved", "001": "honour with identification", "002": "approved for a part", "100": "do not honour",
-        "101": "expired card", "106": "PIN tries exceeded", "109": "invalid merchant", "110": "invalid amount",
+        "000": "approved", "001": "honour with identification", "002": "approved for a part",
+        "100": "do not honour",
+        "101": "expired card", "106": "PIN tries exceeded", "109": "invalid merchant",
+        "110": "invalid amount",
         "111": "invalid card number", "116": "not sufficient funds", "117": "incorrect PIN",
         "118": "no card record", "121": "exceeds amount limit", "200": "do not honour, pick up",
         "208": "lost card", "209": "stolen card", "400": "reversal accepted", "500": "in balance",

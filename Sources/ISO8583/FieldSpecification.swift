@@ -31,7 +31,9 @@ public struct FieldSpecification: Sendable, Equatable {
 
     /// What fills the odd nibble of a BCD field: on the left with 0, on the right with 0 or F.
     public enum Padding: String, Sendable, CaseIterable {
-        case leftZero = "left-zero", rightZero = "right-zero", rightF = "right-f"
+        case leftZero = "left-zero"
+        case rightZero = "right-zero"
+        case rightF = "right-f"
     }
 
     /// How long a field is.

@@ -153,7 +153,8 @@ public enum FramingError: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .tooLong(let count, let most): "\(count) bytes; the length can say at most \(most)"
         case .badLength: "the length before the message is not a number or too small"
-        case .exceedsLimit(let count, let most): "a message of \(count) bytes is announced; at most \(most) are taken"
+        case .exceedsLimit(let count, let most):
+            "a message of \(count) bytes is announced; at most \(most) are taken"
         }
     }
 }

@@ -4,7 +4,8 @@ import Testing
 /// The program from outside: output, JSON and exit codes.
 @Suite struct CommandTests {
     @Test(arguments: [
-        "pay", "cards", "card", "readers", "replay", "decode", "journal", "host", "profile", "bench", "demo",
+        "pay", "cards", "card", "readers", "replay", "decode", "iso", "journal", "host", "profile", "bench",
+        "demo",
     ]) func everyCommandHasHelp(_ command: String) async throws {
         let program = try Program()
         defer { program.remove() }
@@ -46,6 +47,28 @@ import Testing
         Case(arguments: ["decode", "9F66043600C000"], status: 0, says: "Terminal Transaction Qualifiers"),
         Case(arguments: ["decode", "9F66043600"], status: 65, says: "9F66"),
         Case(arguments: ["decode", "XYZ"], status: 65, says: "X"),
+        Case(
+            arguments: ["iso", "decode", "0800822000000000000004000000000000001120223015000123", "0301"],
+            status: 0, says: "echo test"),
+        Case(
+            arguments: [
+                "iso", "decode",
+                "3030353530383030383232303030303030303030303030303034303030303030303030303030"
+                    + "303031313230323233303135303030313233333031",
+            ], status: 0, says: "dialect jpos-87a, framing ascii-4"),
+        Case(
+            arguments: ["iso", "decode", "--dialect", "generic-bcd", "010040000000000000001647617390"],
+            status: 65, says: "needs 8 bytes, 4 are left"),
+        Case(
+            arguments: [
+                "iso", "decode", "--dialect", "generic-bcd", "01004000000000000000164761739001010119",
+            ],
+            status: 0, says: "476173******0119"),
+        Case(arguments: ["iso", "decode", "--dialect", "nonsense", "0100"], status: 65, says: "generic-bcd"),
+        Case(arguments: ["iso", "decode", "--framing", "3-byte", "0100"], status: 64, says: "2-byte"),
+        Case(arguments: ["iso", "decode", "XYZ"], status: 65, says: "hexadecimal"),
+        Case(arguments: ["iso", "dialects"], status: 0, says: "pyiso8583-default"),
+        Case(arguments: ["iso", "dialects", "jpos-93b"], status: 0, says: "Function code"),
         Case(arguments: ["cards"], status: 0, says: "visa-credit"),
         Case(arguments: ["profile", "show"], status: 0, says: "combinations"),
         Case(arguments: ["card", "show", "visa-credit"], status: 0, says: "visa-credit"),

@@ -35,6 +35,7 @@ struct BenchCommand: AsyncParsableCommand {
         case noODA = "qvsdc-no-oda"
         case mChipCDA = "mchip-cda"
         case mChipNoODA = "mchip-no-oda"
+        case iso8583
         case pcsc
     }
 
@@ -68,6 +69,7 @@ struct BenchCommand: AsyncParsableCommand {
                 rows.append(try await Self.whole(name.rawValue, card: "visa-no-oda", goal: 20000, rounds))
             case .mChipNoODA:
                 rows.append(try await Self.whole(name.rawValue, card: "mc-no-oda", goal: 15000, rounds))
+            case .iso8583: rows += try Self.iso8583(rounds)
             case .pcsc: if let row = try await Self.pcsc(rounds) { rows.append(row) }
             }
         }

@@ -7,7 +7,8 @@ import ProfileFile
 
 struct ISOCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "iso", abstract: "ISO 8583 messages and dialects.", subcommands: [Decode.self, Dialects.self]
+        commandName: "iso", abstract: "ISO 8583 messages and dialects.",
+        subcommands: [Decode.self, Dialects.self]
     )
 
     struct Decode: ParsableCommand {
@@ -88,7 +89,9 @@ struct ISOCommand: ParsableCommand {
                 }
                 // A message in EBCDIC or BCD is never hexadecimal text.
                 if !raw, let text = String(data: data, encoding: .utf8),
-                    text.allSatisfy({ $0.isHexDigit || $0.isWhitespace || $0 == ":" || $0 == "-" || $0 == "#" })
+                    text.allSatisfy({
+                        $0.isHexDigit || $0.isWhitespace || $0 == ":" || $0 == "-" || $0 == "#"
+                    })
                 {
                     let read = lines(text, file)
                     if read.allSatisfy({ if case .success = $0 { true } else { false } }) { return read }
@@ -103,7 +106,8 @@ struct ISOCommand: ParsableCommand {
         }
 
         static let usualFramings: [Framing?] = [
-            nil, Framing(.binary(2)), Framing(.binary(2), header: .tpdu), Framing(.ascii(4)), Framing(.binary(4)),
+            nil, Framing(.binary(2)), Framing(.binary(2), header: .tpdu), Framing(.ascii(4)),
+            Framing(.binary(4)),
             Framing(.binary(2), countsItself: true), Framing(.bcd), Framing(.bcd, header: .tpdu),
         ]
 
@@ -128,8 +132,11 @@ struct ISOCommand: ParsableCommand {
                     var (explanation, message) = dialect.explain(
                         error == nil ? content : [], from: framing?.header.count ?? 0)
                     if let error { explanation.error = "framing \"\(framing?.description ?? "")\": \(error)" }
-                    if explanation.error == nil { return row(explanation, message, framing) }
-                    if best.map({ explanation.fields.count > $0.explanation.fields.count }) ?? true {
+                    // Bytes of any kind may look like a message of another dialect; of a message type they seldom do.
+                    if explanation.error == nil, explanation.typeMeaning != nil || dialects.count == 1 {
+                        return row(explanation, message, framing)
+                    }
+                    if best.map({ rank(explanation) > rank($0.explanation) }) ?? true {
                         best = (explanation, message, framing)
                     }
                 }
@@ -138,9 +145,15 @@ struct ISOCommand: ParsableCommand {
             return row(best.explanation, best.message, best.framing)
         }
 
+        static func rank(_ explanation: MessageExplanation) -> Int {
+            (explanation.typeMeaning == nil ? 0 : 1000) + (explanation.error == nil ? 500 : 0)
+                + explanation.fields.count
+        }
+
         static func row(_ explanation: MessageExplanation, _ message: Message, _ framing: Framing?) -> Row {
             var chip: [ExplainedNode] = []
-            if let data = message[55], !data.isEmpty, explanation.fields.contains(where: { $0.number == 55 }) {
+            if let data = message[55], !data.isEmpty, explanation.fields.contains(where: { $0.number == 55 })
+            {
                 var options = EMVDecoder.Options(kind: .tlv)
                 options.isTestPAN = { _ in false }
                 chip = [
@@ -177,7 +190,8 @@ struct ISOCommand: ParsableCommand {
                 }
                 if field.number == 55 {
                     for node in row.chip {
-                        for text in node.text(colour: console.coloured, offsets: false).split(separator: "\n") {
+                        for text in node.text(colour: console.coloured, offsets: false).split(separator: "\n")
+                        {
                             Console.print("      " + text)
                         }
                     }
