@@ -76,6 +76,14 @@ public struct Journal: Sendable {
         reading.maskedPAN = reading.maskedPAN.map(StoredText.maskedPAN)
         reading.applicationLabel = reading.applicationLabel.map(StoredText.cleaned)
         reading.outcome = reading.outcome.map(StoredText.cleaned)
+        reading.applicationIdentifier = reading.applicationIdentifier
+            .map { StoredText.hexadecimal($0, bytes: 16) }
+        reading.terminalVerificationResults = reading.terminalVerificationResults
+            .map { StoredText.hexadecimal($0, bytes: 5) }
+        reading.cvm = reading.cvm.map(StoredText.cleaned)
+        reading.entryMode = reading.entryMode.map(StoredText.cleaned)
+        reading.tokenRequestorID = reading.tokenRequestorID.map(StoredText.cleaned)
+        reading.formFactor = reading.formFactor.map(StoredText.cleaned)
         var change = change(id, from: [.started, .cardRead], to: .cardRead, detail: reading.outcome)
         change.reading = reading
         _ = try await store.apply(change)
@@ -151,7 +159,17 @@ public struct Journal: Sendable {
         _ = try await store.apply(change)
     }
 
-    /// What `storeOffline` kept; nil once it was forwarded.
+    /// Keeps, enciphered, what a later message of this transaction will need, and replaces what was kept before.
+    /// It is deleted in the same write as the change that ends the transaction: forwarded, reversed, approved,
+    /// declined.
+    /// - Throws: `.stateMoved` where nothing more is to be sent.
+    public func keepForForwarding(transactionID id: String, payload: [UInt8]) async throws(JournalError) {
+        var change = change(id, from: TransactionState.keeping, detail: "kept for forwarding")
+        change.kept = payload
+        _ = try await store.apply(change)
+    }
+
+    /// What `storeOffline` or `keepForForwarding` kept; nil once the transaction ended.
     /// - Throws: `.damaged` where the key or the enciphered bytes are not what they were.
     public func kept(_ id: String) async throws(JournalError) -> [UInt8]? { try await store.kept(id) }
 
@@ -249,6 +267,30 @@ public struct Journal: Sendable {
         return try await store.page(filter, order: .oldestFirst, after: nil, limit: nil)
     }
 
+    /// Offline approvals that the host does not know yet, oldest first. `kept` gives what to send.
+    /// - Parameter terminal: all terminals where nil.
+    public func pendingForwarding(
+        terminal: String? = nil, includingParked: Bool = false
+    ) async throws(JournalError) -> [TransactionRecord] {
+        try await pending(.approvedOffline, terminal, includingParked)
+    }
+
+    /// Reversals that the host did not acknowledge yet, oldest first.
+    /// - Parameter terminal: all terminals where nil.
+    public func pendingReversals(
+        terminal: String? = nil, includingParked: Bool = false
+    ) async throws(JournalError) -> [TransactionRecord] {
+        try await pending(.reversalDue, terminal, includingParked)
+    }
+
+    private func pending(
+        _ state: TransactionState, _ terminal: String?, _ includingParked: Bool
+    ) async throws(JournalError) -> [TransactionRecord] {
+        let filter = JournalFilter(
+            terminalID: terminal, states: [state], isParked: includingParked ? nil : false)
+        return try await store.page(filter, order: .oldestFirst, after: nil, limit: nil)
+    }
+
     /// Counts and sums by state and currency.
     public func statistics(
         _ filter: JournalFilter = JournalFilter()
@@ -257,6 +299,7 @@ public struct Journal: Sendable {
     }
 
     /// Checks the file, the chain over all changes, that every transaction is as its last change left it,
-    /// and the counters of STAN and RRN.
+    /// the counters of STAN and RRN, and that what is kept enciphered belongs to an unfinished transaction and
+    /// can be deciphered. Each problem names its row.
     public func verify() async throws(JournalError) -> JournalVerification { try await store.verify() }
 }

@@ -1,6 +1,6 @@
 /// What the journal cannot do, where, and what to do about it.
 public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Another process writes to this journal.
+    /// Another process writes to this journal; nil where its number is not known.
     case locked(path: String, processID: Int32?)
     case cannotOpen(path: String, reason: String)
     /// Some other file or another program's database: nothing was changed.
@@ -33,7 +33,8 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
         case .locked(let path, let process):
             "journal \(path) is in use" + (process.map { " by process \($0)" } ?? "")
                 + ": stop it or choose another journal file"
-        case .cannotOpen(let path, let reason): "journal \(path) cannot be opened: \(reason)"
+        case .cannotOpen(let path, let reason):
+            "journal \(path) cannot be opened: \(reason); it needs a directory and a file that this user may write, or choose another journal file"
         case .notAJournal(let path, let reason):
             "\(path) is not a journal (\(reason)): nothing was changed; choose another file"
         case .damaged(let path, let reason):
@@ -41,7 +42,7 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
         case .newerSchema(let path, let found, let supported):
             "journal \(path) has schema \(found), this program knows up to \(supported): use the newer program"
         case .notDurable(let path, let value):
-            "journal \(path): synchronous is \(value) instead of 2 (FULL), refusing to run"
+            "journal \(path): synchronous is \(value) instead of 2 (FULL), refusing to run: check the SQLite library"
         case .unknownTransaction(let id): "no transaction \(id) in the journal"
         case .stateMoved(let id, let expected, let actual):
             "transaction \(id) is \(actual.rawValue), expected "
@@ -51,11 +52,14 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
         case .invalidValue(let what): "the journal does not take \(what)"
         case .diskFull(let path):
             "journal \(path): the disk is full, no new payments; free space on it and go on"
-        case .writeFailed(let path, let reason): "journal \(path): a write failed: \(reason)"
+        case .writeFailed(let path, let reason):
+            "journal \(path): a write failed and nothing of it was kept: \(reason); try again, and look at the disk if it goes on"
         case .stopped(let path, let reason):
             "journal \(path): stopped after \(reason); no more payments until that is mended and the journal opened anew"
-        case .readFailed(let path, let reason): "journal \(path) cannot be read: \(reason)"
-        case .exportFailed(let reason): "the export failed: \(reason)"
+        case .readFailed(let path, let reason):
+            "journal \(path) cannot be read: \(reason); nothing was changed, try again"
+        case .exportFailed(let reason):
+            "the export failed: \(reason); the journal is unchanged, choose another place for the export"
         }
     }
 }

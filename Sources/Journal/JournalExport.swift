@@ -81,11 +81,13 @@ public enum JournalExport {
         return "{" + members.joined(separator: ",") + "}"
     }
 
-    /// Quotes where a separator, quote or line break asks for it; a leading `=`, `+`, `-` or `@` gets an
-    /// apostrophe so that a spreadsheet takes it for text.
+    /// Quotes where a separator, quote or line break asks for it; a leading `=`, `+`, `-` or `@`, in full width
+    /// too, or control character gets an apostrophe so that a spreadsheet takes it for text.
     static func quoted(_ value: String) -> String {
         var text = value
-        if let first = text.unicodeScalars.first, "=+-@\t\r".unicodeScalars.contains(first) {
+        if let first = text.unicodeScalars.first,
+            "=+-@\t\r\n\u{FF1D}\u{FF0B}\u{FF0D}\u{FF20}".unicodeScalars.contains(first)
+        {
             text = "'" + text
         }
         let marks: [Unicode.Scalar] = [",", "\"", "\n", "\r"]

@@ -24,7 +24,7 @@ public struct JournalChange: Sendable {
     /// Counts one more transmission.
     public var transmission: Transmission?
     public var parked: Bool?
-    /// Kept enciphered until the transaction is forwarded or parked for good.
+    /// Kept enciphered until the transaction leaves `TransactionState.keeping`.
     public var kept: [UInt8]?
 
     public init(id: String, from: [TransactionState], to: TransactionState? = nil, at: Date) {
@@ -80,7 +80,7 @@ public protocol JournalStore: Sendable {
     func apply(_ change: JournalChange) async throws(JournalError) -> TransactionRecord
 
     func record(_ id: String) async throws(JournalError) -> TransactionRecord?
-    /// What was kept with `JournalChange.kept` and not yet deleted, deciphered.
+    /// What was kept with `JournalChange.kept` and is not yet deleted, deciphered.
     /// - Throws: `.damaged` where it cannot be deciphered.
     func kept(_ id: String) async throws(JournalError) -> [UInt8]?
     /// Transactions whose identifier begins so, at most `limit`.

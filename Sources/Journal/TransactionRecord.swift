@@ -42,6 +42,9 @@ public enum TransactionState: String, Sendable, Codable, CaseIterable {
     public static let unfinished: [TransactionState] = [
         .started, .cardRead, .authorizing, .reversalDue, .approvedOffline,
     ]
+
+    /// States in which a message to the host may still need what was kept enciphered.
+    public static let keeping: [TransactionState] = [.authorizing, .reversalDue, .approvedOffline]
 }
 
 /// What is known before the card is asked for.

@@ -118,38 +118,100 @@ import Testing
         await #expect(throws: JournalError.self) { try await journal.begin(try intent()) }
     }
 
-    /// Any edit behind the journal's back is found, and named.
+    /// Any edit behind the journal's back is found, and the row is named.
     @Test(arguments: [
-        "UPDATE transactions SET amount = amount + 1 WHERE stan = 3",
-        "UPDATE transactions SET state = 'declined' WHERE stan = 3",
-        "UPDATE transactions SET response_code = '05' WHERE stan = 3",
-        "UPDATE state_changes SET detail = 'other' WHERE sequence = 7",
-        "UPDATE state_changes SET at = '2020-01-01T00:00:00.000Z' WHERE sequence = 7",
-        "DELETE FROM state_changes WHERE sequence = 7",
-        "DELETE FROM state_changes WHERE sequence = (SELECT max(sequence) FROM state_changes)",
-        "UPDATE terminals SET stan = 1", "UPDATE days SET issued = 1",
-    ]) func editsAreFound(_ sql: String) async throws {
+        ("UPDATE transactions SET amount = amount + 1 WHERE stan = 3", "transaction txn_"),
+        ("UPDATE transactions SET state = 'declined' WHERE stan = 3", "transaction txn_"),
+        ("UPDATE transactions SET response_code = '05' WHERE stan = 3", "transaction txn_"),
+        ("UPDATE state_changes SET detail = 'other' WHERE sequence = 7", "change 7:"),
+        ("UPDATE state_changes SET at = '2020-01-01T00:00:00.000Z' WHERE sequence = 7", "change 7:"),
+        ("UPDATE state_changes SET state = 'failed' WHERE sequence = 7", "change 7:"),
+        ("UPDATE state_changes SET row_digest = zeroblob(32) WHERE sequence = 7", "change 7:"),
+        ("DELETE FROM state_changes WHERE sequence = 7", "change 8:"),
+        (
+            "DELETE FROM state_changes WHERE sequence = (SELECT max(sequence) FROM state_changes)",
+            "transaction txn_"
+        ),
+        ("UPDATE terminals SET stan = 1", "terminal 'TERM0001'"), ("UPDATE days SET issued = 1", "day '2"),
+    ]) func editsAreFound(_ sql: String, _ row: String) async throws {
         let folder = try Folder()
         try await Self.filled(folder)
+        var third = ""
         let database = try DatabaseQueue(path: folder.path)
-        try await database.write { try $0.execute(sql: sql) }
+        third = try await database.write {
+            try $0.execute(sql: sql)
+            return try String.fetchOne($0, sql: "SELECT id FROM transactions WHERE stan = 3") ?? ""
+        }
         try database.close()
         let journal = try Journal.openReadOnly(at: folder.path)
         let verification = try await journal.verify()
-        #expect(!verification.isSound)
-        #expect(verification.problems.allSatisfy { !$0.isEmpty })
+        #expect(verification.problems.contains { $0.hasPrefix(row) }, "\(verification.problems)")
+        if sql.contains("stan = 3") {
+            #expect(verification.problems.contains { $0.hasPrefix("transaction \(third) ") })
+        }
+        // A broken chain takes no more payments.
+        guard row.hasPrefix("change") else { return }
+        do {
+            _ = try await Journal.open(at: folder.path)
+            Issue.record("opened for writing")
+        } catch {
+            guard case JournalError.damaged(_, let reason) = error else { throw error }
+            #expect(reason.contains(row))
+        }
+    }
+
+    /// The log holds payments that are not yet in the file: without the file it is not thrown away.
+    @Test(arguments: [true, false]) func theFileGoneFromItsLog(_ isEmptied: Bool) async throws {
+        let folder = try Folder()
+        let journal = try await Journal.open(at: folder.path)
+        _ = try await journal.make(.approved)
+        let copy = try Folder()
+        try FileManager.default.copyItem(atPath: folder.path + "-wal", toPath: copy.path + "-wal")
+        if isEmptied { try Data().write(to: URL(fileURLWithPath: copy.path)) }
+        let log = try Data(contentsOf: URL(fileURLWithPath: copy.path + "-wal"))
+        do {
+            _ = try await Journal.open(at: copy.path)
+            Issue.record("opened")
+        } catch {
+            guard case JournalError.damaged = error else { throw error }
+        }
+        #expect(try Data(contentsOf: URL(fileURLWithPath: copy.path + "-wal")) == log)
+        // With the file again, all is there.
+        try? FileManager.default.removeItem(atPath: copy.path)
+        try FileManager.default.copyItem(atPath: folder.path, toPath: copy.path)
+        let again = try await Journal.open(at: copy.path)
+        #expect(try await again.list().count == 1)
+        try await again.close()
+        try await journal.close()
+    }
+
+    /// Every error says something, and what to do where something can be done.
+    @Test func errorsInWords() {
+        let path = "/j.sqlite"
+        for (error, words) in [
+            (JournalError.locked(path: path, processID: 7), ["by process 7", "stop it"]),
+            (.cannotOpen(path: path, reason: "Permission denied"), ["Permission denied", "choose another"]),
+            (.notAJournal(path: path, reason: "text"), ["nothing was changed", "choose another"]),
+            (.damaged(path: path, reason: "page 3"), ["page 3", "restore a copy"]),
+            (.newerSchema(path: path, found: 9, supported: 2), ["9", "2", "newer program"]),
+            (.diskFull(path: path), ["full", "free space"]),
+            (.stopped(path: path, reason: "a disk error"), ["a disk error", "opened anew"]),
+            (.writeFailed(path: path, reason: "x"), ["nothing of it was kept", "try again"]),
+        ] as [(JournalError, [String])] {
+            for word in [path] + words { #expect(error.description.contains(word), "\(error)") }
+        }
     }
 
     /// Bits flipped anywhere: an error in words, or a finding, or no difference at all; never a trap, and what is
     /// read without complaint is what was written.
-    @Test func flippedBits() async throws {
+    @Test(arguments: 0..<4) func flippedBits(_ seed: UInt64) async throws {
         let folder = try Folder()
         try await Self.filled(folder, count: 4)
         let good = try Data(contentsOf: URL(fileURLWithPath: folder.path))
         let original = try Journal.openReadOnly(at: folder.path)
         let records = try await original.list()
-        var random = SystemRandomNumberGenerator()
-        for _ in 0..<150 {
+        var random = Seeded(seed)
+        for _ in 0..<50 {
             var bad = good
             for _ in 0..<Int.random(in: 1...4, using: &random) {
                 bad[Int.random(in: 0..<bad.count, using: &random)] ^= UInt8.random(
@@ -216,6 +278,37 @@ struct FullDiskTests {
         try FileManager.default.removeItem(atPath: filler)
         _ = try await journal.make(.approved)
         #expect(try await journal.verify().isSound)
+        try await journal.close()
+    }
+
+    /// Started on a full disk: what is owed is found and sent; new payments wait for room.
+    @Test func aRestartOnAFullDisk() async throws {
+        let disk = try SmallDisk(megabytes: 12)
+        defer { disk.remove() }
+        let path = disk.path + "/journal.sqlite"
+        var journal = try await Journal.open(at: path)
+        let waiting = try await journal.make(.authorizing)
+        try await journal.close()
+        try disk.fill(disk.path + "/filler")
+        journal = try await Journal.open(at: path)
+        #expect(try await journal.unfinished(terminal: "TERM0001").map(\.id) == [waiting.id])
+        try await journal.reversalDue(waiting.id, reason: "restart")
+        try await journal.reversed(waiting.id)
+        await #expect(throws: JournalError.diskFull(path: journal.path)) {
+            try await journal.begin(try intent())
+        }
+        try await journal.close()
+    }
+
+    /// No journal can be made: said so.
+    @Test func aNewJournalOnAFullDisk() async throws {
+        let disk = try SmallDisk(megabytes: 1)
+        defer { disk.remove() }
+        let path = disk.path + "/journal.sqlite"
+        try disk.fill(disk.path + "/filler")
+        await #expect(throws: JournalError.self) { try await Journal.open(at: path) }
+        try FileManager.default.removeItem(atPath: disk.path + "/filler")
+        let journal = try await Journal.open(at: path)
         try await journal.close()
     }
 

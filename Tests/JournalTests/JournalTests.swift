@@ -213,6 +213,10 @@ import Testing
 /// Nothing that may not be kept is kept, in no file of the journal.
 @Suite struct MaskingTests {
     static let number = "4761739001010119"
+    /// The discretionary data of its track 2.
+    static let track = Data("31122011143878089".utf8)
+    /// ISO 9564 format 0: PIN 1234.
+    static let pinBlock = Data([0x04, 0x12, 0x23, 0xC6, 0xFF, 0xEF, 0xEF, 0xEE])
 
     @Test func noCardNumberReachesTheDisk() async throws {
         let folder = try Folder()
@@ -223,15 +227,16 @@ import Testing
         card.applicationLabel = "CARD \(Self.number)"
         try await journal.cardRead(record.id, card)
         try await journal.authorizing(
-            record.id, backend: "test \(Self.number)", request: Array(Self.number.utf8))
+            record.id, backend: "test \(Self.number)", request: Array(Self.number.utf8) + Self.pinBlock)
         try await journal.complete(
             record.id, from: [.authorizing], to: .approved,
             result: TransactionResult(responseCode: "00", reason: "host says \(Self.number) is fine"))
         try await journal.note(record.id, "late answer for \(Self.number)")
+        try await journal.note(record.id, "track \(Self.number)D31122011143878089")
         let offline = try await journal.begin(try intent())
-        try await journal.storeOffline(offline.id, keeping: Array("PAN \(Self.number)".utf8))
+        try await journal.storeOffline(offline.id, keeping: Array("PAN \(Self.number)".utf8) + Self.pinBlock)
         try Self.searchFiles(folder)
-        #expect(try await journal.kept(offline.id) == Array("PAN \(Self.number)".utf8))
+        #expect(try await journal.kept(offline.id) == Array("PAN \(Self.number)".utf8) + Self.pinBlock)
         try await journal.forwarded(offline.id)
         #expect(try await journal.kept(offline.id) == nil)
         try Self.searchFiles(folder)
@@ -242,9 +247,15 @@ import Testing
 
     static func searchFiles(_ folder: Folder) throws {
         let bytes = try folder.bytes()
+        // As text, packed, at an odd nibble, and its digits spelled as hexadecimal ASCII.
         let packed = Data([0x47, 0x61, 0x73, 0x90, 0x01, 0x01, 0x01, 0x19])
-        #expect(bytes.range(of: Data(number.utf8)) == nil)
-        #expect(bytes.range(of: packed) == nil)
+        let shifted = Data([0x76, 0x17, 0x39, 0x00, 0x10, 0x10, 0x11])
+        let spelled = Data(number.utf8.map { "3" + String($0 & 15) }.joined().utf8)
+        for form in [
+            Data(number.utf8), packed, shifted, spelled, track, pinBlock, Data(Hex.string(pinBlock).utf8),
+        ] {
+            #expect(bytes.range(of: form) == nil, "\(Hex.string(form))")
+        }
     }
 
     @Test func filesAreForTheirUserAlone() async throws {

@@ -12,7 +12,9 @@ final class Folder {
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     }
     deinit { try? FileManager.default.removeItem(at: url) }
-    var path: String { url.appendingPathComponent("journal.sqlite").path }
+    /// Without symbolic links, as the journal names it.
+    var directory: String { url.resolvingSymlinksInPath().path }
+    var path: String { directory + "/journal.sqlite" }
 
     /// All bytes that lie beside the journal, its log included.
     func bytes() throws -> Data {
@@ -21,6 +23,19 @@ final class Folder {
             all.append(try Data(contentsOf: url.appendingPathComponent(name)))
         }
         return all
+    }
+}
+
+/// Numbers that are the same in each run (SplitMix64).
+struct Seeded: RandomNumberGenerator {
+    private var state: UInt64
+    init(_ seed: UInt64) { state = seed }
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
     }
 }
 

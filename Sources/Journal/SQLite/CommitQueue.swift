@@ -63,6 +63,9 @@ final class CommitQueue: Sendable {
     /// Whether a new transaction may begin: what it may need at its end has room.
     var hasRoomForNew: Bool { reserve?.hold() ?? true }
 
+    /// Writes that wait for the present commit to end.
+    var waiting: Int { state.withLock { $0.queue.count } }
+
     /// No write is taken any more.
     func stop(_ reason: JournalError) {
         state.withLock { if $0.stopped == nil { $0.stopped = reason } }
@@ -98,6 +101,9 @@ final class CommitQueue: Sendable {
             let stopped = JournalError.stopped(path: path, reason: "a disk error (\(words(error)))")
             stop(stopped)
             for job in jobs { job.fail(stopped) }
+        case .SQLITE_BUSY, .SQLITE_LOCKED:
+            // Some other program has the file: one wait was enough for all.
+            for job in jobs { job.fail(.locked(path: path, processID: nil)) }
         case _ where jobs.count > 1:
             for job in jobs { run([job], database) }
         case .SQLITE_FULL:

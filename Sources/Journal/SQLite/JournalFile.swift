@@ -62,6 +62,9 @@ enum JournalFile {
         close(descriptor)
     }
 
+    /// Takes the file from everybody but its user, whatever copied or restored it: it holds payments.
+    static func makePrivate(_ path: String) { chmod(path, 0o600) }
+
     /// Whether there is no write-ahead log with anything in it.
     static func isAtRest(_ path: String) -> Bool {
         var status = stat()

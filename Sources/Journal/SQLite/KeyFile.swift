@@ -26,18 +26,47 @@ final class KeyFile: Sendable {
         return try result.get()
     }
 
+    /// - Throws: `.damaged` for a key file that is none; `.writeFailed` where no key can be made.
+    func sealed(_ bytes: [UInt8], of id: String) throws(JournalError) -> [UInt8] {
+        let key = try key(making: true)
+        do {
+            return try AuthenticatedEncryption.seal(bytes, key: key, context: Array(id.utf8))
+        } catch {
+            throw .writeFailed(path: path ?? ":memory:", reason: "enciphering: \(error)")
+        }
+    }
+
+    /// Nil where the bytes were altered, or are not of this key or transaction.
+    /// - Throws: `.damaged` for a key that is missing or no key.
+    func opened(_ sealed: [UInt8], of id: String) throws(JournalError) -> [UInt8]? {
+        let key = try key(making: false)
+        return (try? AuthenticatedEncryption.open(sealed, key: key, context: Array(id.utf8))) ?? nil
+    }
+
     private func find(_ making: Bool) throws(JournalError) -> SecretKey {
         guard let path else { return try make() }
-        if let stored = FileManager.default.contents(atPath: path) {
-            guard stored.count == AuthenticatedEncryption.keyCount else {
-                throw .damaged(path: path, reason: "a key has 32 bytes, this file \(stored.count)")
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        if descriptor < 0 {
+            guard errno == ENOENT else {
+                throw .damaged(
+                    path: path, reason: "the key cannot be read: \(String(cString: strerror(errno)))")
             }
-            return SecretKey(Array(stored))
+            guard making else {
+                throw .damaged(path: path, reason: "the key of what is kept to be forwarded is missing")
+            }
+            let key = try make()
+            try write(key, to: path)
+            return key
         }
-        guard making else { throw .damaged(path: path, reason: "the key is missing") }
-        let key = try make()
-        try write(key, to: path)
-        return key
+        defer { close(descriptor) }
+        // Whatever copied it: for its user alone.
+        fchmod(descriptor, 0o600)
+        var bytes = [UInt8](repeating: 0, count: AuthenticatedEncryption.keyCount + 1)
+        let count = read(descriptor, &bytes, bytes.count)
+        guard count == AuthenticatedEncryption.keyCount else {
+            throw .damaged(path: path, reason: "it is not a key of \(AuthenticatedEncryption.keyCount) bytes")
+        }
+        return SecretKey(Array(bytes.prefix(count)))
     }
 
     private func make() throws(JournalError) -> SecretKey {
@@ -51,15 +80,18 @@ final class KeyFile: Sendable {
         func failed(_ what: String) -> JournalError {
             .writeFailed(path: path, reason: "\(what): \(String(cString: strerror(errno)))")
         }
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        // Renamed when it is whole: a crash leaves a key or none. One writer holds the journal's lock.
+        let fresh = path + ".new"
+        unlink(fresh)
+        let descriptor = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw failed("the key file cannot be made") }
         defer { close(descriptor) }
         let written = key.withClearBytes { bytes in
             bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
         }
-        guard written == key.count, fsync(descriptor) == 0 else {
+        guard written == key.count, fsync(descriptor) == 0, rename(fresh, path) == 0 else {
             let error = failed("the key cannot be written")
-            unlink(path)
+            unlink(fresh)
             throw error
         }
         let directory = open((path as NSString).deletingLastPathComponent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

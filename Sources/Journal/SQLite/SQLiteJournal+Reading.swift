@@ -1,5 +1,5 @@
 internal import EMV
-public import Foundation
+internal import Foundation
 internal import GRDB
 
 extension SQLiteJournal {
@@ -113,6 +113,7 @@ extension SQLiteJournal {
     }
 
     public func verify() async throws(JournalError) -> JournalVerification {
-        try await read { try Verifying.all($0) }
+        let keyFile = self.keyFile
+        return try await read { try Verifying.all($0, keyFile) }
     }
 }

@@ -85,7 +85,9 @@ extension SQLiteJournal {
             RETURNING \(StoredRow.transactionList)
             """
         let arguments = StatementArguments(values)
-        let sealed = try change.kept.map { (bytes) throws(JournalError) in try seal(bytes, of: change.id) }
+        let sealed = try change.kept.map { (bytes) throws(JournalError) in
+            try keyFile.sealed(bytes, of: change.id)
+        }
 
         return try await commit(isVital: change.isVital) { database, chain in
             let statement = try database.cachedStatement(sql: sql)
@@ -104,7 +106,7 @@ extension SQLiteJournal {
                 try database.cachedStatement(
                     sql: "INSERT OR REPLACE INTO kept (transaction_id, sealed) VALUES (?, ?)"
                 ).execute(arguments: [change.id, Data(sealed)])
-            } else if change.to == .forwarded {
+            } else if let state = change.to, !TransactionState.keeping.contains(state) {
                 try database.cachedStatement(sql: "DELETE FROM kept WHERE transaction_id = ?")
                     .execute(arguments: [change.id])
             }

@@ -1,5 +1,5 @@
-public import EMV
-public import Foundation
+internal import EMV
+internal import Foundation
 internal import GRDB
 
 /// The embedded engine: SQLite in one file with a write-ahead log, one writing process at a time.
@@ -16,7 +16,7 @@ public final class SQLiteJournal: JournalStore {
     let writer: CommitQueue?
     private let lock: JournalLock?
     private let chain: ChangeChain?
-    private let keyFile: KeyFile
+    let keyFile: KeyFile
 
     private init(
         _ location: String, reader: any DatabaseReader, writer: CommitQueue? = nil,
@@ -44,21 +44,40 @@ public final class SQLiteJournal: JournalStore {
         let path = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
         let lock = try JournalLock(path: path)
         do {
-            let isNew = try JournalFile.checkHeader(path) == .empty
-            if isNew { try create(path) }
-            let pool = try DatabasePool(path: path, configuration: configuration())
-            let chain = try await pool.writeWithoutTransaction { database in
-                try prepare(database, path)
+            if try JournalFile.checkHeader(path) == .empty {
+                guard JournalFile.isAtRest(path) else {
+                    throw JournalError.damaged(
+                        path: path, reason: "it is missing or empty, but its log \(path)-wal is not")
+                }
+                try create(path)
+            }
+            JournalFile.makePrivate(path)
+            let room = SpaceReserve(path: path + ".reserve", size: reserve)
+            let pool: DatabasePool
+            let chain: ChangeChain
+            do {
+                (pool, chain) = try await openPool(path)
+            } catch let error as DatabaseError where isFull(error) && room.release() {
+                // What is owed to the host must be found and sent on a full disk, too.
+                (pool, chain) = try await openPool(path)
             }
             return SQLiteJournal(
                 path, reader: pool,
-                writer: CommitQueue(
-                    pool, path: path, chain: chain,
-                    reserve: SpaceReserve(path: path + ".reserve", size: reserve)),
-                lock: lock, chain: chain)
+                writer: CommitQueue(pool, path: path, chain: chain, reserve: room), lock: lock, chain: chain)
         } catch {
             throw openingError(path, error)
         }
+    }
+
+    private static func openPool(_ path: String) async throws -> (DatabasePool, ChangeChain) {
+        let pool = try DatabasePool(path: path, configuration: configuration())
+        return (pool, try await pool.writeWithoutTransaction { try prepare($0, path) })
+    }
+
+    /// SQLite tells a full disk as an input/output error where it makes the shared memory of the log.
+    private static func isFull(_ error: DatabaseError) -> Bool {
+        error.resultCode.primaryResultCode == .SQLITE_FULL
+            || error.extendedResultCode == .SQLITE_IOERR_SHMSIZE
     }
 
     /// A new file is made with a rollback journal and only then turned to a write-ahead log: so its first
@@ -103,11 +122,10 @@ public final class SQLiteJournal: JournalStore {
         }
         let check = try String.fetchOne(database, sql: "PRAGMA quick_check(1)") ?? "no answer"
         guard check == "ok" else { throw JournalError.damaged(path: path, reason: check) }
-        if version < Schema.version {
-            try database.inTransaction(.immediate) {
-                try Schema.migrate(database)
-                return .commit
-            }
+        // Also finds a file that cannot be written: SQLite opens that without a word.
+        try database.inTransaction(.immediate) {
+            try Schema.migrate(database)
+            return .commit
         }
         let head = try Verifying.checkEnd(database)
         return ChangeChain(head)
@@ -173,10 +191,12 @@ public final class SQLiteJournal: JournalStore {
         switch error {
         case let error as JournalError: return error
         case let error as StoredRow.Unfit: return .damaged(path: path, reason: error.reason)
+        case let error as DatabaseError where isFull(error): return .diskFull(path: path)
         case let error as DatabaseError:
             switch error.resultCode.primaryResultCode {
             case .SQLITE_CORRUPT, .SQLITE_NOTADB:
                 return .damaged(path: path, reason: error.message ?? "corrupt")
+            case .SQLITE_BUSY: return .locked(path: path, processID: nil)
             case .SQLITE_ERROR:
                 // A statement of ours that does not fit what is there: tables are missing.
                 return .damaged(path: path, reason: error.message ?? "tables are missing")
@@ -184,7 +204,6 @@ public final class SQLiteJournal: JournalStore {
                 return .cannotOpen(path: path, reason: "the file or its directory is read-only")
             case .SQLITE_CANTOPEN:
                 return .cannotOpen(path: path, reason: "no permission, or no such directory")
-            case .SQLITE_FULL: return .cannotOpen(path: path, reason: "the disk is full")
             default:
                 return .cannotOpen(
                     path: path,
@@ -212,30 +231,16 @@ public final class SQLiteJournal: JournalStore {
 
     // MARK: - What is kept enciphered
 
-    func seal(_ bytes: [UInt8], of id: String) throws(JournalError) -> [UInt8] {
-        do {
-            return try AuthenticatedEncryption.seal(
-                bytes, key: try keyFile.key(making: true), context: Array(id.utf8))
-        } catch let error as JournalError {
-            throw error
-        } catch {
-            throw .writeFailed(path: location, reason: "\(error)")
-        }
-    }
-
     public func kept(_ id: String) async throws(JournalError) -> [UInt8]? {
         let sealed = try await read { database in
             try Data.fetchOne(
                 database, sql: "SELECT sealed FROM kept WHERE transaction_id = ?", arguments: [id])
         }
         guard let sealed else { return nil }
-        let key = try keyFile.key(making: false)
-        guard
-            let bytes = try? AuthenticatedEncryption.open(
-                Array(sealed), key: key, context: Array(id.utf8))
-        else {
+        guard let bytes = try keyFile.opened(Array(sealed), of: id) else {
             throw .damaged(
-                path: location, reason: "what was kept of \(id) cannot be deciphered with \(location).key")
+                path: location,
+                reason: "what was kept of \(id) cannot be deciphered with the key in \(location).key")
         }
         return bytes
     }

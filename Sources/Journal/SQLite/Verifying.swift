@@ -45,7 +45,7 @@ enum Verifying {
         return isRight ? nil : "change \(sequence): the chain is broken"
     }
 
-    static func all(_ database: Database) throws -> JournalVerification {
+    static func all(_ database: Database, _ keyFile: KeyFile) throws -> JournalVerification {
         var result = JournalVerification(transactions: 0, changes: 0, problems: [])
         func report(_ problem: String) {
             if result.problems.count < greatestReport { result.problems.append(problem) }
@@ -94,6 +94,30 @@ enum Verifying {
                 }
             } catch let error as StoredRow.Unfit {
                 report(error.reason)
+            }
+        }
+
+        let kept = try Row.fetchCursor(
+            database,
+            sql: """
+                SELECT transaction_id, sealed, (SELECT state FROM transactions WHERE id = transaction_id)
+                FROM kept ORDER BY transaction_id
+                """)
+        while let row = try kept.next() {
+            let stored = StoredRow(row, of: "kept")
+            do {
+                let id = try stored.text(0)
+                if try !TransactionState.keeping.contains(stored.state(2)) {
+                    report("transaction \(id) has ended, but what was kept to forward it is still there")
+                }
+                if try keyFile.opened(stored.bytes(1), of: id) == nil {
+                    report("transaction \(id): what was kept to forward it cannot be deciphered")
+                }
+            } catch let error as StoredRow.Unfit {
+                report(error.reason)
+            } catch let error as JournalError {
+                report(error.description)
+                break
             }
         }
 
