@@ -123,7 +123,10 @@ let package = Package(
             swiftSettings: common),
         .testTarget(
             name: "JournalTests",
-            dependencies: ["Journal", "EMV", "BERTLV", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: [
+                "Journal", "EMV", "BERTLV", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
             swiftSettings: common),
         .testTarget(
             name: "TerminalTests",

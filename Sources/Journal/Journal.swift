@@ -23,17 +23,22 @@ public struct Journal: Sendable {
     // MARK: - Opening
 
     /// Opens a journal file for writing and creates it where there is none.
-    /// - Parameter path: `defaultPath` where nil.
+    /// - Parameters:
+    ///   - path: `defaultPath` where nil.
+    ///   - keyFile: the key of what is kept enciphered: 32 bytes or 64 hexadecimal digits. Nil for the service
+    ///     manager's credential `tapbridge-journal-key`, or else `.key` beside the journal, made when needed.
     /// - Throws: `.locked`, `.cannotOpen`, `.notAJournal`, `.damaged`, `.newerSchema`, `.notDurable`.
     public static func open(
-        at path: String? = nil, now: @escaping @Sendable () -> Date = { Date() }
+        at path: String? = nil, keyFile: String? = nil, now: @escaping @Sendable () -> Date = { Date() }
     ) async throws(JournalError) -> Journal {
-        Journal(store: try await SQLiteJournal.open(at: path ?? defaultPath), now: now)
+        Journal(store: try await SQLiteJournal.open(at: path ?? defaultPath, keyFile: keyFile), now: now)
     }
 
     /// Opens an existing journal file for reading, beside a writer or alone.
-    public static func openReadOnly(at path: String? = nil) throws(JournalError) -> Journal {
-        Journal(store: try SQLiteJournal.openReadOnly(at: path ?? defaultPath))
+    public static func openReadOnly(
+        at path: String? = nil, keyFile: String? = nil
+    ) throws(JournalError) -> Journal {
+        Journal(store: try SQLiteJournal.openReadOnly(at: path ?? defaultPath, keyFile: keyFile))
     }
 
     /// A journal that is gone with the process: for tests and trials.
@@ -61,12 +66,8 @@ public struct Journal: Sendable {
     /// the last a new batch begins) and RRN (12 digits, unique per day).
     /// - Throws: `.diskFull` where no room is left, besides what is kept for reversals.
     public func begin(_ intent: TransactionIntent) async throws(JournalError) -> TransactionRecord {
-        for (name, value) in [("terminal", intent.terminalID), ("merchant", intent.merchantID)] {
-            guard (1...64).contains(value.utf8.count), !value.unicodeScalars.contains("\0") else {
-                throw .invalidValue(
-                    "a \(name) identifier of \(value.utf8.count) bytes (1 to 64, without NUL)")
-            }
-        }
+        try Self.checkName(intent.terminalID, "terminal identifier")
+        try Self.checkName(intent.merchantID, "merchant identifier")
         return try await store.begin(intent, at: Timestamp.rounded(now()))
     }
 

@@ -1,3 +1,4 @@
+public import EMV
 public import Foundation
 
 /// One change of one transaction, as an engine gets it: a compare-and-set of its row and one appended row
@@ -95,6 +96,12 @@ public protocol JournalStore: Sendable {
     ) async throws(JournalError) -> [TransactionRecord]
     func statistics(_ filter: JournalFilter) async throws(JournalError) -> JournalStatistics
     func verify() async throws(JournalError) -> JournalVerification
+    /// Keeps, enciphered, what a terminal wants to find again after a restart; nil forgets it.
+    func keep(
+        _ name: String, for terminal: String, _ bytes: SensitiveBytes?, at: Date
+    ) async throws(JournalError)
+    /// - Throws: `.damaged` where it cannot be deciphered.
+    func keptState(_ name: String, for terminal: String) async throws(JournalError) -> KeptState?
     /// Ends all access; later calls fail.
     func close() async throws(JournalError)
 }

@@ -11,7 +11,7 @@ import Testing
     @Test func killedAfterAnAcknowledgedWrite() async throws {
         let folder = try Folder()
         let path = folder.path
-        await #expect(processExitsWith: .signal(SIGKILL)) { [path] in
+        await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
             let journal = try await Journal.open(at: path)
             _ = try await journal.make(.approved)
             _ = try await journal.make(.authorizing)
@@ -44,7 +44,7 @@ import Testing
         let folder = try Folder()
         let path = folder.path
         let told = folder.directory + "/told"
-        await #expect(processExitsWith: .signal(SIGKILL)) { [path, told] in
+        await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String, told = told as String] in
             let journal = try await Journal.open(at: path)
             let file = open(told, O_WRONLY | O_CREAT | O_APPEND, 0o600)
             await withTaskGroup(of: Void.self) { group in
@@ -75,12 +75,13 @@ import Testing
         let journal = try await Journal.open(at: folder.path)
         _ = try await journal.make(.approved)
         let (path, process) = (folder.path, getpid())
-        await #expect(processExitsWith: .success) { [path, process] in
+        await #expect(processExitsWith: .success) { [path = path as String, process = process as Int32] in
             do {
                 _ = try await Journal.open(at: path)
                 exit(1)
             } catch {
-                guard error == .locked(path: path, processID: process),
+                guard let error = error as? JournalError,
+                    error == .locked(path: path, processID: process),
                     error.description.contains("by process \(process): stop it")
                 else { exit(2) }
             }
@@ -130,7 +131,7 @@ import Testing
         }
         if denied == .file { chmod(path + ".lock", 0o666) }
         if denied == .key { chmod(path + ".key", 0o600) }
-        await #expect(processExitsWith: .success) { [path, denied] in
+        await #expect(processExitsWith: .success) { [path = path as String, denied = denied as Denied] in
             // Nobody; where this is not root's, the files' own modes hold already.
             let isRoot = getuid() == 0
             if isRoot, setgroups(0, nil) != 0 || setgid(65534) != 0 || setuid(65534) != 0 { exit(1) }
@@ -138,7 +139,7 @@ import Testing
                 do {
                     _ = try await Journal.open(at: path + "-new/journal.sqlite")
                     exit(2)
-                } catch { if case .cannotOpen = error { exit(0) } else { exit(3) } }
+                } catch { if case JournalError.cannotOpen = error { exit(0) } else { exit(3) } }
             }
             if denied == .key {
                 guard isRoot else { exit(0) }
@@ -147,13 +148,13 @@ import Testing
                 do {
                     _ = try await journal.kept(id)
                     exit(4)
-                } catch { if case .damaged(path + ".key", _) = error { exit(0) } else { exit(5) } }
+                } catch { if case JournalError.damaged(path + ".key", _) = error { exit(0) } else { exit(5) } }
             }
             do {
                 _ = try await Journal.open(at: path)
                 exit(6)
             } catch {
-                guard case .cannotOpen(path, let reason) = error, !reason.isEmpty else {
+                guard case JournalError.cannotOpen(path, let reason) = error, !reason.isEmpty else {
                     print(error)
                     exit(7)
                 }
@@ -171,7 +172,7 @@ import Testing
 
     /// XDG Base Directory Specification: the variable where it is absolute, else `.local/state` in the home.
     @Test(arguments: ["/some/state", "relative", ""]) func defaultPath(_ value: String) async {
-        await #expect(processExitsWith: .success) { [value] in
+        await #expect(processExitsWith: .success) { [value = value as String] in
             setenv("XDG_STATE_HOME", value, 1)
             let expected =
                 value.hasPrefix("/")

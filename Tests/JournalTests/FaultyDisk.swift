@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import GRDBSQLite
 import Synchronization
 
 /// A disk between SQLite and the real files, for the files below one directory: it counts syncs, knows what has

@@ -1,3 +1,4 @@
+import BERTLV
 import EMV
 import Foundation
 import GRDB

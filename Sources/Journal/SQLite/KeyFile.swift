@@ -2,13 +2,34 @@ internal import EMV
 internal import Foundation
 internal import Synchronization
 
-/// The key of what the journal keeps enciphered: 32 bytes in a file that only this user can read, made when it is
-/// first needed. Without a path it lives as long as the process.
+/// The key of what the journal keeps enciphered: 32 bytes, or 64 hexadecimal digits, in a file that only this user
+/// can read, made when it is first needed. Without a path it lives as long as the process.
 final class KeyFile: Sendable {
     private let path: String?
+    /// Handed in from outside: never made here.
+    private let isProvided: Bool
     private let loaded = Mutex<SecretKey?>(nil)
 
-    init(path: String?) { self.path = path }
+    init(path: String?, isProvided: Bool = false) {
+        self.path = path
+        self.isProvided = isProvided
+    }
+
+    /// The name of the service manager's credential with the key.
+    static let credentialName = "tapbridge-journal-key"
+
+    /// The key of a journal: the given file, else the service manager's credential (systemd.exec(5),
+    /// `LoadCredential=`), else a file beside the journal.
+    static func find(_ given: String?, journal path: String) -> KeyFile {
+        if let given { return KeyFile(path: given, isProvided: true) }
+        if let directory = ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"] {
+            let credential = directory + "/" + credentialName
+            if FileManager.default.fileExists(atPath: credential) {
+                return KeyFile(path: credential, isProvided: true)
+            }
+        }
+        return KeyFile(path: path + ".key")
+    }
 
     /// - Parameter making: whether a missing key is made.
     /// - Throws: `.damaged` for a key that is missing or no key; `.writeFailed` where none can be made.
@@ -27,20 +48,20 @@ final class KeyFile: Sendable {
     }
 
     /// - Throws: `.damaged` for a key file that is none; `.writeFailed` where no key can be made.
-    func sealed(_ bytes: [UInt8], of id: String) throws(JournalError) -> [UInt8] {
+    func sealed(_ bytes: [UInt8], context: String) throws(JournalError) -> [UInt8] {
         let key = try key(making: true)
         do {
-            return try AuthenticatedEncryption.seal(bytes, key: key, context: Array(id.utf8))
+            return try AuthenticatedEncryption.seal(bytes, key: key, context: Array(context.utf8))
         } catch {
             throw .writeFailed(path: path ?? ":memory:", reason: "enciphering: \(error)")
         }
     }
 
-    /// Nil where the bytes were altered, or are not of this key or transaction.
+    /// Nil where the bytes were altered, or are not of this key or context.
     /// - Throws: `.damaged` for a key that is missing or no key.
-    func opened(_ sealed: [UInt8], of id: String) throws(JournalError) -> [UInt8]? {
+    func opened(_ sealed: [UInt8], context: String) throws(JournalError) -> [UInt8]? {
         let key = try key(making: false)
-        return (try? AuthenticatedEncryption.open(sealed, key: key, context: Array(id.utf8))) ?? nil
+        return (try? AuthenticatedEncryption.open(sealed, key: key, context: Array(context.utf8))) ?? nil
     }
 
     private func find(_ making: Bool) throws(JournalError) -> SecretKey {
@@ -51,7 +72,7 @@ final class KeyFile: Sendable {
                 throw .damaged(
                     path: path, reason: "the key cannot be read: \(String(cString: strerror(errno)))")
             }
-            guard making else {
+            guard making, !isProvided else {
                 throw .damaged(path: path, reason: "the key of what is kept to be forwarded is missing")
             }
             let key = try make()
@@ -59,14 +80,23 @@ final class KeyFile: Sendable {
             return key
         }
         defer { close(descriptor) }
-        // Whatever copied it: for its user alone.
-        fchmod(descriptor, 0o600)
-        var bytes = [UInt8](repeating: 0, count: AuthenticatedEncryption.keyCount + 1)
+        // Whatever copied it: for its user alone. A provided one is its provider's.
+        if !isProvided { fchmod(descriptor, 0o600) }
+        var bytes = [UInt8](repeating: 0, count: 2 * AuthenticatedEncryption.keyCount + 3)
+        defer { for index in bytes.indices { bytes[index] = 0 } }
         let count = read(descriptor, &bytes, bytes.count)
-        guard count == AuthenticatedEncryption.keyCount else {
-            throw .damaged(path: path, reason: "it is not a key of \(AuthenticatedEncryption.keyCount) bytes")
+        if count == AuthenticatedEncryption.keyCount { return SecretKey(Array(bytes.prefix(count))) }
+        let digits = String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+            .trimmingCharacters(in: .newlines)
+        guard digits.utf8.count == 2 * AuthenticatedEncryption.keyCount, let key = SecretKey(hex: digits)
+        else {
+            throw .damaged(
+                path: path,
+                reason:
+                    "it is not a key of \(AuthenticatedEncryption.keyCount) bytes or as many hexadecimal digits twice"
+            )
         }
-        return SecretKey(Array(bytes.prefix(count)))
+        return key
     }
 
     private func make() throws(JournalError) -> SecretKey {

@@ -86,7 +86,7 @@ extension SQLiteJournal {
             """
         let arguments = StatementArguments(values)
         let sealed = try change.kept.map { (bytes) throws(JournalError) in
-            try keyFile.sealed(bytes, of: change.id)
+            try keyFile.sealed(bytes, context: change.id)
         }
 
         return try await commit(isVital: change.isVital) { database, chain in

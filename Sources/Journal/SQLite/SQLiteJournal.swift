@@ -20,9 +20,9 @@ public final class SQLiteJournal: JournalStore {
 
     private init(
         _ location: String, reader: any DatabaseReader, writer: CommitQueue? = nil,
-        lock: JournalLock? = nil, chain: ChangeChain? = nil
+        lock: JournalLock? = nil, chain: ChangeChain? = nil, keyFile: KeyFile
     ) {
-        keyFile = KeyFile(path: location == ":memory:" ? nil : location + ".key")
+        self.keyFile = keyFile
         self.location = location
         self.reader = reader
         self.writer = writer
@@ -34,10 +34,13 @@ public final class SQLiteJournal: JournalStore {
 
     /// Opens a journal for writing and creates it, with its directories, where there is none. Runs SQLite's
     /// quick check and checks the end of the chain.
-    /// - Parameter reserve: bytes kept for a full disk; 0 for none.
+    /// - Parameters:
+    ///   - reserve: bytes kept for a full disk; 0 for none.
+    ///   - keyFile: the key of what is kept enciphered: 32 bytes or 64 hexadecimal digits. Nil for the service
+    ///     manager's credential `tapbridge-journal-key`, or else `.key` beside the journal, made when needed.
     /// - Throws: `.locked`, `.cannotOpen`, `.notAJournal`, `.damaged`, `.newerSchema`, `.notDurable`.
     public static func open(
-        at path: String, reserve: Int = usualReserve
+        at path: String, reserve: Int = usualReserve, keyFile: String? = nil
     ) async throws(JournalError) -> SQLiteJournal {
         try JournalFile.makeDirectory(of: path)
         // Two names of one file must mean one lock.
@@ -63,7 +66,8 @@ public final class SQLiteJournal: JournalStore {
             }
             return SQLiteJournal(
                 path, reader: pool,
-                writer: CommitQueue(pool, path: path, chain: chain, reserve: room), lock: lock, chain: chain)
+                writer: CommitQueue(pool, path: path, chain: chain, reserve: room), lock: lock, chain: chain,
+                keyFile: KeyFile.find(keyFile, journal: path))
         } catch {
             throw openingError(path, error)
         }
@@ -133,7 +137,9 @@ public final class SQLiteJournal: JournalStore {
 
     /// Opens an existing journal for reading, beside a writer or alone.
     /// - Throws: `.cannotOpen`, `.notAJournal`, `.damaged`, `.newerSchema`.
-    public static func openReadOnly(at path: String) throws(JournalError) -> SQLiteJournal {
+    public static func openReadOnly(
+        at path: String, keyFile: String? = nil
+    ) throws(JournalError) -> SQLiteJournal {
         guard FileManager.default.fileExists(atPath: path) else {
             throw .cannotOpen(path: path, reason: "there is no such file: no payment was taken yet")
         }
@@ -161,7 +167,7 @@ public final class SQLiteJournal: JournalStore {
             guard version <= Schema.version else {
                 throw JournalError.newerSchema(path: path, found: version, supported: Schema.version)
             }
-            return SQLiteJournal(path, reader: database)
+            return SQLiteJournal(path, reader: database, keyFile: KeyFile.find(keyFile, journal: path))
         } catch {
             throw openingError(path, error)
         }
@@ -181,7 +187,8 @@ public final class SQLiteJournal: JournalStore {
             }
             return SQLiteJournal(
                 path, reader: queue,
-                writer: CommitQueue(queue, path: path, chain: chain, reserve: nil), chain: chain)
+                writer: CommitQueue(queue, path: path, chain: chain, reserve: nil), chain: chain,
+                keyFile: KeyFile(path: nil))
         } catch {
             throw openingError(path, error)
         }
@@ -237,10 +244,10 @@ public final class SQLiteJournal: JournalStore {
                 database, sql: "SELECT sealed FROM kept WHERE transaction_id = ?", arguments: [id])
         }
         guard let sealed else { return nil }
-        guard let bytes = try keyFile.opened(Array(sealed), of: id) else {
+        guard let bytes = try keyFile.opened(Array(sealed), context: id) else {
             throw .damaged(
                 path: location,
-                reason: "what was kept of \(id) cannot be deciphered with the key in \(location).key")
+                reason: "what was kept of \(id) cannot be deciphered with the key in use")
         }
         return bytes
     }

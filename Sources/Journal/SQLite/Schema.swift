@@ -50,6 +50,12 @@ enum Schema {
             transaction_id TEXT PRIMARY KEY NOT NULL REFERENCES transactions(id), sealed BLOB NOT NULL
         ) STRICT;
         """,
+        """
+        CREATE TABLE kept_state (
+            terminal TEXT NOT NULL, name TEXT NOT NULL, at TEXT NOT NULL, sealed BLOB NOT NULL,
+            PRIMARY KEY (terminal, name)
+        ) STRICT;
+        """,
     ]
 
     static func userVersion(_ database: Database) throws -> Int {

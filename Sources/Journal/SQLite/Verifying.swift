@@ -110,8 +110,26 @@ enum Verifying {
                 if try !TransactionState.keeping.contains(stored.state(2)) {
                     report("transaction \(id) has ended, but what was kept to forward it is still there")
                 }
-                if try keyFile.opened(stored.bytes(1), of: id) == nil {
+                if try keyFile.opened(stored.bytes(1), context: id) == nil {
                     report("transaction \(id): what was kept to forward it cannot be deciphered")
+                }
+            } catch let error as StoredRow.Unfit {
+                report(error.reason)
+            } catch let error as JournalError {
+                report(error.description)
+                break
+            }
+        }
+
+        let states = try Row.fetchCursor(
+            database, sql: "SELECT terminal, name, at, sealed FROM kept_state ORDER BY terminal, name")
+        while let row = try states.next() {
+            let stored = StoredRow(row, of: "kept_state")
+            do {
+                let (terminal, name) = (try stored.text(0), try stored.text(1))
+                let context = SQLiteJournal.stateContext(name, terminal, try stored.text(2))
+                if try keyFile.opened(stored.bytes(3), context: context) == nil {
+                    report("terminal \(terminal): what was kept as \(name) cannot be deciphered")
                 }
             } catch let error as StoredRow.Unfit {
                 report(error.reason)
