@@ -55,7 +55,7 @@ import Testing
         try await Self.filled(folder, count: 3)
         let database = try DatabaseQueue(path: folder.path)
         try await database.writeWithoutTransaction {
-            try $0.execute(sql: "DROP TABLE kept; PRAGMA user_version = 1")
+            try $0.execute(sql: "DROP TABLE kept; DROP TABLE kept_state; PRAGMA user_version = 1")
         }
         try database.close()
         let journal = try await Journal.open(at: folder.path)

@@ -111,9 +111,11 @@ final class FaultyDisk: Sendable {
 /// SQLite's callbacks have no context of their own: which disk and path an open file belongs to is found by
 /// its address.
 private enum Hooks {
-    struct Open: Sendable {
+    /// `@unchecked Sendable`: SQLite's tables of methods are never written.
+    struct Open: @unchecked Sendable {
         let disk: WeakDisk
         let path: String
+        let methods: UnsafePointer<sqlite3_io_methods>
     }
     struct WeakDisk: Sendable {
         weak let disk: FaultyDisk?
@@ -121,8 +123,8 @@ private enum Hooks {
     /// Set once, before anything is opened through them, and only read afterwards.
     struct Tables: @unchecked Sendable {
         let usual: UnsafeMutablePointer<sqlite3_vfs>
-        var methods: UnsafePointer<sqlite3_io_methods>?
-        var own: UnsafeMutablePointer<sqlite3_io_methods>?
+        /// By SQLite's own: files that are locked and files that are not have different ones. Addresses.
+        var own: [UInt: UInt] = [:]
     }
     static let open = Mutex<[UInt: Open]>([:])
     static let disks = Mutex<[String: WeakDisk]>([:])
@@ -161,8 +163,11 @@ private enum Hooks {
         let path = String(cString: name)
         guard let disk = disk(of: path) else { return code }
         disk.opened(path)
-        open.withLock { $0[UInt(bitPattern: file)] = Open(disk: WeakDisk(disk: disk), path: path) }
-        file.pointee.pMethods = UnsafePointer(own(methods))
+        open.withLock {
+            $0[UInt(bitPattern: file)] = Open(
+                disk: WeakDisk(disk: disk), path: path, methods: methods)
+        }
+        take(file, methods)
         return code
     }
 
@@ -176,32 +181,30 @@ private enum Hooks {
         return code
     }
 
-    /// The usual methods with ours in place of four of them.
-    static func own(
-        _ methods: UnsafePointer<sqlite3_io_methods>
-    ) -> UnsafeMutablePointer<sqlite3_io_methods> {
+    /// Puts ours in the place of four of the file's methods.
+    static func take(
+        _ file: UnsafeMutablePointer<sqlite3_file>, _ methods: UnsafePointer<sqlite3_io_methods>
+    ) {
         tables.withLock { tables in
-            if let own = tables?.own {
-                precondition(tables?.methods == methods, "SQLite has another kind of file here")
-                return own
+            let key = UInt(bitPattern: methods)
+            if tables?.own[key] == nil {
+                let own = UnsafeMutablePointer<sqlite3_io_methods>.allocate(capacity: 1)
+                own.initialize(to: methods.pointee)
+                own.pointee.xWrite = { file, bytes, count, offset in Hooks.write(file, bytes, count, offset) }
+                own.pointee.xTruncate = { file, size in Hooks.truncate(file, size) }
+                own.pointee.xSync = { file, flags in Hooks.sync(file, flags) }
+                own.pointee.xClose = { file in Hooks.close(file) }
+                tables?.own[key] = UInt(bitPattern: own)
             }
-            let own = UnsafeMutablePointer<sqlite3_io_methods>.allocate(capacity: 1)
-            own.initialize(to: methods.pointee)
-            own.pointee.xWrite = { file, bytes, count, offset in Hooks.write(file, bytes, count, offset) }
-            own.pointee.xTruncate = { file, size in Hooks.truncate(file, size) }
-            own.pointee.xSync = { file, flags in Hooks.sync(file, flags) }
-            own.pointee.xClose = { file in Hooks.close(file) }
-            tables?.methods = methods
-            tables?.own = own
-            return own
+            file.pointee.pMethods = UnsafePointer(bitPattern: tables?.own[key] ?? key)
         }
     }
 
     static func target(
         _ file: UnsafeMutablePointer<sqlite3_file>?
-    ) -> (open: Open?, methods: sqlite3_io_methods)? {
-        guard let methods = tables.withLock({ $0?.methods }) else { return nil }
-        return (open.withLock { $0[UInt(bitPattern: file)] }, methods.pointee)
+    ) -> (open: Open, methods: sqlite3_io_methods)? {
+        guard let open = open.withLock({ $0[UInt(bitPattern: file)] }) else { return nil }
+        return (open, open.methods.pointee)
     }
 
     static func write(
@@ -209,9 +212,9 @@ private enum Hooks {
         _ offset: Int64
     ) -> Int32 {
         guard let (open, methods) = target(file), let bytes else { return SQLITE_ERROR }
-        if let open, let fault = open.disk.disk?.fault(open.path, .write), fault != SQLITE_OK { return fault }
+        if let fault = open.disk.disk?.fault(open.path, .write), fault != SQLITE_OK { return fault }
         let code = methods.xWrite(file, bytes, count, offset)
-        if code == SQLITE_OK, let open {
+        if code == SQLITE_OK {
             let written = [UInt8](UnsafeRawBufferPointer(start: bytes, count: Int(count)))
             open.disk.disk?.done(open.path, .write(offset: Int(offset), bytes: written))
         }
@@ -220,19 +223,19 @@ private enum Hooks {
 
     static func truncate(_ file: UnsafeMutablePointer<sqlite3_file>?, _ size: Int64) -> Int32 {
         guard let (open, methods) = target(file) else { return SQLITE_ERROR }
-        if let open, let fault = open.disk.disk?.fault(open.path, .truncate), fault != SQLITE_OK {
+        if let fault = open.disk.disk?.fault(open.path, .truncate), fault != SQLITE_OK {
             return fault
         }
         let code = methods.xTruncate(file, size)
-        if code == SQLITE_OK, let open { open.disk.disk?.done(open.path, .truncate(size: Int(size))) }
+        if code == SQLITE_OK { open.disk.disk?.done(open.path, .truncate(size: Int(size))) }
         return code
     }
 
     static func sync(_ file: UnsafeMutablePointer<sqlite3_file>?, _ flags: Int32) -> Int32 {
         guard let (open, methods) = target(file) else { return SQLITE_ERROR }
-        if let open, let fault = open.disk.disk?.fault(open.path, .sync), fault != SQLITE_OK { return fault }
+        if let fault = open.disk.disk?.fault(open.path, .sync), fault != SQLITE_OK { return fault }
         let code = methods.xSync(file, flags)
-        if code == SQLITE_OK, let open { open.disk.disk?.done(open.path, nil) }
+        if code == SQLITE_OK { open.disk.disk?.done(open.path, nil) }
         return code
     }
 

@@ -77,7 +77,7 @@ import Testing
 
     /// Enciphered bytes that are altered, or another transaction's: found by `kept` and named by `verify`.
     @Test(arguments: [
-        "UPDATE kept SET sealed = (SELECT sealed FROM kept AS other WHERE other.transaction_id <> kept.transaction_id)",
+        "CREATE TEMP TABLE old AS SELECT * FROM kept; UPDATE kept SET sealed = (SELECT sealed FROM old WHERE old.transaction_id <> kept.transaction_id)",
         "UPDATE kept SET sealed = x'00'", "UPDATE kept SET sealed = zeroblob(64)",
     ]) func alteredBytes(_ sql: String) async throws {
         let folder = try Folder()
@@ -140,10 +140,10 @@ import Testing
         ("4761 7390 0101 0119", "4761 73** **** 0119"),
         ("4761-7390-0101-0119.", "4761-73**-****-0119."),
         ("5413330089020011;378282246310005", "541333******0011;378282*****0005"),
-        // Within a longer run: TLV spelled out, an expiry date behind it.
-        ("5A084761739001010119", "5A08476173******0119"),
+        // Within a longer run (TLV spelled out, an expiry date behind it) every number that it may be is masked.
+        ("5A084761739001010119", "5A0847617*******0119"),
         // Track 2 with both separators, and as bytes apart; track 1.
-        ("57134761739001010119D31122011143878089F ok", "5713476173******0119D****************** ok"),
+        ("57134761739001010119D31122011143878089F ok", "571347**********0119D****************** ok"),
         (";4761739001010119=31122011143878089?", ";476173******0119=*****************?"),
         ("47 61 73 90 01 01 01 19 D3 11 22 0F", "47 61 73 ** ** ** 01 19 D* ** ** **"),
         ("B4761739001010119^DOE/JANE X^3112201114?", "B476173******0119^*********************?"),

@@ -100,6 +100,10 @@ import Testing
                 }
                 if let image { try Data(image).write(to: URL(fileURLWithPath: after.path + suffix)) }
             }
+            // The key does not pass through SQLite; it is synced before anything is enciphered with it.
+            if let key = FileManager.default.contents(atPath: folder.path + ".key") {
+                try key.write(to: URL(fileURLWithPath: after.path + ".key"))
+            }
             let journal = try await Journal.open(at: after.path)
             for (id, state) in acknowledged {
                 // The next state may have become durable without having been acknowledged.
