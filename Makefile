@@ -6,8 +6,8 @@ DESTDIR     ?=
 VENV        := .build/venv
 # What building needs, and what the tests need besides: pcscd with its virtual reader, an independent
 # PC/SC client, and Python for the oracles.
-BUILD_PACKAGES := pkg-config libssl-dev libpcsclite-dev libsqlite3-dev
-TEST_PACKAGES  := pcscd vsmartcard-vpcd opensc openssl python3-venv
+BUILD_PACKAGES := pkg-config libssl-dev libpcsclite-dev libnfc-dev libsqlite3-dev
+TEST_PACKAGES  := pcscd vsmartcard-vpcd libnfc-bin opensc openssl python3-venv
 ORACLES        := pyemv==1.5.0 psec==1.3.0 pyiso8583==4.0.1
 
 .PHONY: all bootstrap bootstrap-tests demo test bench lint format release install clean help

@@ -21,6 +21,7 @@ let package = Package(
         .library(name: "Kernels", targets: ["Kernels"]),
         .library(name: "Cards", targets: ["Cards"]),
         .library(name: "Traces", targets: ["Traces"]),
+        .library(name: "PN532", targets: ["PN532"]),
         .library(name: "Readers", targets: ["Readers"]),
         .library(name: "RemoteReaders", targets: ["RemoteReaders"]),
         .library(name: "Issuing", targets: ["Issuing"]),
@@ -45,10 +46,13 @@ let package = Package(
             name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CPCSC", pkgConfig: "libpcsclite", providers: [.apt(["libpcsclite-dev"])]),
+        .systemLibrary(name: "CNFC", pkgConfig: "libnfc", providers: [.apt(["libnfc-dev"])]),
 
         // Pure rooms.
         .target(name: "BERTLV", swiftSettings: common),
         .target(name: "SmartCard", swiftSettings: common),
+        // A PN532 chip in software, with cards in its field.
+        .target(name: "PN532", dependencies: ["SmartCard"], swiftSettings: common),
         .target(name: "EMV", dependencies: ["BERTLV", "CLibCrypto"], swiftSettings: common),
         .target(
             name: "Kernels", dependencies: ["EMV", "SmartCard"], exclude: ["Kernel2/Coverage.md"],
@@ -72,7 +76,7 @@ let package = Package(
 
         // Rooms that touch the world.
         .target(
-            name: "Readers", dependencies: ["SmartCard", "Traces", "BERTLV", "CPCSC"],
+            name: "Readers", dependencies: ["SmartCard", "Traces", "BERTLV", "CPCSC", "CNFC"],
             swiftSettings: common),
         // Readers on other machines: server, client and their test certificates.
         .target(
@@ -162,6 +166,8 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             swiftSettings: common),
+        .testTarget(
+            name: "PN532Tests", dependencies: ["PN532", "SmartCard", "TestSupport"], swiftSettings: common),
         .testTarget(
             name: "TracesTests", dependencies: ["Traces", "Readers", "SmartCard", "EMV", "BERTLV"],
             swiftSettings: common),

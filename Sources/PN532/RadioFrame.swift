@@ -1,0 +1,42 @@
+internal import SmartCard
+
+/// A frame in the field: bytes with their checksum, the last byte maybe incomplete.
+struct RadioFrame: Equatable, Sendable {
+    var modulation: ContactlessActivation.Modulation
+    var bytes: [UInt8]
+    /// How many bits of the last byte are sent, 1 to 7; 0 for all.
+    var lastBits = 0
+
+    var bitCount: Int { max(0, bytes.count * 8 - (lastBits == 0 ? 0 : 8 - lastBits)) }
+
+    /// CRC_A: register starts at 6363. CRC_B: starts at FFFF and is inverted. Both least significant byte
+    /// first (ISO/IEC 14443-3, annex B).
+    static func checksum(
+        _ bytes: some Sequence<UInt8>, _ modulation: ContactlessActivation.Modulation
+    ) -> [UInt8] {
+        var register: UInt16 = modulation == .typeA ? 0x6363 : 0xFFFF
+        for byte in bytes {
+            var value = byte ^ UInt8(truncatingIfNeeded: register)
+            value ^= value << 4
+            let wide = UInt16(value)
+            register = (register >> 8) ^ (wide << 8) ^ (wide << 3) ^ (wide >> 4)
+        }
+        if modulation == .typeB { register = ~register }
+        return [UInt8(truncatingIfNeeded: register), UInt8(truncatingIfNeeded: register >> 8)]
+    }
+
+    /// With the checksum behind.
+    static func checked(
+        _ bytes: [UInt8], _ modulation: ContactlessActivation.Modulation
+    ) -> RadioFrame {
+        RadioFrame(modulation: modulation, bytes: bytes + checksum(bytes, modulation))
+    }
+
+    /// The bytes before the checksum; nil where it is wrong or not there.
+    var unchecked: [UInt8]? {
+        guard lastBits == 0, bytes.count >= 3 else { return nil }
+        let body = bytes.dropLast(2)
+        guard Self.checksum(body, modulation) == Array(bytes.suffix(2)) else { return nil }
+        return Array(body)
+    }
+}
