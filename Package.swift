@@ -108,7 +108,7 @@ let package = Package(
         .executableTarget(
             name: "tapbridge",
             dependencies: [
-                "Terminal", "Cards", "Issuing", "BERTLV", "ISO8583",
+                "Terminal", "Cards", "Issuing", "BERTLV", "ISO8583", "PN532",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),
@@ -167,7 +167,7 @@ let package = Package(
             ],
             swiftSettings: common),
         .testTarget(
-            name: "PN532Tests", dependencies: ["PN532", "SmartCard", "TestSupport"], swiftSettings: common),
+            name: "PN532Tests", dependencies: ["PN532", "Readers", "Cards", "SmartCard", "TestSupport"], swiftSettings: common),
         .testTarget(
             name: "TracesTests", dependencies: ["Traces", "Readers", "SmartCard", "EMV", "BERTLV"],
             swiftSettings: common),

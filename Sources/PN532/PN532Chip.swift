@@ -199,7 +199,9 @@ public struct PN532Chip {
             return
         }
         if struck.contains(.cardLeaves) { field.removeAll() }
-        if !struck.contains(.lostAcknowledge) { reaction.outputs.append(.bytes(PN532Frame.acknowledge.bytes)) }
+        if !struck.contains(.lostAcknowledge) {
+            reaction.outputs.append(.bytes(PN532Frame.acknowledge.bytes))
+        }
 
         var answer = Answer.syntaxError
         if let command = Command(rawValue: code) { answer = execute(command, Array(parameters)) }

@@ -3,6 +3,7 @@ import BERTLV
 import Cards
 import EMV
 import Foundation
+import PN532
 import Readers
 
 struct CardsCommand: ParsableCommand {
@@ -94,19 +95,33 @@ struct CardCommand: AsyncParsableCommand {
 
     struct Attach: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Plug an emulated card into the virtual PC/SC reader.",
+            abstract: "Plug an emulated card into the virtual PC/SC reader, or into a software PN532.",
             discussion: """
                 Needs pcscd with vsmartcard's virtual reader (Debian: pcscd, vsmartcard-vpcd). Any program on \
                 this machine can then use the card through PC/SC. Ctrl-C takes it out.
 
+                With --pn532 the card lies in the field of a PN532 in software instead, which answers on a \
+                pseudo-terminal; its connection string for libnfc is printed. It misbehaves on request \
+                (--misbehave, several times): \(PN532Fault.words.joined(separator: ", ")); each with @n for \
+                "after n exchanges".
+
                 Examples:
                   tapbridge card attach visa-debit
                   opensc-tool --reader 0 --send-apdu 00A404000E325041592E5359532E444446303100
+                  tapbridge card attach visa-debit --pn532 --link /tmp/reader
+                  LIBNFC_DEVICE=pn532_uart:/tmp/reader nfc-list
+                  tapbridge card attach visa-debit --pn532 --misbehave card-leaves@3 --misbehave lost-ack@9
                 """)
         @Argument(help: "Id of a built-in card, or a profile file.") var id: String
         @Option(help: "Host of the virtual reader.") var host = "127.0.0.1"
         @Option(help: "Port of the virtual reader's slot: 35963, or 35964 for the second one.") var port =
             35963
+        @Flag(name: .customLong("pn532"), help: "Into a software PN532 on a pseudo-terminal, for libnfc.")
+        var pn532 = false
+        @Option(help: ArgumentHelp("With --pn532: make this link to the pseudo-terminal.", valueName: "path"))
+        var link: String?
+        @Option(help: ArgumentHelp("With --pn532: what goes wrong, as listed above.", valueName: "fault"))
+        var misbehave: [String] = []
         @Flag(help: "The phone is unlocked.") var unlocked = false
         @Flag(help: "Show each command and answer, explained.") var apdus = false
         @Flag(help: "Use the card as it left personalisation, and keep nothing.") var freshCard = false
@@ -119,7 +134,13 @@ struct CardCommand: AsyncParsableCommand {
             if unlocked { card.unlock() }
             card.ownerUnlocksWhenAsked = true
             let name = card.profile.id
-            let state = try await CardAttachment.run(card, host: host, port: port, showsCommands: apdus)
+            guard pn532 || (link == nil && misbehave.isEmpty) else {
+                throw CommandFailure(.usage, "--link and --misbehave are for --pn532")
+            }
+            let state =
+                pn532
+                ? try await PN532Attachment.run(card, faults: misbehave, link: link, showsCommands: apdus)
+                : try await CardAttachment.run(card, host: host, port: port, showsCommands: apdus)
             if !freshCard { try CardShelf.keep(state, of: name) }
         }
     }
