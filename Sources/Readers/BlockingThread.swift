@@ -115,6 +115,10 @@ final class BlockingThread: TaskExecutor {
 
     // MARK: - Calls
 
+    /// Does `body` on the thread after what was asked for before, and waits for nothing: also while the thread is
+    /// being given up.
+    func detached(_ body: @escaping @Sendable () -> Void) { queue.append(.work(body)) }
+
     /// How a call ended for the one who waited for it.
     enum Completion<Value: Sendable>: Sendable {
         case value(Value)

@@ -21,6 +21,19 @@ public protocol CardReader: Sendable {
 
     /// Frees the device.
     func close() async
+
+    /// Sets what is sent while a card is waited for.
+    /// - Throws: `.readerUnavailable` where the reader cannot poll so: most poll by themselves.
+    func usePolling(_ schedule: PollingSchedule) async throws(ReaderError)
+}
+
+extension CardReader {
+    public func usePolling(_ schedule: PollingSchedule) async throws(ReaderError) {
+        guard schedule != .standard else { return }
+        throw .readerUnavailable(
+            reader: information.name,
+            reason: "this reader cannot poll as asked: it lets no single frames through and polls by itself")
+    }
 }
 
 /// An activated card: command bytes in, response bytes out. One command at a time.

@@ -1,0 +1,470 @@
+internal import CNFC
+internal import Glibc
+internal import SmartCard
+internal import Synchronization
+
+/// libnfc as this process uses it: one context for all devices, never freed, as `nfc_exit` would take the drivers
+/// away from under other devices.
+enum LibNFCLibrary {
+    // Written once, then only read by libnfc.
+    private nonisolated(unsafe) static let context: OpaquePointer? = {
+        // Messages of the library are for its developers, unless somebody asks for them.
+        setenv("LIBNFC_LOG_LEVEL", "0", 0)
+        var context: OpaquePointer?
+        nfc_init(&context)
+        return context
+    }()
+    /// Opening and listing walk the library's list of drivers and change the environment.
+    private static let turn = Mutex<Void>(())
+
+    /// Longest connection string, with its terminating zero.
+    static let nameCapacity = MemoryLayout<nfc_connstring>.size
+
+    static func open(_ connectionString: String) -> OpaquePointer? {
+        guard let context, connectionString.utf8.count < nameCapacity else { return nil }
+        return turn.withLock { _ in
+            nonisolated(unsafe) let device = connectionString.withCString { nfc_open(context, $0) }
+            return device
+        }
+    }
+
+    /// Connection strings of the devices found: those of the configuration and those that are safe to look for.
+    static func connectionStrings(limit: Int = 32) -> [String] {
+        guard let context else { return [] }
+        return turn.withLock { _ in
+            let buffer = UnsafeMutablePointer<nfc_connstring>.allocate(capacity: limit)
+            defer { buffer.deallocate() }
+            memset(buffer, 0, limit * nameCapacity)
+            let count = nfc_list_devices(context, buffer, limit)
+            return (0..<min(Int(count), limit)).map { index in
+                withUnsafeBytes(of: &buffer[index]) { bytes in
+                    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+                }
+            }
+        }
+    }
+
+    static var version: String { String(cString: nfc_version()) }
+}
+
+/// What a libnfc driver can carry.
+struct LibNFCDriver: Sendable, Equatable {
+    var name: String
+    /// A PN53x that takes single frames; nil where the device only activates cards by itself.
+    var frameLimit: Int?
+
+    /// By the connection string's first part.
+    init(connectionString: String) {
+        name = String(connectionString.prefix { $0 != ":" })
+        switch name {
+        case "pn53x_usb", "pn532_uart", "pn532_spi", "pn532_i2c", "arygon", "usb": frameLimit = 256
+        // The chip's commands travel in short APDUs to the reader: 255 bytes with what is around them.
+        case "acr122_usb", "acr122_pcsc", "acr122s": frameLimit = 128
+        default: frameLimit = nil
+        }
+    }
+
+    /// The file of the serial line, where there is one.
+    static func path(_ connectionString: String) -> String? {
+        let parts = connectionString.split(separator: ":", maxSplits: 2).map(String.init)
+        guard parts.count >= 2, parts[1].hasPrefix("/") else { return nil }
+        return parts[1]
+    }
+}
+
+/// An open device. Its functions block and are called on one thread; only `abort` may be called from anywhere.
+// `state` is guarded by its mutex; everything else is only touched on the reader's thread.
+final class LibNFCDevice: FrameLink, @unchecked Sendable {
+    let connectionString: String
+    let driver: LibNFCDriver
+    /// Single frames go through, and are used; else the device activates cards by itself.
+    let usesFrames: Bool
+    var frameLimit: Int { driver.frameLimit ?? 64 }
+
+    private var device: OpaquePointer?
+    private struct Call {
+        var device: OpaquePointer
+        var began: ContinuousClock.Instant
+        var number: UInt64
+    }
+    private struct State {
+        // Only handed to nfc_abort_command, while the call that it belongs to lasts.
+        nonisolated(unsafe) var call: Call?
+        var lastNumber: UInt64 = 0
+    }
+    private let state = Mutex(State())
+
+    private var modulation: ContactlessActivation.Modulation?
+    private var lastBits: UInt8?
+    private var waitCode: UInt8?
+    /// TxAuto as the device had it, for the bit that forces full modulation.
+    private var automaticTransmission: UInt8 = 0x40
+
+    /// The longest information of a frame to or from the chip.
+    static let commandLimit = 264
+    private let command = UnsafeMutablePointer<UInt8>.allocate(capacity: 512)
+    private let answer = UnsafeMutablePointer<UInt8>.allocate(capacity: 512)
+
+    /// How much longer than the card the host waits for the chip.
+    static let margin: Int32 = 350
+
+    init(connectionString: String, isNative: Bool) {
+        self.connectionString = connectionString
+        driver = LibNFCDriver(connectionString: connectionString)
+        usesFrames = driver.frameLimit != nil && !isNative
+    }
+
+    deinit {
+        close()
+        command.deallocate()
+        answer.deallocate()
+    }
+
+    var isOpen: Bool { device != nil }
+    var name: String? { device.map { String(cString: nfc_device_get_name($0)) } }
+
+    // MARK: - Opening
+
+    /// Opens the device and makes it a reader, its field off.
+    func open() throws(ReaderError) {
+        guard device == nil else { return }
+        guard let opened = LibNFCLibrary.open(connectionString) else {
+            throw .readerUnavailable(reader: connectionString, reason: Self.reason(connectionString))
+        }
+        device = opened
+        forget()
+        guard nfc_initiator_init(opened) >= 0 else {
+            close()
+            throw .readerUnavailable(
+                reader: connectionString,
+                reason: "it was found and does not do what it is told: plug it in again")
+        }
+        do {
+            try setField(false)
+            guard usesFrames else { return try property(NP_INFINITE_SELECT, false) }
+            // Checksums are made and checked here, as short frames have none.
+            try property(NP_HANDLE_CRC, false)
+            try property(NP_EASY_FRAMING, false)
+            // Lists and activates at once or not at all (RFConfiguration, item 5).
+            try chip([0x32, 0x05, 0x00, 0x00, 0x00])
+            try chip([0x06, UInt8(Self.txAuto >> 8), UInt8(truncatingIfNeeded: Self.txAuto)])
+            automaticTransmission = answer[0]
+        } catch {
+            close()
+            throw .readerUnavailable(
+                reader: connectionString,
+                reason: "it was found and does not do what it is told: plug it in again")
+        }
+    }
+
+    /// Frees the device. One that is gone costs a second.
+    func close() {
+        guard let device else { return }
+        self.device = nil
+        nfc_close(device)
+    }
+
+    private func forget() {
+        modulation = nil
+        lastBits = nil
+        waitCode = nil
+    }
+
+    /// Why a device could not be opened, and what to do.
+    static func reason(_ connectionString: String) -> String {
+        let driver = LibNFCDriver(connectionString: connectionString)
+        guard let path = LibNFCDriver.path(connectionString) else {
+            return connectionString.contains(":")
+                ? "libnfc does not find it: plug it in, see that the user may use it, and that the kernel module pn533 is not loaded (modprobe -r pn533_usb pn533 nfc)"
+                : "libnfc \(LibNFCLibrary.version) knows no driver \"\(driver.name)\": write it as nfc:pn532_uart:/dev/ttyUSB0"
+        }
+        if access(path, F_OK) != 0 { return "\(path) is not there: plug it in" }
+        if access(path, R_OK | W_OK) != 0 {
+            return "no permission for \(path): add the user to the group dialout (usermod -aG dialout NAME)"
+        }
+        return
+            "nothing answers on \(path) as \(driver.name) does, or another program has it open: end that program, or plug it in again"
+    }
+
+    // MARK: - Calls
+
+    /// Does a call that `abort` may interrupt.
+    private func interruptible(_ device: OpaquePointer, _ body: () -> Int32) -> Int32 {
+        state.withLock {
+            $0.lastNumber += 1
+            $0.call = Call(device: device, began: .now, number: $0.lastNumber)
+        }
+        let result = body()
+        state.withLock { $0.call = nil }
+        return result
+    }
+
+    /// Interrupts the running call. The chip has to have confirmed the command by then: an abort that comes
+    /// earlier is lost in libnfc, and costs a descriptor.
+    func abort() {
+        let due: (number: UInt64, time: ContinuousClock.Instant)? = state.withLock { state in
+            state.call.map { ($0.number, $0.began + .milliseconds(100)) }
+        }
+        guard let due else { return }
+        _ = Watchdog.shared.arm(due.time) { [self] in
+            state.withLock { state in
+                guard let call = state.call, call.number == due.number else { return }
+                nfc_abort_command(call.device)
+            }
+        }
+    }
+
+    /// One command of the chip; the answer is in `answer`.
+    /// - Returns: its length; negative as libnfc has it.
+    @discardableResult
+    private func chip(
+        count: Int, milliseconds: Int32 = LibNFCDevice.margin
+    ) throws(LinkFailure) -> Int32 {
+        guard let device else { throw .gone }
+        // Without an answer the first byte must not be what was there before.
+        answer[0] = 0
+        let command = command
+        let answer = answer
+        let result =
+            milliseconds > 2 * Self.margin
+            ? interruptible(device) {
+                pn53x_transceive(device, command, count, answer, Self.commandLimit, milliseconds)
+            } : pn53x_transceive(device, command, count, answer, Self.commandLimit, milliseconds)
+        if let failure = Self.failure(result) { throw failure }
+        return result
+    }
+
+    @discardableResult
+    private func chip(_ bytes: [UInt8]) throws(LinkFailure) -> Int32 {
+        for (index, byte) in bytes.enumerated() { command[index] = byte }
+        let result = try chip(count: bytes.count)
+        guard result >= 0 else { throw .refused("the chip refuses command \(bytes[0])") }
+        return result
+    }
+
+    private func property(_ property: nfc_property, _ value: Bool) throws(LinkFailure) {
+        guard let device else { throw .gone }
+        let result = nfc_device_set_property_bool(device, property, value)
+        if let failure = Self.failure(result) { throw failure }
+        guard result >= 0 else { throw .refused("it does not let us set property \(property.rawValue)") }
+    }
+
+    /// What libnfc's error says about the way to the reader; nil for what the card or the chip did.
+    static func failure(_ result: Int32) -> LinkFailure? {
+        switch result {
+        case NFC_EIO, NFC_EOVFLOW: .garbled
+        case NFC_ETIMEOUT: .timeout
+        case NFC_EOPABORTED: .aborted
+        case NFC_ENOTSUCHDEV: .gone
+        case NFC_ESOFT: .refused("libnfc has no memory or no descriptors left")
+        case NFC_EINVARG: .refused("the chip does not allow it in its present state")
+        default: nil
+        }
+    }
+
+    // MARK: - Frames
+
+    /// Registers of the radio chip (NXP UM0701-02, 8.6.22).
+    private static let txMode: UInt16 = 0x6302
+    private static let rxMode: UInt16 = 0x6303
+    private static let txAuto: UInt16 = 0x6305
+    private static let bitFraming: UInt16 = 0x633D
+    private static let control: UInt16 = 0x633C
+
+    private func write(_ registers: (UInt16, UInt8)...) throws(LinkFailure) {
+        var bytes: [UInt8] = [0x08]
+        for (address, value) in registers {
+            bytes += [UInt8(truncatingIfNeeded: address >> 8), UInt8(truncatingIfNeeded: address), value]
+        }
+        try chip(bytes)
+    }
+
+    func use(_ new: ContactlessActivation.Modulation) throws(LinkFailure) {
+        guard modulation != new else { return }
+        modulation = nil
+        // 106 kbit/s, no checksum, framing of the type; type B is modulated at 10 %, type A at 100 %.
+        // Unconfirmed: that chips on their boards need no other analogue settings for type B than the ones in force.
+        let framing: UInt8 = new == .typeA ? 0x00 : 0x03
+        try write(
+            (Self.txMode, framing), (Self.rxMode, framing),
+            (
+                Self.txAuto,
+                new == .typeA ? automaticTransmission | 0x40 : automaticTransmission & ~0x40
+            ))
+        modulation = new
+    }
+
+    func setField(_ isOn: Bool) throws(LinkFailure) { try property(NP_ACTIVATE_FIELD, isOn) }
+
+    func pause(_ duration: Duration) {
+        let parts = duration.components
+        guard parts.seconds > 0 || parts.attoseconds > 0 else { return }
+        usleep(UInt32(clamping: parts.seconds * 1_000_000 + parts.attoseconds / 1_000_000_000_000))
+    }
+
+    func exchange(
+        _ frame: [UInt8], lastBits bits: Int, checked: Bool, wait: Duration
+    ) throws(LinkFailure) -> FrameAnswer {
+        guard let modulation else { throw .refused("no modulation was set") }
+        guard !frame.isEmpty, frame.count + (checked ? 2 : 0) <= Self.commandLimit - 2 else {
+            throw .refused("a frame of \(frame.count) bytes")
+        }
+        if lastBits != UInt8(bits) {
+            lastBits = nil
+            try write((Self.bitFraming, UInt8(bits)))
+            lastBits = UInt8(bits)
+        }
+        // 100 us * 2^(n-1), n up to 16: 3.28 s (UM0701-02, 7.3.1, item 2).
+        let microseconds =
+            wait.components.seconds * 1_000_000 + wait.components.attoseconds / 1_000_000_000_000
+        var code: UInt8 = 1
+        while code < 16, Int64(100) << (code - 1) < microseconds { code += 1 }
+        if waitCode != code {
+            waitCode = nil
+            try chip([0x32, 0x02, 0x00, 0x0B, code])
+            waitCode = code
+        }
+        command[0] = 0x42
+        var count = 1
+        for byte in frame {
+            command[count] = byte
+            count += 1
+        }
+        if checked {
+            let checksum = FrameChecksum.value(frame, modulation)
+            command[count] = UInt8(truncatingIfNeeded: checksum)
+            command[count + 1] = UInt8(truncatingIfNeeded: checksum >> 8)
+            count += 2
+        }
+        let result = try chip(
+            count: count, milliseconds: Int32((Int64(100) << (code - 1)) / 1000) + Self.margin)
+        if result == NFC_ERFTRANS {
+            // Error codes of the chip (UM0701-02, 7.1).
+            switch answer[0] & 0x3F {
+            case 0x01: return .silence
+            case 0x06: return .collision
+            default: return .damaged
+            }
+        }
+        // A chip whose buffer overflowed, or an answer without status.
+        guard result >= 1 else { return .damaged }
+        guard checked else {
+            let received = Array(UnsafeBufferPointer(start: answer + 1, count: Int(result) - 1))
+            return received.isEmpty ? .damaged : .frame(received)
+        }
+        guard result >= 4 else { return .damaged }
+        let body = UnsafeBufferPointer(start: answer + 1, count: Int(result) - 3)
+        let checksum = UInt16(answer[Int(result) - 2]) | UInt16(answer[Int(result) - 1]) << 8
+        guard FrameChecksum.value(body, modulation) == checksum else { return .damaged }
+        return .frame(Array(body))
+    }
+
+    /// SENSF_REQ for all systems at 212 kbit/s (InListPassiveTarget, type 01); who answers does not matter.
+    func pollTypeF() throws(LinkFailure) {
+        // The chip sets its registers for it.
+        modulation = nil
+        lastBits = nil
+        try chip([0x4A, 0x01, 0x01, 0x00, 0xFF, 0xFF, 0x01, 0x00])
+    }
+
+    // MARK: - Cards as the device activates them by itself
+
+    /// Finds cards without touching the session protocol.
+    /// - Returns: how many, at most two; negative as libnfc has it.
+    func list(_ type: ContactlessActivation.Modulation) -> Int32 {
+        guard let device else { return NFC_ENOTSUCHDEV }
+        let targets = UnsafeMutablePointer<nfc_target>.allocate(capacity: 2)
+        defer { targets.deallocate() }
+        return interruptible(device) {
+            nfc_initiator_list_passive_targets(device, Self.modulation(type), targets, 2)
+        }
+    }
+
+    private static func modulation(_ type: ContactlessActivation.Modulation) -> nfc_modulation {
+        nfc_modulation(nmt: type == .typeA ? NMT_ISO14443A : NMT_ISO14443B, nbr: NBR_106)
+    }
+
+    /// Activates one card; nil where none is there.
+    func select(
+        _ type: ContactlessActivation.Modulation
+    ) throws(LinkFailure) -> ContactlessActivation? {
+        guard let device else { throw .gone }
+        var target = nfc_target()
+        let result = withUnsafeMutablePointer(to: &target) { pointer in
+            interruptible(device) {
+                nfc_initiator_select_passive_target(device, Self.modulation(type), nil, 0, pointer)
+            }
+        }
+        // An infinite search that ran into libnfc's own limit is no failure.
+        if result == NFC_ETIMEOUT { return nil }
+        if let failure = Self.failure(result) { throw failure }
+        guard result > 0 else { return nil }
+        switch type {
+        case .typeA:
+            let info = target.nti.nai
+            let ats = withUnsafeBytes(of: info.abtAts) { Array($0.prefix(min(Int(info.szAtsLen), 254))) }
+            return ContactlessActivation(
+                modulation: .typeA,
+                identifier: withUnsafeBytes(of: info.abtUid) {
+                    Array($0.prefix(min(Int(info.szUidLen), 10)))
+                },
+                // libnfc keeps the bytes most significant first, and the ATS without its length.
+                atqa: [info.abtAtqa.1, info.abtAtqa.0], sak: info.btSak,
+                ats: ats.isEmpty ? [] : [UInt8(ats.count + 1)] + ats)
+        case .typeB:
+            let info = target.nti.nbi
+            return ContactlessActivation(
+                modulation: .typeB, identifier: withUnsafeBytes(of: info.abtPupi) { Array($0) }, atqa: [],
+                sak: 0,
+                ats: withUnsafeBytes(of: info.abtApplicationData) { Array($0) }
+                    + withUnsafeBytes(of: info.abtProtocolInfo) { Array($0) })
+        }
+    }
+
+    /// The longest command that libnfc carries without cutting it itself.
+    static let exchangeLimit = 262
+
+    /// An APDU through the device's own block protocol.
+    /// - Returns: the response's length in `answer`; negative as libnfc has it.
+    func exchangeData(_ bytes: [UInt8], milliseconds: Int32) -> Result<[UInt8], LibNFCError> {
+        guard let device else { return .failure(LibNFCError(code: NFC_ENOTSUCHDEV)) }
+        let answer = answer
+        let result = interruptible(device) {
+            nfc_initiator_transceive_bytes(
+                device, bytes, bytes.count, answer, Self.commandLimit, milliseconds)
+        }
+        guard result >= 0 else { return .failure(LibNFCError(code: result)) }
+        return .success(Array(UnsafeBufferPointer(start: answer, count: Int(result))))
+    }
+
+    /// Presence as the device checks it: whether the card is there; nil where the device cannot tell.
+    func isTargetPresent() -> Bool? {
+        guard let device else { return false }
+        let result = nfc_initiator_target_is_present(device, nil)
+        if result >= 0 { return true }
+        return result == NFC_EDEVNOTSUPP || result == NFC_ENOTIMPL ? nil : false
+    }
+}
+
+/// A libnfc error code.
+struct LibNFCError: Error, Equatable {
+    var code: Int32
+
+    var words: String {
+        switch code {
+        case NFC_EIO: "input or output error"
+        case NFC_EINVARG: "invalid argument"
+        case NFC_EDEVNOTSUPP: "not supported by the device"
+        case NFC_ENOTSUCHDEV: "no such device"
+        case NFC_EOVFLOW: "buffer overflow"
+        case NFC_ETIMEOUT: "time-out"
+        case NFC_EOPABORTED: "aborted"
+        case NFC_ENOTIMPL: "not implemented"
+        case NFC_ETGRELEASED: "target released"
+        case NFC_ERFTRANS: "error on the air"
+        case NFC_ESOFT: "no memory or descriptors"
+        case NFC_ECHIP: "error of the chip"
+        default: "error \(code)"
+        }
+    }
+}
