@@ -167,7 +167,10 @@ let package = Package(
             ],
             swiftSettings: common),
         .testTarget(
-            name: "PN532Tests", dependencies: ["PN532", "Readers", "Cards", "SmartCard", "TestSupport"], swiftSettings: common),
+            name: "PN532Tests",
+            dependencies: [
+                "PN532", "Readers", "Cards", "SmartCard", "Terminal", "Kernels", "EMV", "TestSupport",
+            ], swiftSettings: common),
         .testTarget(
             name: "TracesTests", dependencies: ["Traces", "Readers", "SmartCard", "EMV", "BERTLV"],
             swiftSettings: common),

@@ -106,6 +106,8 @@ public struct PN532Chip {
 
     // MARK: - The card's side
 
+    /// The last frames sent into the field, checksums included, oldest first.
+    public var sentFrames: [[UInt8]] { field.sent }
     public var hasCard: Bool { !field.cards.isEmpty }
     public var isFieldOn: Bool { field.isOn }
 
@@ -211,6 +213,7 @@ public struct PN532Chip {
             answer = .data([Status.timeout.rawValue], after: waits)
         }
 
+        for case .forgedAnswer(let data) in struck { answer = .data(data) }
         var pause = Duration.zero
         for case .slowAnswer(let time) in struck { pause += time }
         if case .data(_, let time) = answer { pause += time }

@@ -142,6 +142,9 @@ public final class PN532Device: Sendable {
     /// Takes all cards out of the field, in the middle of whatever they do.
     public func removeCards() { shared.withLock { $0.chip.removeCards() } }
 
+    /// The last frames sent into the field, checksums included, oldest first.
+    public var sentFrames: [[UInt8]] { shared.withLock { $0.chip.sentFrames } }
+
     /// Whether the field is on.
     public var isFieldOn: Bool { shared.withLock { $0.chip.isFieldOn } }
 

@@ -11,6 +11,8 @@ public struct PN532Fault: Sendable, Equatable {
         case slowAnswer(Duration)
         /// These bytes come instead of the answer.
         case nonsense([UInt8])
+        /// This comes as the answer, behind the command's code, in a well-formed frame.
+        case forgedAnswer([UInt8])
         /// The card leaves the field before it gets the command.
         case cardLeaves
         /// The card leaves when it has acted, its answer is lost.

@@ -11,6 +11,17 @@ struct RadioField {
 
     private(set) var cards: [FieldCard] = []
     private(set) var isOn = false
+    /// The last frames, oldest first.
+    var sent: [[UInt8]] { log.frames }
+    private let log = Log()
+
+    private final class Log {
+        var frames: [[UInt8]] = []
+        func append(_ frame: [UInt8]) {
+            if frames.count >= 64 { frames.removeFirst(32) }
+            frames.append(frame)
+        }
+    }
 
     mutating func setOn(_ on: Bool) {
         if isOn, !on { for card in cards { card.powerDown() } }
@@ -27,6 +38,7 @@ struct RadioField {
     /// Sends a frame and hears what comes back.
     func exchange(_ frame: RadioFrame) -> Answer {
         guard isOn else { return .silence }
+        log.append(frame.bytes)
         var heard: RadioFrame?
         var collides = false
         for card in cards {

@@ -188,7 +188,9 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
 
     // MARK: - Calls
 
-    /// Does a call that `abort` may interrupt.
+    /// Does a call that `abort` may interrupt: one whose answer's first byte is set before. `nfc_abort_command` clears
+    /// the error of a call that fails in the same moment, which then ends well, with no bytes; libnfc's own functions would
+    /// take the status from memory that nobody has written, and end the process where its highest bit is set.
     private func interruptible(_ device: OpaquePointer, _ body: () -> Int32) -> Int32 {
         state.withLock {
             $0.lastNumber += 1
@@ -375,9 +377,7 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
         guard let device else { return NFC_ENOTSUCHDEV }
         let targets = UnsafeMutablePointer<nfc_target>.allocate(capacity: 2)
         defer { targets.deallocate() }
-        return interruptible(device) {
-            nfc_initiator_list_passive_targets(device, Self.modulation(type), targets, 2)
-        }
+        return nfc_initiator_list_passive_targets(device, Self.modulation(type), targets, 2)
     }
 
     private static func modulation(_ type: ContactlessActivation.Modulation) -> nfc_modulation {
@@ -390,11 +390,8 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     ) throws(LinkFailure) -> ContactlessActivation? {
         guard let device else { throw .gone }
         var target = nfc_target()
-        let result = withUnsafeMutablePointer(to: &target) { pointer in
-            interruptible(device) {
-                nfc_initiator_select_passive_target(device, Self.modulation(type), nil, 0, pointer)
-            }
-        }
+        let result = nfc_initiator_select_passive_target(
+            device, Self.modulation(type), nil, 0, &target)
         // An infinite search that ran into libnfc's own limit is no failure.
         if result == NFC_ETIMEOUT { return nil }
         if let failure = Self.failure(result) { throw failure }
@@ -429,10 +426,8 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     func exchangeData(_ bytes: [UInt8], milliseconds: Int32) -> Result<[UInt8], LibNFCError> {
         guard let device else { return .failure(LibNFCError(code: NFC_ENOTSUCHDEV)) }
         let answer = answer
-        let result = interruptible(device) {
-            nfc_initiator_transceive_bytes(
-                device, bytes, bytes.count, answer, Self.commandLimit, milliseconds)
-        }
+        let result = nfc_initiator_transceive_bytes(
+            device, bytes, bytes.count, answer, Self.commandLimit, milliseconds)
         guard result >= 0 else { return .failure(LibNFCError(code: result)) }
         return .success(Array(UnsafeBufferPointer(start: answer, count: Int(result))))
     }

@@ -9,6 +9,11 @@ public enum LibNFCContext {
     /// The same, and the device activates cards and speaks the block protocol by itself.
     public static let nativePrefix = "nfc-native:"
 
+    /// Whether a reader name means a libnfc device.
+    public static func isName(_ name: String) -> Bool {
+        name.hasPrefix(prefix) || name.hasPrefix(nativePrefix)
+    }
+
     /// Connection strings of the devices found now: USB devices, and those of libnfc's configuration and of
     /// `LIBNFC_DEVICE` and `LIBNFC_DEFAULT_DEVICE` as they were when the program started. Serial lines are only looked at
     /// where the configuration allows it (`allow_intrusive_scan`).
@@ -192,6 +197,8 @@ private final class LibNFCSession: @unchecked Sendable {
     /// The card that the device activated by itself.
     private var native: ContactlessActivation.Modulation?
     private var isFieldOn = false
+    /// A card in the field was in a session and hears nothing else until it is reset.
+    private var needsReset = false
     /// Counts activations; a channel of an earlier one is dead.
     private var generation = 0
 
@@ -207,6 +214,7 @@ private final class LibNFCSession: @unchecked Sendable {
 
     private func endSession() {
         generation += 1
+        if blocks != nil || native != nil { needsReset = isFieldOn }
         blocks = nil
         native = nil
     }
@@ -218,6 +226,7 @@ private final class LibNFCSession: @unchecked Sendable {
         if failure == .aborted { throw .cancelled }
         endSession()
         isFieldOn = false
+        needsReset = false
         device.close()
         do {
             try open()
@@ -278,6 +287,7 @@ private final class LibNFCSession: @unchecked Sendable {
     private func powerDown() throws(LinkFailure) {
         try device.setField(false)
         isFieldOn = false
+        needsReset = false
     }
 
     /// Resets whatever is in the field (EMV Book D: PICC reset).
@@ -305,13 +315,12 @@ private final class LibNFCSession: @unchecked Sendable {
         deadline: ContinuousClock.Instant?, isAbandoned: () -> Bool
     ) throws(ReaderError) -> (generation: Int, card: CardInformation) {
         // A card that is still in its session begins anew.
-        var resets = blocks != nil || native != nil
         endSession()
         var linkFailures = 0
         var attempts = 0
         while true {
             try open()
-            switch poll(resetting: resets) {
+            switch poll() {
             case .success(.none): linkFailures = 0
             case .success(.card(let activation)):
                 if isAbandoned() {
@@ -337,7 +346,6 @@ private final class LibNFCSession: @unchecked Sendable {
                 }
                 try recover(failure)
             }
-            resets = false
             if isAbandoned() { throw .cancelled }
             if let deadline, deadline <= .now { throw .noCard }
             device.pause(Self.interval)
@@ -345,9 +353,9 @@ private final class LibNFCSession: @unchecked Sendable {
     }
 
     /// One round, and the activation of whom it found. Two cards, and one that was lost, are reset.
-    private func poll(resetting: Bool) -> Result<Found, LinkFailure> {
+    private func poll() -> Result<Found, LinkFailure> {
         do throws(LinkFailure) {
-            if resetting { try reset() } else { try powerUp() }
+            if needsReset { try reset() } else { try powerUp() }
             let found = device.usesFrames ? try activateByFrames() : try activateByDevice()
             switch found {
             case .collision, .lost: try reset()

@@ -14,8 +14,8 @@ struct PayCommand: AsyncParsableCommand {
         abstract: "Take one payment.",
         discussion: """
             With --card an emulated card or wallet is tapped on the emulated reader; a phone that asks to be \
-            unlocked is unlocked, unless --locked is given. With --reader an attached PC/SC reader waits for \
-            a real one. Without both the first contactless reader is taken, or an emulated card where there is none.
+            unlocked is unlocked, unless --locked is given. With --reader an attached PC/SC reader, or a libnfc \
+            device (nfc:pn532_uart:/dev/ttyUSB0), waits for a real one. Without both the first contactless reader is taken, or an emulated card where there is none.
 
             Examples:
               tapbridge pay 12.50 --card visa-debit
@@ -33,8 +33,16 @@ struct PayCommand: AsyncParsableCommand {
             "Emulated card: a built-in id (see `tapbridge cards`) or a profile file.", valueName: "id"))
     var card: String?
 
-    @Option(help: ArgumentHelp("PC/SC reader by a part of its name.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "PC/SC reader by a part of its name, or nfc: and libnfc's connection string.", valueName: "name"))
     var reader: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What the reader sends while it waits: standard, payment, or transit:TTTTTT with the agency's identifier, as phones expect it; +f polls for FeliCa as well.",
+            valueName: "schedule"))
+    var polling: String?
 
     @Option(help: "purchase, cash, cashback or refund.")
     var type: TransactionType = .purchase
@@ -105,6 +113,7 @@ struct PayCommand: AsyncParsableCommand {
             }
         } else {
             device = try await PCSC.reader(matching: reader)
+            try await setPolling(device)
             if !output.json {
                 Console.print(Console.standard.styled("Reader \(device.information.name)", .dim))
             }
@@ -162,6 +171,21 @@ struct PayCommand: AsyncParsableCommand {
                 throw CommandFailure(.usage, "a PIN has 4 to 12 digits")
             }
             return try SimulatedHost.pinPad(profile) { _ in entered }
+        }
+    }
+
+    private func setPolling(_ reader: any CardReader) async throws {
+        guard let polling else { return }
+        guard let schedule = PollingSchedule(words: polling) else {
+            throw CommandFailure(
+                .usage,
+                "\"\(polling)\" is no polling schedule: standard, payment, transit:030002 or transit:030002:7900000000"
+            )
+        }
+        do {
+            try await reader.usePolling(schedule)
+        } catch {
+            throw CommandFailure(.reader, "\(error)")
         }
     }
 

@@ -5,17 +5,28 @@ import Readers
 
 /// The readers of this machine.
 enum PCSC {
-    /// A reader by a part of its name, or the first contactless one.
+    /// A reader: by its libnfc name, which begins with `nfc:`, by a part of its PC/SC name, or the first contactless
+    /// one.
     static func reader(matching name: String?) async throws -> any CardReader {
-        do {
+        do throws(ReaderError) {
+            if let name, LibNFCContext.isName(name) { return try await LibNFCContext.reader(named: name) }
+            if name == nil, await !isPCSCThere() {
+                return try await LibNFCContext.reader(named: LibNFCContext.prefix)
+            }
             return try await PCSCContext.reader(matching: name)
         } catch {
             throw CommandFailure(.reader, "\(error)")
         }
     }
 
-    /// Whether a reader that may be contactless is plugged in; false where pcscd does not run.
+    /// Whether a reader that may be contactless is plugged in.
     static func isAnythingThere() async -> Bool {
+        if await isPCSCThere() { return true }
+        return await !LibNFCContext.connectionStrings().isEmpty
+    }
+
+    /// The same for PC/SC; false where pcscd does not run.
+    private static func isPCSCThere() async -> Bool {
         guard let readers = try? await PCSCContext.readers() else { return false }
         return readers.contains { $0.interface == .contactless }
     }
@@ -24,8 +35,11 @@ enum PCSC {
 struct ReadersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "readers",
-        abstract: "List the attached PC/SC readers and the cards in them.",
+        abstract: "List the attached readers: those of PC/SC with the cards in them, and libnfc's devices.",
         discussion: """
+            libnfc lists USB devices and those of its configuration (/etc/nfc, LIBNFC_DEVICE); a reader on a \
+            serial line can be named without being listed: nfc:pn532_uart:/dev/ttyUSB0.
+
             Examples:
               tapbridge readers
               tapbridge readers --watch
@@ -46,21 +60,31 @@ struct ReadersCommand: AsyncParsableCommand {
 
     func run() async throws {
         if watch { return try await follow() }
-        let readers: [PCSCReaderState]
+        let devices = await LibNFCContext.connectionStrings()
+        var readers: [PCSCReaderState] = []
         do {
             readers = try await PCSCContext.readers()
         } catch {
-            throw CommandFailure(.reader, "\(error)")
+            // Without pcscd there may be libnfc's devices still.
+            if devices.isEmpty { throw CommandFailure(.reader, "\(error)") }
+            Console.printError("\(error)")
         }
-        let rows = readers.map {
-            Row(
-                name: $0.name, interface: $0.interface.rawValue, answerToReset: $0.answerToReset.map(hex),
-                card: $0.answerToReset.map(Self.words), isExclusivelyUsed: $0.isExclusivelyUsed)
-        }
+        let rows =
+            readers.map {
+                Row(
+                    name: $0.name, interface: $0.interface.rawValue,
+                    answerToReset: $0.answerToReset.map(hex), card: $0.answerToReset.map(Self.words),
+                    isExclusivelyUsed: $0.isExclusivelyUsed)
+            }
+            + devices.map {
+                Row(
+                    kind: "libnfc", name: LibNFCContext.prefix + $0,
+                    interface: PCSCReaderState.Interface.contactless.rawValue, isExclusivelyUsed: false)
+            }
         if output.json { return try Console.printJSON(rows) }
         guard !rows.isEmpty else {
             Console.print(
-                "no PC/SC reader is attached; emulated cards need none: tapbridge pay 12.50 --card visa-debit"
+                "no reader is attached; emulated cards need none: tapbridge pay 12.50 --card visa-debit"
             )
             return
         }
