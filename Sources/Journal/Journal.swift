@@ -1,4 +1,4 @@
-internal import EMV
+public import EMV
 public import Foundation
 
 /// The durable record of every transaction: the state machine, the clock and what may be stored, before an
@@ -62,17 +62,65 @@ public struct Journal: Sendable {
 
     // MARK: - Writing
 
-    /// Writes a new transaction with its numbers: STAN (1...999 999, unique per terminal and batch; after
-    /// the last a new batch begins) and RRN (12 digits, unique per day).
-    /// - Throws: `.diskFull` where no room is left, besides what is kept for reversals.
+    /// Writes a new transaction with its numbers: STAN (1...999 999, unique per terminal and round; after the
+    /// last a new round begins) and RRN (12 digits, unique per day).
+    /// - Throws: `.diskFull` where no room is left, besides what is kept for reversals; `.keyReused` where the
+    ///   intent's idempotency key is known, whatever it names.
     public func begin(_ intent: TransactionIntent) async throws(JournalError) -> TransactionRecord {
+        let (record, isNew) = try await beginOnce(intent)
+        guard isNew else { throw .keyReused(key: intent.idempotencyKey ?? "", id: record.id) }
+        return record
+    }
+
+    /// Writes a new transaction, or finds the one that the intent's idempotency key names.
+    /// - Returns: the transaction, and whether it is new.
+    /// - Throws: as `begin`; `.keyReused` where the key names a payment with another amount, currency, type,
+    ///   merchant or original.
+    public func beginOnce(
+        _ intent: TransactionIntent
+    ) async throws(JournalError) -> (record: TransactionRecord, isNew: Bool) {
         try Self.checkName(intent.terminalID, "terminal identifier")
         try Self.checkName(intent.merchantID, "merchant identifier")
+        if let key = intent.idempotencyKey { try Self.checkName(key, "idempotency key") }
+        if let original = intent.original { try Self.checkName(original, "original transaction") }
         return try await store.begin(intent, at: Timestamp.rounded(now()))
     }
 
     /// Keeps what the card gave; a later reading replaces it.
     public func cardRead(_ id: String, _ reading: CardReading) async throws(JournalError) {
+        var change = change(id, from: [.started, .cardRead], to: .cardRead, detail: reading.outcome)
+        change.reading = cleaned(reading)
+        _ = try await store.apply(change)
+    }
+
+    /// The request for the host is written: returns when that is durable. Nothing may be sent before `authorizing`.
+    /// - Parameters:
+    ///   - reading: what the card gave.
+    ///   - kept: what later messages of this transaction will need (card number, chip data), enciphered until it is
+    ///     settled, reversed or declined.
+    public func requestWritten(
+        _ id: String, _ reading: CardReading?, keeping kept: [UInt8]?
+    ) async throws(JournalError) {
+        var change = change(
+            id, from: TransactionState.requestWritten.predecessors, to: .requestWritten,
+            detail: reading?.outcome)
+        change.reading = reading.map(cleaned)
+        change.kept = kept
+        _ = try await store.apply(change)
+    }
+
+    /// The service is given and the host asked later, by what is kept of the request.
+    /// - Parameter kept: nil where `requestWritten` kept it already.
+    public func deferred(
+        _ id: String, reason: String, keeping kept: [UInt8]? = nil
+    ) async throws(JournalError) {
+        var change = change(
+            id, from: TransactionState.deferred.predecessors, to: .deferred, detail: reason)
+        change.kept = kept
+        _ = try await store.apply(change)
+    }
+
+    private func cleaned(_ reading: CardReading) -> CardReading {
         var reading = reading
         reading.maskedPAN = reading.maskedPAN.map(StoredText.maskedPAN)
         reading.applicationLabel = reading.applicationLabel.map(StoredText.cleaned)
@@ -85,9 +133,7 @@ public struct Journal: Sendable {
         reading.entryMode = reading.entryMode.map(StoredText.cleaned)
         reading.tokenRequestorID = reading.tokenRequestorID.map(StoredText.cleaned)
         reading.formFactor = reading.formFactor.map(StoredText.cleaned)
-        var change = change(id, from: [.started, .cardRead], to: .cardRead, detail: reading.outcome)
-        change.reading = reading
-        _ = try await store.apply(change)
+        return reading
     }
 
     /// Before anything leaves for the host: returns when that intent is durable.
@@ -104,21 +150,58 @@ public struct Journal: Sendable {
 
     /// Ends a transaction, or changes its state otherwise: one compare-and-set.
     /// - Throws: `.stateMoved` where it is in none of `from`, `.forbiddenTransition` where no transaction may
-    ///   go from one of them to `state`.
+    ///   go from one of them to `state`, or not by this way (settled, adjustment due).
     @discardableResult
     public func complete(
         _ id: String, from: [TransactionState], to state: TransactionState, result: TransactionResult
     ) async throws(JournalError) -> TransactionRecord {
-        guard !from.isEmpty, from.allSatisfy(state.predecessors.contains) else {
-            throw .forbiddenTransition(id: id, from: from, to: state)
-        }
+        guard !from.isEmpty, from.allSatisfy(state.predecessors.contains), state != .settled,
+            state != .adjustmentDue
+        else { throw .forbiddenTransition(id: id, from: from, to: state) }
         var change = change(id, from: from, to: state, detail: result.reason)
         change.result = cleaned(result)
         return try await store.apply(change)
     }
 
+    /// The host's answer is durable, before card or terminal do anything on it.
+    public func answered(_ id: String, result: TransactionResult) async throws(JournalError) {
+        var change = change(id, from: [.authorizing], to: .answered, detail: result.responseCode)
+        change.result = cleaned(result)
+        _ = try await store.apply(change)
+    }
+
+    /// A new final amount of an approved transaction is owed to the host: a completion, a tip.
+    /// - Throws: `.stateMoved` where it is not approved, `.inBatch` where it is being settled.
+    /// - Returns: the transaction; `revision` counts its final amounts.
+    @discardableResult
+    public func adjustmentDue(
+        _ id: String, _ kind: AmountAdjustment, amount: Amount
+    ) async throws(JournalError) -> TransactionRecord {
+        var change = change(
+            id, from: TransactionState.adjustmentDue.predecessors, to: .adjustmentDue, detail: kind.rawValue)
+        change.finalAmount = (amount, kind)
+        return try await store.apply(change)
+    }
+
+    /// Counts a transmission of the final amount, before it leaves.
+    /// - Returns: the transaction as it is with this transmission.
+    public func adjustmentAttempt(_ id: String) async throws(JournalError) -> TransactionRecord {
+        var change = change(id, from: [.adjustmentDue], detail: "adjustment transmitted")
+        change.transmission = .adjustment
+        return try await store.apply(change)
+    }
+
+    /// The host acknowledged a final amount.
+    /// - Parameter revision: which one: a newer one stays due.
+    public func adjusted(_ id: String, revision: Int) async throws(JournalError) {
+        guard let record = try await store.record(id) else { throw .unknownTransaction(id: id) }
+        guard record.revision == revision else { return }
+        _ = try await store.apply(change(id, from: [.adjustmentDue], to: .adjusted))
+    }
+
     /// A reversal is owed: durable before anything is reported or sent.
-    /// - Parameter from: `.approved` where an approval is taken back.
+    /// - Parameter from: `.approved` and what follows it where an approval is taken back.
+    /// - Throws: `.inBatch` where it is being settled.
     public func reversalDue(
         _ id: String, reason: String, result: TransactionResult = TransactionResult(),
         from: [TransactionState] = [.authorizing]
@@ -148,7 +231,7 @@ public struct Journal: Sendable {
 
     /// The card approved without the host, which is owed an advice.
     /// - Parameter kept: what the advice will need (card number, chip data): kept enciphered in the same write,
-    ///   and deleted when the host has acknowledged it.
+    ///   and deleted when it is settled.
     public func storeOffline(
         _ id: String, result: TransactionResult = TransactionResult(), keeping kept: [UInt8]? = nil
     ) async throws(JournalError) {
@@ -161,8 +244,7 @@ public struct Journal: Sendable {
     }
 
     /// Keeps, enciphered, what a later message of this transaction will need, and replaces what was kept before.
-    /// It is deleted in the same write as the change that ends the transaction: forwarded, reversed, approved,
-    /// declined.
+    /// It is deleted in the same write as the change that ends the transaction: settled, reversed, declined.
     /// - Throws: `.stateMoved` where nothing more is to be sent.
     public func keepForForwarding(transactionID id: String, payload: [UInt8]) async throws(JournalError) {
         var change = change(id, from: TransactionState.keeping, detail: "kept for forwarding")
@@ -189,14 +271,14 @@ public struct Journal: Sendable {
 
     /// Sets what is owed to the host aside for a person, so that it does not hold up what comes after it.
     public func parked(_ id: String, reason: String) async throws(JournalError) {
-        var change = change(id, from: [.reversalDue, .approvedOffline], detail: "parked: \(reason)")
+        var change = change(id, from: TransactionState.owed, detail: "parked: \(reason)")
         change.parked = true
         _ = try await store.apply(change)
     }
 
     /// Takes up again what was parked.
     public func resumed(_ id: String, reason: String) async throws(JournalError) {
-        var change = change(id, from: [.reversalDue, .approvedOffline], detail: "resumed: \(reason)")
+        var change = change(id, from: TransactionState.owed, detail: "resumed: \(reason)")
         change.parked = false
         _ = try await store.apply(change)
     }
@@ -282,6 +364,16 @@ public struct Journal: Sendable {
         terminal: String? = nil, includingParked: Bool = false
     ) async throws(JournalError) -> [TransactionRecord] {
         try await pending(.reversalDue, terminal, includingParked)
+    }
+
+    /// All that is owed to the host, oldest first: reversals, advices, final amounts, deferred authorizations.
+    /// - Parameter terminal: all terminals where nil.
+    public func owed(
+        terminal: String? = nil, includingParked: Bool = false
+    ) async throws(JournalError) -> [TransactionRecord] {
+        let filter = JournalFilter(
+            terminalID: terminal, states: TransactionState.owed, isParked: includingParked ? nil : false)
+        return try await store.page(filter, order: .oldestFirst, after: nil, limit: nil)
     }
 
     private func pending(

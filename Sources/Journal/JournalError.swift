@@ -16,6 +16,10 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
     case stateMoved(id: String, expected: [TransactionState], actual: TransactionState)
     /// No transaction may take this way.
     case forbiddenTransition(id: String, from: [TransactionState], to: TransactionState)
+    /// The key names another payment already.
+    case keyReused(key: String, id: String)
+    /// The transaction is in a batch that is being closed, or closed.
+    case inBatch(id: String, batch: Int)
     /// A value that the journal does not take: which and why.
     case invalidValue(String)
     /// No room for new transactions. What is owed to the host is still written, from reserved room.
@@ -49,6 +53,10 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
                 + expected.map(\.rawValue).joined(separator: " or ")
         case .forbiddenTransition(let id, let from, let to):
             "transaction \(id) may not go from \(from.map(\.rawValue).joined(separator: " or ")) to \(to.rawValue)"
+        case .keyReused(let key, let id):
+            "the idempotency key \(key) names transaction \(id), which is another payment: use a new key"
+        case .inBatch(let id, let batch):
+            "transaction \(id) is in batch \(batch), which is being settled: give it back with a refund instead"
         case .invalidValue(let what): "the journal does not take \(what)"
         case .diskFull(let path):
             "journal \(path): the disk is full, no new payments; free space on it and go on"

@@ -36,7 +36,14 @@ public enum JournalExport {
         ("reason", { $0.reason.map(Value.text) }), ("reversal_reason", { $0.reversalReason.map(Value.text) }),
         ("reversal_attempts", { .number(Int64($0.reversalAttempts)) }),
         ("forward_attempts", { .number(Int64($0.forwardAttempts)) }), ("parked", { .truth($0.isParked) }),
-        ("request_digest", { $0.requestDigest.map(Value.text) }),
+        ("request_digest", { $0.requestDigest.map(Value.text) }), ("purpose", { .text($0.purpose.rawValue) }),
+        ("final_amount", { $0.finalAmount.map { .number(Int64(clamping: $0.minorUnits)) } }),
+        ("adjustment", { $0.adjustment.map { .text($0.rawValue) } }),
+        ("revision", { .number(Int64($0.revision)) }),
+        ("adjustment_attempts", { .number(Int64($0.adjustmentAttempts)) }),
+        ("idempotency_key", { $0.idempotencyKey.map(Value.text) }),
+        ("original", { $0.original.map(Value.text) }),
+        ("settled_batch", { $0.settledBatch.map { .number(Int64($0)) } }),
     ]
 
     /// All columns of a record with their values; empty where absent.

@@ -5,7 +5,7 @@ public import Foundation
 /// of its history. The state machine has been asked before.
 public struct JournalChange: Sendable {
     /// What is transmitted again and again until it is acknowledged.
-    public enum Transmission: Sendable { case reversal, forwarding }
+    public enum Transmission: Sendable { case reversal, forwarding, adjustment }
 
     public var id: String
     /// The change happens only if the transaction is in one of these.
@@ -25,6 +25,8 @@ public struct JournalChange: Sendable {
     /// Counts one more transmission.
     public var transmission: Transmission?
     public var parked: Bool?
+    /// A new final amount, which begins a new revision.
+    public var finalAmount: (amount: Amount, kind: AmountAdjustment)?
     /// Kept enciphered until the transaction leaves `TransactionState.keeping`.
     public var kept: [UInt8]?
 
@@ -38,7 +40,7 @@ public struct JournalChange: Sendable {
     /// Whether a full disk must not stand in its way: everything but what leads to a new request.
     public var isVital: Bool {
         switch to {
-        case .started, .cardRead, .authorizing: false
+        case .started, .cardRead, .requestWritten, .authorizing: false
         default: true
         }
     }
@@ -75,7 +77,12 @@ public protocol JournalStore: Sendable {
     var location: String { get }
 
     /// Stores a new transaction with its numbers.
-    func begin(_ intent: TransactionIntent, at: Date) async throws(JournalError) -> TransactionRecord
+    /// - Returns: the transaction, and whether it is new: with an idempotency key that is known, the one that it
+    ///   names.
+    /// - Throws: `.keyReused` where the key names another payment.
+    func begin(
+        _ intent: TransactionIntent, at: Date
+    ) async throws(JournalError) -> (record: TransactionRecord, isNew: Bool)
     /// - Returns: the transaction after the change.
     /// - Throws: `.unknownTransaction`, `.stateMoved`: nothing was changed.
     func apply(_ change: JournalChange) async throws(JournalError) -> TransactionRecord
@@ -96,6 +103,23 @@ public protocol JournalStore: Sendable {
     ) async throws(JournalError) -> [TransactionRecord]
     func statistics(_ filter: JournalFilter) async throws(JournalError) -> JournalStatistics
     func verify() async throws(JournalError) -> JournalVerification
+
+    /// The batch of a terminal and currency that is not closed yet, or a new one of all transactions that belong to
+    /// the merchant and lie in no batch; nil where there is neither.
+    func closeBatch(
+        terminal: String, currency: NumericCode, at: Date
+    ) async throws(JournalError) -> BatchRecord?
+    /// Changes a batch that is not closed; closing settles its transactions. A closed one stays as it is.
+    func changeBatch(
+        terminal: String, batch: Int, _ change: BatchChange, at: Date
+    ) async throws(JournalError) -> BatchRecord
+    /// Newest first.
+    func batches(terminal: String?, limit: Int?) async throws(JournalError) -> [BatchRecord]
+    /// In the order of their beginning.
+    func items(terminal: String, batch: Int) async throws(JournalError) -> [TransactionRecord]
+    /// Deletes transactions that are final and were changed last before a time, from the oldest on.
+    func prune(before: Date, at: Date) async throws(JournalError) -> JournalPruning
+
     /// Keeps, enciphered, what a terminal wants to find again after a restart; nil forgets it.
     func keep(
         _ name: String, for terminal: String, _ bytes: SensitiveBytes?, at: Date

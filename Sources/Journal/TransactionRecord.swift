@@ -7,9 +7,21 @@ public enum TransactionState: String, Sendable, Codable, CaseIterable {
     case started
     /// The card was read; nothing was sent.
     case cardRead = "card-read"
-    /// The authorization may have left: written before it does.
+    /// The request for the host is written, and what it needs is kept enciphered; nothing was sent.
+    case requestWritten = "request-written"
+    /// The service was given before the host is asked (transit): the request waits for the host.
+    case deferred
+    /// Sent: the authorization may have left. Written before it does.
     case authorizing
-    case approved, declined
+    /// The host answered; card or terminal may still have a say.
+    case answered
+    /// Completed as approved.
+    case approved
+    case declined
+    /// The final amount of an approved transaction is owed to the host: a completion or a tip.
+    case adjustmentDue = "adjustment-due"
+    /// The host acknowledged the final amount.
+    case adjusted
     /// The outcome is unknown or must be taken back: a reversal is owed to the host.
     case reversalDue = "reversal-due"
     case reversed
@@ -18,6 +30,8 @@ public enum TransactionState: String, Sendable, Codable, CaseIterable {
     case declinedOffline = "declined-offline"
     /// The host acknowledged an offline approval.
     case forwarded
+    /// Closed in a batch that the host has balanced.
+    case settled
     /// Ended before anything was sent, by customer, cashier or time.
     case cancelled
     /// Ended before anything was sent, by card, reader or terminal.
@@ -28,24 +42,62 @@ public enum TransactionState: String, Sendable, Codable, CaseIterable {
         switch self {
         case .started: []
         case .cardRead: [.started]
-        case .authorizing: [.started, .cardRead]
-        case .approved, .declined: [.authorizing]
-        // From approved: the card declined afterwards, or the payment is taken back.
-        case .reversalDue: [.authorizing, .approved]
+        case .requestWritten: [.started, .cardRead]
+        // From authorizing: it certainly did not leave.
+        case .deferred: [.started, .cardRead, .requestWritten, .authorizing]
+        case .authorizing: [.started, .cardRead, .requestWritten, .deferred]
+        case .answered: [.authorizing]
+        case .approved, .declined: [.authorizing, .answered]
+        // From adjustmentDue: another amount before the host knew of the first.
+        case .adjustmentDue: [.approved, .forwarded, .adjusted, .adjustmentDue]
+        case .adjusted: [.adjustmentDue]
+        // From approved and what follows: the card declined afterwards, or the payment is taken back.
+        case .reversalDue:
+            [
+                .authorizing, .answered, .approved, .adjustmentDue, .adjusted, .approvedOffline, .forwarded,
+            ]
         case .reversed: [.reversalDue]
-        case .approvedOffline, .declinedOffline, .cancelled, .failed: [.started, .cardRead]
+        case .approvedOffline, .declinedOffline, .cancelled, .failed: [.started, .cardRead, .requestWritten]
         case .forwarded: [.approvedOffline]
+        case .settled: Self.inBatch
         }
     }
 
     /// States that a restart must look after.
-    public static let unfinished: [TransactionState] = [
-        .started, .cardRead, .authorizing, .reversalDue, .approvedOffline,
-    ]
+    public static let unfinished: [TransactionState] =
+        [.started, .cardRead, .requestWritten, .authorizing, .answered] + owed
+
+    /// States in which something is owed to the host.
+    public static let owed: [TransactionState] = [.deferred, .reversalDue, .adjustmentDue, .approvedOffline]
+
+    /// States in which the host owes the merchant the amount: closed with the next batch, but for
+    /// pre-authorizations that were not completed.
+    public static let inBatch: [TransactionState] = [.approved, .adjusted, .forwarded]
 
     /// States in which a message to the host may still need what was kept enciphered.
-    public static let keeping: [TransactionState] = [.authorizing, .reversalDue, .approvedOffline]
+    public static let keeping: [TransactionState] = [
+        .requestWritten, .deferred, .authorizing, .answered, .approved, .adjustmentDue, .adjusted,
+        .reversalDue,
+        .approvedOffline, .forwarded,
+    ]
+
+    /// States after which nothing happens any more.
+    public static let final: [TransactionState] = [
+        .settled, .reversed, .declined, .declinedOffline, .cancelled, .failed,
+    ]
 }
+
+/// What an authorization is asked for.
+public enum TransactionPurpose: String, Sendable, Codable, CaseIterable {
+    case sale
+    /// The amount is only held until a completion names what is taken.
+    case preAuthorization = "pre-authorization"
+    /// The service is given before the host is asked.
+    case deferred
+}
+
+/// Why the final amount differs from what was approved.
+public enum AmountAdjustment: String, Sendable, Codable { case completion, tip }
 
 /// What is known before the card is asked for.
 public struct TransactionIntent: Sendable {
@@ -58,11 +110,21 @@ public struct TransactionIntent: Sendable {
     public var currencyExponent: UInt8
     /// Tag 9C.
     public var transactionType: UInt8
+    public var purpose: TransactionPurpose
+    /// Names this payment for ever: with the same key the same transaction is found again instead of a new
+    /// one. 1 to 64 bytes, unique per terminal.
+    public var idempotencyKey: String?
+    /// The transaction that a refund gives back, or that this one takes the place of.
+    public var original: String?
 
     public init(
         terminalID: String, merchantID: String, amount: Amount, amountOther: Amount = .zero,
-        currency: NumericCode, currencyExponent: UInt8, transactionType: UInt8
+        currency: NumericCode, currencyExponent: UInt8, transactionType: UInt8,
+        purpose: TransactionPurpose = .sale, idempotencyKey: String? = nil, original: String? = nil
     ) {
+        self.purpose = purpose
+        self.idempotencyKey = idempotencyKey
+        self.original = original
         self.terminalID = terminalID
         self.merchantID = merchantID
         self.amount = amount
@@ -70,6 +132,17 @@ public struct TransactionIntent: Sendable {
         self.currency = currency
         self.currencyExponent = currencyExponent
         self.transactionType = transactionType
+    }
+}
+
+extension TransactionIntent {
+    /// Tells whether two intents under one key are the same.
+    var fingerprint: [UInt8] {
+        let parts: [String] = [
+            merchantID, "\(amount.minorUnits)", "\(amountOther.minorUnits)", "\(currency.value)",
+            "\(currencyExponent)", "\(transactionType)", purpose.rawValue, original ?? "",
+        ]
+        return SHA256.hash(Array(parts.map { "\($0.utf8.count):\($0)" }.joined().utf8))
     }
 }
 
@@ -171,6 +244,24 @@ public struct TransactionRecord: Sendable, Equatable, Codable {
     public var isParked: Bool
     /// SHA-256 of the authorization request.
     public var requestDigest: String?
+    public var purpose: TransactionPurpose
+    /// What is taken in the end, after a completion or a tip.
+    public var finalAmount: Amount?
+    public var adjustment: AmountAdjustment?
+    /// Final amounts so far, counted from 1; 0 without any.
+    public var revision: Int
+    /// Transmissions of the present final amount so far.
+    public var adjustmentAttempts: Int
+    public var idempotencyKey: String?
+    /// The transaction that this one gives back or takes the place of.
+    public var original: String?
+    /// The batch in which it was settled.
+    public var settledBatch: Int?
+
+    /// What the merchant gets, or gives back: the final amount, else what was approved, else what was asked for.
+    public var amountTaken: Amount { finalAmount ?? approvedAmount ?? amount }
+    /// Refunds go to the cardholder (tag 9C).
+    public var isCredit: Bool { transactionType == 0x20 }
 }
 
 /// One change of state, in the order in which it was committed.
@@ -194,11 +285,20 @@ public struct JournalFilter: Sendable, Equatable {
     public var lastFour: String?
     /// Nil for all, else only those that are (not) parked.
     public var isParked: Bool?
+    public var idempotencyKey: String?
+    /// Only those that give this transaction back or take its place.
+    public var original: String?
+    /// Only those settled in this batch.
+    public var settledBatch: Int?
 
     public init(
         terminalID: String? = nil, states: [TransactionState] = [], since: Date? = nil, until: Date? = nil,
-        lastFour: String? = nil, isParked: Bool? = nil
+        lastFour: String? = nil, isParked: Bool? = nil, idempotencyKey: String? = nil,
+        original: String? = nil, settledBatch: Int? = nil
     ) {
+        self.idempotencyKey = idempotencyKey
+        self.original = original
+        self.settledBatch = settledBatch
         self.terminalID = terminalID
         self.states = states
         self.since = since

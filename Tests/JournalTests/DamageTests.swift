@@ -55,7 +55,22 @@ import Testing
         try await Self.filled(folder, count: 3)
         let database = try DatabaseQueue(path: folder.path)
         try await database.writeWithoutTransaction {
-            try $0.execute(sql: "DROP TABLE kept; DROP TABLE kept_state; PRAGMA user_version = 1")
+            try $0.execute(
+                sql:
+                    """
+                    DROP TABLE kept; DROP TABLE kept_state; DROP TABLE batch_items; DROP TABLE batches;
+                    DROP TABLE anchor; DROP INDEX transactions_by_key; DROP INDEX transactions_by_original;
+                    ALTER TABLE transactions DROP COLUMN purpose;
+                    ALTER TABLE transactions DROP COLUMN final_amount;
+                    ALTER TABLE transactions DROP COLUMN adjustment;
+                    ALTER TABLE transactions DROP COLUMN revision;
+                    ALTER TABLE transactions DROP COLUMN adjustment_attempts;
+                    ALTER TABLE transactions DROP COLUMN idempotency_key;
+                    ALTER TABLE transactions DROP COLUMN fingerprint;
+                    ALTER TABLE transactions DROP COLUMN original;
+                    ALTER TABLE transactions DROP COLUMN settled_batch;
+                    PRAGMA user_version = 1
+                    """)
         }
         try database.close()
         let journal = try await Journal.open(at: folder.path)

@@ -14,7 +14,8 @@ import Testing
             let journal = try Journal.inMemory()
             let record = try await journal.make(from)
             #expect(record.state == from)
-            let allowed = to.predecessors.contains(from)
+            // Amounts and batches come with the changes that are made for them.
+            let allowed = to.predecessors.contains(from) && to != .adjustmentDue && to != .settled
             let before = try await journal.changes(of: record.id).count
             do {
                 try await journal.complete(
@@ -47,7 +48,13 @@ import Testing
         let journal = try Journal.inMemory()
         for state in TransactionState.allCases { _ = try await journal.make(state) }
         let found = try await journal.unfinished(terminal: "TERM0001").map(\.state)
-        #expect(Set(found) == [.started, .cardRead, .authorizing, .reversalDue, .approvedOffline])
+        #expect(
+            Set(found) == [
+                .started, .cardRead, .requestWritten, .deferred, .authorizing, .answered, .reversalDue,
+                .adjustmentDue, .approvedOffline,
+            ])
+        let owed = try await journal.owed(terminal: "TERM0001").map(\.state)
+        #expect(Set(owed) == [.deferred, .reversalDue, .adjustmentDue, .approvedOffline])
         #expect(try await journal.unfinished(terminal: "TERM0002").isEmpty)
     }
 
@@ -141,7 +148,8 @@ import Testing
         for round in 0..<20 {
             let record = try await journal.make(round.isMultiple(of: 2) ? .authorizing : .approved)
             let copy = try Folder()
-            for suffix in ["", "-wal"] where FileManager.default.fileExists(atPath: folder.path + suffix) {
+            for suffix in ["", "-wal", ".key"]
+            where FileManager.default.fileExists(atPath: folder.path + suffix) {
                 try FileManager.default.copyItem(atPath: folder.path + suffix, toPath: copy.path + suffix)
             }
             let opened = try await Journal.open(at: copy.path)
@@ -160,7 +168,9 @@ import Testing
         #expect(!log.isEmpty)
         for cut in stride(from: 0, through: log.count, by: max(1, log.count / 23)) {
             let copy = try Folder()
-            try FileManager.default.copyItem(atPath: folder.path, toPath: copy.path)
+            for suffix in ["", ".key"] {
+                try FileManager.default.copyItem(atPath: folder.path + suffix, toPath: copy.path + suffix)
+            }
             try log.prefix(cut).write(to: URL(fileURLWithPath: copy.path + "-wal"))
             let opened = try await Journal.open(at: copy.path)
             #expect(try await opened.verify().isSound, "cut at \(cut)")
@@ -239,6 +249,10 @@ import Testing
         try Self.searchFiles(folder)
         #expect(try await journal.kept(offline.id) == Array("PAN \(Self.number)".utf8) + Self.pinBlock)
         try await journal.forwarded(offline.id)
+        #expect(try await journal.kept(offline.id) != nil)
+        let currency = try #require(NumericCode(978))
+        let batch = try #require(try await journal.closeBatch(terminal: "TERM0001", currency: currency))
+        try await journal.changeBatch(batch, .closed)
         #expect(try await journal.kept(offline.id) == nil)
         try Self.searchFiles(folder)
         let shown = try #require(try await journal.show(record.id))

@@ -9,7 +9,7 @@ import Testing
 @Suite struct KeepingTests {
     static let payload = Array("kept for the host: 4761739001010119".utf8)
 
-    @Test func survivesARestartAndIsDeletedWhenForwarded() async throws {
+    @Test func survivesARestartAndIsDeletedWhenSettledOrReversed() async throws {
         let folder = try Folder()
         var journal = try await Journal.open(at: folder.path)
         let offline = try await journal.make(.approvedOffline)
@@ -28,6 +28,12 @@ import Testing
         let sealed = try await Self.sealed(journal, offline.id)
         try await journal.forwarded(offline.id)
         try await journal.reversed(reversal.id)
+        // The batch may have to be uploaded.
+        #expect(try await journal.kept(offline.id) == Self.payload)
+        let currency = try #require(NumericCode(978))
+        let batch = try #require(try await journal.closeBatch(terminal: "TERM0001", currency: currency))
+        #expect(try await journal.kept(offline.id) == Self.payload)
+        try await journal.changeBatch(batch, .closed)
         #expect(try await journal.kept(offline.id) == nil)
         #expect(try await journal.kept(reversal.id) == nil)
         #expect(try await journal.pendingForwarding().isEmpty)
@@ -49,13 +55,12 @@ import Testing
     }
 
     /// What an answer made needless goes with that answer.
-    @Test(arguments: [TransactionState.approved, .declined]) func goesWithTheAnswer(
-        _ state: TransactionState
-    ) async throws {
+    @Test func goesWithADecline() async throws {
         let journal = try Journal.inMemory()
         let record = try await journal.make(.authorizing)
         try await journal.keepForForwarding(transactionID: record.id, payload: Self.payload)
-        try await journal.complete(record.id, from: [.authorizing], to: state, result: TransactionResult())
+        try await journal.complete(
+            record.id, from: [.authorizing], to: .declined, result: TransactionResult())
         #expect(try await journal.kept(record.id) == nil)
         await #expect(throws: JournalError.self) {
             try await journal.keepForForwarding(transactionID: record.id, payload: Self.payload)

@@ -1,5 +1,6 @@
 import EMV
 import Foundation
+import Synchronization
 import Testing
 
 @testable import Journal
@@ -53,28 +54,68 @@ func reading() -> CardReading {
 
 extension Journal {
     /// A transaction brought to a state by the way that a terminal goes.
-    func make(_ state: TransactionState, cents: UInt64 = 1250) async throws -> TransactionRecord {
-        let record = try await begin(try intent(cents))
-        if state == .started { return record }
-        if state != .cancelled { try await cardRead(record.id, reading()) }
-        switch state {
-        case .authorizing, .approved, .declined, .reversalDue, .reversed:
-            try await authorizing(record.id, backend: "test")
-        default: break
+    func make(
+        _ state: TransactionState, cents: UInt64 = 1250, terminal: String = "TERM0001", type: UInt8 = 0,
+        purpose: TransactionPurpose = .sale
+    ) async throws -> TransactionRecord {
+        var wanted = try intent(cents, terminal: terminal)
+        wanted.transactionType = type
+        wanted.purpose = purpose
+        let id = try await begin(wanted).id
+        func advance(_ states: TransactionState...) async throws {
+            for state in states {
+                switch state {
+                case .cardRead: try await cardRead(id, reading())
+                case .requestWritten: try await requestWritten(id, reading(), keeping: [1, 2, 3])
+                case .deferred: try await deferred(id, reason: "transit")
+                case .authorizing: try await authorizing(id, backend: "test")
+                case .answered: try await answered(id, result: TransactionResult(responseCode: "00"))
+                case .approved, .declined, .declinedOffline, .cancelled, .failed:
+                    try await complete(
+                        id, from: state.predecessors, to: state,
+                        result: TransactionResult(responseCode: state == .approved ? "00" : nil))
+                case .adjustmentDue:
+                    try await adjustmentDue(id, .tip, amount: Amount(clamping: cents + 100))
+                case .adjusted: try await adjusted(id, revision: 1)
+                case .reversalDue: try await reversalDue(id, reason: "timeout")
+                case .reversed: try await reversed(id)
+                case .approvedOffline: try await storeOffline(id)
+                case .forwarded: try await forwarded(id)
+                case .settled:
+                    let currency = try #require(NumericCode(978))
+                    let batch = try #require(try await closeBatch(terminal: terminal, currency: currency))
+                    try await changeBatch(batch, .closed)
+                case .started: break
+                }
+            }
         }
         switch state {
-        case .approved, .declined, .declinedOffline, .cancelled, .failed:
-            try await complete(
-                record.id, from: state.predecessors, to: state,
-                result: TransactionResult(responseCode: state == .approved ? "00" : nil))
-        case .reversalDue, .reversed:
-            try await reversalDue(record.id, reason: "timeout")
-            if state == .reversed { try await reversed(record.id) }
-        case .approvedOffline, .forwarded:
-            try await storeOffline(record.id)
-            if state == .forwarded { try await forwarded(record.id) }
-        default: break
+        case .started: break
+        case .cancelled: try await advance(.cancelled)
+        case .cardRead: try await advance(.cardRead)
+        case .requestWritten: try await advance(.requestWritten)
+        case .deferred: try await advance(.requestWritten, .deferred)
+        case .authorizing: try await advance(.requestWritten, .authorizing)
+        case .answered: try await advance(.requestWritten, .authorizing, .answered)
+        case .approved, .declined, .reversalDue: try await advance(.requestWritten, .authorizing, state)
+        case .reversed: try await advance(.requestWritten, .authorizing, .reversalDue, .reversed)
+        case .declinedOffline, .failed, .approvedOffline: try await advance(.cardRead, state)
+        case .forwarded: try await advance(.cardRead, .approvedOffline, .forwarded)
+        case .adjustmentDue: try await advance(.requestWritten, .authorizing, .approved, .adjustmentDue)
+        case .adjusted:
+            try await advance(.requestWritten, .authorizing, .approved, .adjustmentDue, .adjusted)
+        case .settled: try await advance(.requestWritten, .authorizing, .approved, .settled)
         }
-        return try #require(try await show(record.id))
+        return try #require(try await show(id))
+    }
+}
+
+/// A value behind a lock.
+final class Mutexed<Value: Sendable>: Sendable {
+    private let stored: Mutex<Value>
+    init(_ value: Value) { stored = Mutex(value) }
+    var value: Value {
+        get { stored.withLock { $0 } }
+        set { stored.withLock { $0 = newValue } }
     }
 }

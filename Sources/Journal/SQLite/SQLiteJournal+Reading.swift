@@ -71,7 +71,7 @@ extension SQLiteJournal {
             var groups = try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT state, currency, exponent, count(*), sum(coalesce(approved_amount, amount))
+                    SELECT state, currency, exponent, count(*), sum(coalesce(final_amount, approved_amount, amount))
                     FROM transactions \(clause) GROUP BY state, currency, exponent ORDER BY currency
                     """, arguments: StatementArguments(values)
             ).map { row in
@@ -109,6 +109,9 @@ extension SQLiteJournal {
         if let until = filter.until { add("created_at < ?", Timestamp.text(until)) }
         if let digits = filter.lastFour { add("substr(pan, -4) = ?", digits) }
         if let parked = filter.isParked { add("parked = ?", parked ? 1 : 0) }
+        if let key = filter.idempotencyKey { add("idempotency_key = ?", key) }
+        if let original = filter.original { add("original = ?", original) }
+        if let batch = filter.settledBatch { add("settled_batch = ?", batch) }
         return (conditions, values)
     }
 

@@ -3,12 +3,22 @@ public import Foundation
 internal import GRDB
 
 extension SQLiteJournal {
-    public func begin(_ intent: TransactionIntent, at: Date) async throws(JournalError) -> TransactionRecord {
+    public func begin(
+        _ intent: TransactionIntent, at: Date
+    ) async throws(JournalError) -> (record: TransactionRecord, isNew: Bool) {
+        let fingerprint = intent.idempotencyKey == nil ? nil : Data(intent.fingerprint)
+        // A repeat is answered on a full disk, too.
+        if intent.idempotencyKey != nil,
+            let known = try await read({ try Self.known($0, intent, fingerprint) })
+        {
+            return (known, false)
+        }
         guard writer?.hasRoomForNew ?? true else { throw .diskFull(path: location) }
         let time = Timestamp.text(at)
         let day = String(time.prefix(10))
         let id = Self.makeID(at)
         return try await commit(isVital: false) { database, chain in
+            if let known = try Self.known(database, intent, fingerprint) { return (known, false) }
             guard let issued = try Self.nextOfDay(database, day) else {
                 throw JournalError.invalidValue("more than \(Self.greatestOfDay) transactions in a day")
             }
@@ -23,8 +33,9 @@ extension SQLiteJournal {
                 database, "transactions",
                 """
                 INSERT INTO transactions (id, terminal, merchant, batch, stan, rrn, day, state, created_at,
-                    updated_at, amount, amount_other, currency, exponent, type)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    updated_at, amount, amount_other, currency, exponent, type, purpose, idempotency_key,
+                    fingerprint, original)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 RETURNING \(StoredRow.transactionList)
                 """,
                 [
@@ -33,10 +44,33 @@ extension SQLiteJournal {
                     Int64(intent.amount.minorUnits), Int64(intent.amountOther.minorUnits),
                     Int64(intent.currency.value), Int64(intent.currencyExponent),
                     Int64(intent.transactionType),
+                    intent.purpose == .sale ? nil : intent.purpose.rawValue, intent.idempotencyKey,
+                    fingerprint, intent.original,
                 ])
             try Self.append(database, chain, row, id, .started, time, nil)
-            return try row.transaction()
+            return (try row.transaction(), true)
         }
+    }
+
+    /// The transaction that the intent's key names.
+    private static func known(
+        _ database: Database, _ intent: TransactionIntent, _ fingerprint: Data?
+    ) throws -> TransactionRecord? {
+        guard let key = intent.idempotencyKey else { return nil }
+        let statement = try database.cachedStatement(
+            sql: """
+                SELECT \(StoredRow.transactionList) FROM transactions
+                WHERE terminal = ? AND idempotency_key = ?
+                """)
+        guard let row = try Row.fetchAll(statement, arguments: [intent.terminalID, key]).first else {
+            return nil
+        }
+        let stored = StoredRow(row, of: "transactions")
+        let record = try stored.transaction()
+        guard try stored.optionalBytes(42).map({ Data($0) }) == fingerprint else {
+            throw JournalError.keyReused(key: key, id: record.id)
+        }
+        return record
     }
 
     public func apply(_ change: JournalChange) async throws(JournalError) -> TransactionRecord {
@@ -73,15 +107,27 @@ extension SQLiteJournal {
         switch change.transmission {
         case .reversal: sets.append("reversal_attempts = reversal_attempts + 1")
         case .forwarding: sets.append("forward_attempts = forward_attempts + 1")
+        case .adjustment: sets.append("adjustment_attempts = coalesce(adjustment_attempts, 0) + 1")
         case nil: break
         }
-        if let parked = change.parked { set("parked", parked ? 1 : 0) }
+        if let (amount, kind) = change.finalAmount {
+            set("final_amount", Int64(amount.minorUnits))
+            set("adjustment", kind.rawValue)
+            sets.append("revision = coalesce(revision, 0) + 1")
+            sets.append("adjustment_attempts = 0")
+        }
+        if let parked = change.parked {
+            set("parked", parked ? 1 : 0)
+        } else if change.to != nil {
+            // Whatever was parked, something else is owed now.
+            sets.append("parked = 0")
+        }
         values.append(change.id)
         values += change.from.map(\.rawValue)
         // The compare-and-set: one statement, one row.
         let sql = """
             UPDATE transactions SET \(sets.joined(separator: ", "))
-            WHERE id = ? AND state IN (\(change.from.map { _ in "?" }.joined(separator: ",")))
+            WHERE id = ? AND state IN (\(change.from.map { _ in "?" }.joined(separator: ","))) \(Self.isOpen(change))
             RETURNING \(StoredRow.transactionList)
             """
         let arguments = StatementArguments(values)
@@ -100,6 +146,7 @@ extension SQLiteJournal {
             switch change.transmission {
             case .reversal: detail = "\(detail ?? "reversal") (\(record.reversalAttempts))"
             case .forwarding: detail = "\(detail ?? "advice") (\(record.forwardAttempts))"
+            case .adjustment: detail = "\(detail ?? "adjustment") (\(record.adjustmentAttempts))"
             case nil: break
             }
             if let sealed {
@@ -115,17 +162,29 @@ extension SQLiteJournal {
         }
     }
 
+    /// What would change a batch's totals is not done to a transaction in a batch.
+    private static func isOpen(_ change: JournalChange) -> String {
+        change.to == .reversalDue || change.to == .adjustmentDue
+            ? "AND id NOT IN (SELECT transaction_id FROM batch_items)" : ""
+    }
+
     private static func unchanged(_ database: Database, _ change: JournalChange) throws -> JournalError {
         let statement = try database.cachedStatement(sql: "SELECT state FROM transactions WHERE id = ?")
         guard let row = try Row.fetchAll(statement, arguments: [change.id]).first else {
             return .unknownTransaction(id: change.id)
         }
-        return .stateMoved(
-            id: change.id, expected: change.from,
-            actual: try StoredRow(row, of: "transaction \(change.id)").state(0))
+        let state = try StoredRow(row, of: "transaction \(change.id)").state(0)
+        if change.from.contains(state),
+            let batch = try Int.fetchOne(
+                database, sql: "SELECT batch FROM batch_items WHERE transaction_id = ?",
+                arguments: [change.id])
+        {
+            return .inBatch(id: change.id, batch: batch)
+        }
+        return .stateMoved(id: change.id, expected: change.from, actual: state)
     }
 
-    private static func first(
+    static func first(
         _ database: Database, _ table: String, _ sql: String, _ arguments: StatementArguments
     ) throws -> StoredRow {
         let statement = try database.cachedStatement(sql: sql)
@@ -135,7 +194,7 @@ extension SQLiteJournal {
         return StoredRow(row, of: table)
     }
 
-    private static func append(
+    static func append(
         _ database: Database, _ chain: ChangeChain, _ row: StoredRow, _ id: String,
         _ state: TransactionState, _ time: String, _ detail: String?
     ) throws {

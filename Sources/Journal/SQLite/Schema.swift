@@ -56,6 +56,40 @@ enum Schema {
             PRIMARY KEY (terminal, name)
         ) STRICT;
         """,
+        """
+        ALTER TABLE transactions ADD COLUMN purpose TEXT;
+        ALTER TABLE transactions ADD COLUMN final_amount INTEGER;
+        ALTER TABLE transactions ADD COLUMN adjustment TEXT;
+        ALTER TABLE transactions ADD COLUMN revision INTEGER;
+        ALTER TABLE transactions ADD COLUMN adjustment_attempts INTEGER;
+        ALTER TABLE transactions ADD COLUMN idempotency_key TEXT;
+        ALTER TABLE transactions ADD COLUMN fingerprint BLOB;
+        ALTER TABLE transactions ADD COLUMN original TEXT;
+        ALTER TABLE transactions ADD COLUMN settled_batch INTEGER;
+        CREATE UNIQUE INDEX transactions_by_key ON transactions (terminal, idempotency_key)
+            WHERE idempotency_key IS NOT NULL;
+        CREATE INDEX transactions_by_original ON transactions (original) WHERE original IS NOT NULL;
+        CREATE TABLE batches (
+            terminal TEXT NOT NULL REFERENCES terminals(id), batch INTEGER NOT NULL, merchant TEXT NOT NULL,
+            currency INTEGER NOT NULL, exponent INTEGER NOT NULL, state TEXT NOT NULL,
+            stan INTEGER NOT NULL CHECK (stan BETWEEN 1 AND 999999),
+            debits INTEGER NOT NULL, debit_amount INTEGER NOT NULL, credits INTEGER NOT NULL,
+            credit_amount INTEGER NOT NULL, closing_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0, uploaded INTEGER NOT NULL DEFAULT 0,
+            host_debits INTEGER, host_debit_amount INTEGER, host_credits INTEGER, host_credit_amount INTEGER,
+            PRIMARY KEY (terminal, batch)
+        ) STRICT;
+        CREATE TABLE batch_items (
+            transaction_id TEXT PRIMARY KEY NOT NULL REFERENCES transactions(id),
+            terminal TEXT NOT NULL, batch INTEGER NOT NULL,
+            FOREIGN KEY (terminal, batch) REFERENCES batches(terminal, batch)
+        ) STRICT;
+        CREATE INDEX batch_items_by_batch ON batch_items (terminal, batch);
+        CREATE TABLE anchor (
+            only INTEGER PRIMARY KEY NOT NULL CHECK (only = 1), sequence INTEGER NOT NULL, chain BLOB NOT NULL,
+            transactions INTEGER NOT NULL, at TEXT NOT NULL, sealed BLOB NOT NULL
+        ) STRICT;
+        """,
     ]
 
     static func userVersion(_ database: Database) throws -> Int {
@@ -74,6 +108,16 @@ enum Schema {
         }
         try database.execute(
             sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = \(version);")
+    }
+
+    /// Where the chain begins: after what was pruned, else at the journal's identity.
+    static func start(_ database: Database) throws -> ChangeChain.Head {
+        let genesis = try genesis(database)
+        guard let row = try Row.fetchOne(database, sql: "SELECT sequence, chain FROM anchor") else {
+            return ChangeChain.Head(sequence: 0, link: genesis)
+        }
+        let stored = StoredRow(row, of: "anchor")
+        return ChangeChain.Head(sequence: try stored.integer(0), link: try stored.bytes(1))
     }
 
     static func genesis(_ database: Database) throws -> [UInt8] {

@@ -71,6 +71,11 @@ struct StoredRow {
         guard let state = TransactionState(rawValue: try text(index)) else { throw unfit(index) }
         return state
     }
+    func named<T: RawRepresentable<String>>(_ index: Int, as type: T.Type) throws(Unfit) -> T? {
+        guard let text = try optionalText(index) else { return nil }
+        guard let value = T(rawValue: text) else { throw unfit(index) }
+        return value
+    }
     func optionalAmount(_ index: Int) throws(Unfit) -> Amount? {
         guard let units = try optionalInteger(index) else { return nil }
         guard let positive = UInt64(exactly: units), let amount = Amount(minorUnits: positive) else {
@@ -115,7 +120,9 @@ extension StoredRow {
         "amount", "amount_other", "currency", "exponent", "type", "pan", "pan_sequence", "aid", "label",
         "kernel", "outcome", "cvm", "tvr", "entry_mode", "token_requestor", "form_factor", "backend",
         "request_digest", "response_code", "authorization_code", "approved_amount", "reason",
-        "reversal_reason", "reversal_attempts", "forward_attempts", "parked",
+        "reversal_reason", "reversal_attempts", "forward_attempts", "parked", "purpose", "final_amount",
+        "adjustment", "revision", "adjustment_attempts", "idempotency_key", "fingerprint", "original",
+        "settled_batch",
     ]
     static let transactionList = transactionColumns.joined(separator: ", ")
 
@@ -138,7 +145,13 @@ extension StoredRow {
             approvedAmount: try optionalAmount(30), reason: try optionalText(31),
             reversalReason: try optionalText(32), reversalAttempts: try integer(33, as: Int.self),
             forwardAttempts: try integer(34, as: Int.self), isParked: try integer(35) != 0,
-            requestDigest: try optionalBytes(27).map { Hex.string($0) })
+            requestDigest: try optionalBytes(27).map { Hex.string($0) },
+            purpose: try named(36, as: TransactionPurpose.self) ?? .sale, finalAmount: try optionalAmount(37),
+            adjustment: try named(38, as: AmountAdjustment.self),
+            revision: try optionalInteger(39, as: Int.self) ?? 0,
+            adjustmentAttempts: try optionalInteger(40, as: Int.self) ?? 0,
+            idempotencyKey: try optionalText(41), original: try optionalText(43),
+            settledBatch: try optionalInteger(44, as: Int.self))
     }
 
     static let changeList = "sequence, transaction_id, state, at, detail, row_digest, chain"
