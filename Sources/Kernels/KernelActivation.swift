@@ -107,6 +107,8 @@ public struct KernelActivation: Sendable {
     public var issuerUpdate: IssuerUpdate?
     /// What the kernel put by at its earlier outcome of this transaction for its restart.
     public var restartData: DataObjects?
+    /// What the kernel put by at an earlier outcome of whatever transaction (`Outcome.persistentData`).
+    public var persistentData: DataObjects? = nil
 }
 
 /// What all kernels of a terminal share.

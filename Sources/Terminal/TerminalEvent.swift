@@ -1,5 +1,5 @@
 public import Acquiring
-internal import EMV
+public import EMV
 public import Kernels
 public import Readers
 public import SmartCard
@@ -10,6 +10,10 @@ public enum TerminalEvent: Sendable {
     case transaction(id: String, inputs: TransactionInputs)
     /// A message for the customer.
     case message(CustomerMessage)
+    /// What kernels kept from earlier payments, as this one begins with it.
+    case kernelMemory([KernelIdentifier: DataObjects])
+    /// Torn Records that Kernel 2 forgets, as they are too old to be recovered.
+    case tornRecordsLeft([DataObjects])
     case cardActivated(CardInformation)
     case command(CommandAPDU)
     case response(ResponseAPDU, microseconds: UInt32)
@@ -17,7 +21,9 @@ public enum TerminalEvent: Sendable {
     case fieldOff
     case cardNotRemoved
     case unpredictableNumber(UInt32)
+    /// The kernel's side of data exchange (DEK signal) and the terminal's (DET signal).
     case dataExchange(DataExchange)
+    case dataExchanged(DataObjects)
     /// A final outcome of the Entry Point.
     case outcome(FinalOutcome)
     /// The merchant does not take what was presented.

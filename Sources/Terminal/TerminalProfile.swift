@@ -23,6 +23,8 @@ public struct TerminalProfile: Sendable {
     /// What online PINs are enciphered with; nil is for the test keys.
     public var pinKeys: PINKeys?
     public var timing: Timing
+    /// Answers to kernels that exchange data with the terminal; nil where the profile gives none.
+    public var dataExchange: FixedDataExchange?
 
     public struct Merchant: Sendable, Equatable {
         public var id: String
@@ -159,6 +161,12 @@ public struct TerminalProfile: Sendable {
             terminal: TerminalConfiguration(
                 data: data, exceptionFile: exceptions, certificationAuthorityKeys: keys,
                 revocationList: revocations))
+
+        if let entries = try optional("data-exchange")?.mapping().entries() {
+            var answers = DataObjects()
+            for entry in entries { answers.set(try entry.key.tag(), try entry.value.hex(count: 0...255)) }
+            dataExchange = FixedDataExchange(answers)
+        }
 
         acceptance = AcceptancePolicy()
         if let place = optional("acceptance") {

@@ -19,13 +19,16 @@ public struct TerminalEnvironment: Sendable {
     /// Where online PINs are entered; without one the terminal tells cards that it takes none.
     public var pinPad: PINPad?
     public var limits: TransactionDriver.Limits
+    /// Who answers kernels that exchange data; nil is what the profile says.
+    public var dataExchange: (any DataExchangePartner)?
 
     public init(
         now: @escaping @Sendable () -> (date: EMVDate, hhmmss: Int) = LocalTime.now,
         unpredictableNumber: @escaping @Sendable () -> UInt32 = { UInt32.random(in: 0 ... .max) },
         observer: (@Sendable (TerminalEvent) -> Void)? = nil,
         sleep: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) },
-        holdsMessages: Bool = false, pinPad: PINPad? = nil, limits: TransactionDriver.Limits = .init()
+        holdsMessages: Bool = false, pinPad: PINPad? = nil, limits: TransactionDriver.Limits = .init(),
+        dataExchange: (any DataExchangePartner)? = nil
     ) {
         self.now = now
         self.unpredictableNumber = unpredictableNumber
@@ -34,6 +37,7 @@ public struct TerminalEnvironment: Sendable {
         self.holdsMessages = holdsMessages
         self.pinPad = pinPad
         self.limits = limits
+        self.dataExchange = dataExchange
     }
 }
 
@@ -55,6 +59,8 @@ public actor TerminalSession {
     private var languagePreference: String?
     /// What the display shows.
     private var shown: CustomerMessage?
+    /// What kernels keep from one payment to the next.
+    private var kernelMemory: [KernelIdentifier: DataObjects] = [:]
 
     public init(
         profile: TerminalProfile, reader: any CardReader, backend: any AcquirerBackend,
@@ -116,10 +122,14 @@ public actor TerminalSession {
     // MARK: - One payment
 
     private func run(_ result: inout PaymentResult) async {
-        var entryPoint = EntryPoint(configuration: profile.configuration, kernels: kernels)
+        cleanKernelMemory(result.inputs)
+        var entryPoint = EntryPoint(
+            configuration: profile.configuration, kernels: kernels, persistentData: kernelMemory)
+        environment.observer?(.kernelMemory(kernelMemory))
         var driver = makeDriver()
         driver.limits.cardWait = profile.timing.cardWait
         let end = await driver.run(&entryPoint, from: entryPoint.start(result.inputs))
+        kernelMemory = entryPoint.persistentData
 
         guard case .outcome(let final) = end else {
             await close(&result, without: end)
@@ -172,6 +182,14 @@ public actor TerminalSession {
                 final.outcome.alternateInterfacePreference == .magStripe
                 ? "the card must be swiped" : "the card must be inserted or another card used"
             await record(.failed, &result)
+        // Kernel 2 ends the application where a card gives an AAC for a refund (Book C-2, S910.74), with its data.
+        case .endApplication
+        where result.inputs.transactionType == TransactionType.refund.code
+            && instrument.primaryAccountNumber != nil
+            && final.outcome.dataRecord?[0x9F27]?.first.map { $0 >> 6 } == 0:
+            await show(UserInterfaceRequest(.authorising, .notReady))
+            await letGo(of: final.outcome, driver)
+            await goOnline(&result, entryPoint: &entryPoint, driver: driver)
         case .endApplication, .selectNext, .tryAgain:
             await show(final.outcome.uiRequestOnOutcome)
             await letGo(of: final.outcome, driver)
@@ -194,11 +212,24 @@ public actor TerminalSession {
         }
     }
 
+    /// Kernel 2's CLEAN signal before each payment: Torn Records that are too old to be recovered are forgotten (Book C-2,
+    /// 3.7.3).
+    private func cleanKernelMemory(_ inputs: TransactionInputs) {
+        guard let memory = kernelMemory[2] else { return }
+        let lifetime = profile.configuration.combinations.lazy.filter { $0.kernel == 2 }
+            .compactMap { $0.kernelData.number(0xDF811C) }.max() ?? 300
+        let cleaned = MChipMemory.clean(
+            memory, date: inputs.date, hhmmss: inputs.hhmmss, lifetime: Int(clamping: lifetime))
+        kernelMemory[2] = cleaned.memory.isEmpty ? nil : cleaned.memory
+        if !cleaned.left.isEmpty { environment.observer?(.tornRecordsLeft(cleaned.left)) }
+    }
+
     private func makeDriver() -> TransactionDriver {
         TransactionDriver(
             reader: reader, limits: environment.limits,
             unpredictableNumber: environment.unpredictableNumber, observer: environment.observer,
-            show: { [self] in await show($0) }, sleep: environment.sleep)
+            show: { [self] in await show($0) }, sleep: environment.sleep,
+            dataExchange: environment.dataExchange ?? profile.dataExchange)
     }
 
     private func show(_ request: UserInterfaceRequest?) async {

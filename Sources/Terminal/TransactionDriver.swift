@@ -43,13 +43,16 @@ public struct TransactionDriver: Sendable {
     public var show: @Sendable (UserInterfaceRequest) async -> Void
     /// Waits; a replay or a benchmark does not.
     public var sleep: @Sendable (Duration) async -> Void
+    /// Who answers a kernel that exchanges data; nil where nobody does.
+    public var dataExchange: (any DataExchangePartner)?
 
     public init(
         reader: any CardReader, limits: Limits = Limits(),
         unpredictableNumber: @escaping @Sendable () -> UInt32 = { UInt32.random(in: 0 ... .max) },
         observer: (@Sendable (TerminalEvent) -> Void)? = nil,
         show: @escaping @Sendable (UserInterfaceRequest) async -> Void = { _ in },
-        sleep: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) }
+        sleep: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) },
+        dataExchange: (any DataExchangePartner)? = nil
     ) {
         self.reader = reader
         self.limits = limits
@@ -57,6 +60,7 @@ public struct TransactionDriver: Sendable {
         self.observer = observer
         self.show = show
         self.sleep = sleep
+        self.dataExchange = dataExchange
     }
 
     /// Runs the Entry Point from `first` to its next final outcome.
@@ -167,11 +171,21 @@ public struct TransactionDriver: Sendable {
 
             case .kernel(.sendDataExchange(let exchange)):
                 observer?(.dataExchange(exchange))
-                action = entryPoint.handle(.kernel(.done))
+                if Task.isCancelled {
+                    stopReason = .cancelled
+                    action = entryPoint.handle(.kernel(.stop))
+                    continue
+                }
+                action = answer(&entryPoint, await dataExchange?.exchange(exchange), otherwise: .done)
 
             case .kernel(.waitForData(let milliseconds)):
-                await sleep(.milliseconds(Int64(milliseconds)))
-                action = entryPoint.handle(.kernel(.timeout))
+                let data = await data(within: milliseconds)
+                if Task.isCancelled {
+                    stopReason = .cancelled
+                    action = entryPoint.handle(.kernel(.stop))
+                    continue
+                }
+                action = answer(&entryPoint, data, otherwise: .timeout)
 
             case .kernel(.outcome):
                 // The Entry Point keeps a kernel's outcome to itself; reaching this is its defect.
@@ -183,6 +197,37 @@ public struct TransactionDriver: Sendable {
                 observer?(.outcome(final))
                 return .outcome(final)
             }
+        }
+    }
+
+    private func answer(
+        _ entryPoint: inout EntryPoint, _ data: DataObjects?, otherwise event: KernelEvent
+    ) -> EntryPointAction {
+        guard let data else { return entryPoint.handle(.kernel(event)) }
+        observer?(.dataExchanged(data))
+        return entryPoint.handle(.kernel(.dataExchange(data)))
+    }
+
+    /// What the partner sends in time; without one, or with one that has nothing, the time passes.
+    private func data(within milliseconds: UInt32) async -> DataObjects? {
+        let time = Duration.milliseconds(Int64(milliseconds))
+        guard let dataExchange else {
+            await sleep(time)
+            return nil
+        }
+        return await withTaskGroup(of: DataObjects??.self) { group in
+            group.addTask { .some(await dataExchange.next()) }
+            group.addTask { [sleep] in
+                await sleep(time)
+                return nil
+            }
+            while let result = await group.next() {
+                // The partner has nothing: the time still passes.
+                if case .some(nil) = result { continue }
+                group.cancelAll()
+                return result ?? nil
+            }
+            return nil
         }
     }
 }

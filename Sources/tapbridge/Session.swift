@@ -138,7 +138,8 @@ struct EventPrinter: Sendable {
                     + (delivered ? "acknowledged" : console.styled("not delivered yet", .yellow)))
         case .authorizationFailed(let error):
             Console.print("        \(console.styled("\(error)", .yellow))")
-        case .transaction, .fieldOff, .cardNotRemoved, .unpredictableNumber, .dataExchange,
+        case .transaction, .fieldOff, .cardNotRemoved, .unpredictableNumber, .dataExchange, .dataExchanged,
+            .kernelMemory, .tornRecordsLeft,
             .authorizationSent, .authorizationAnswered, .finished:
             break
         }

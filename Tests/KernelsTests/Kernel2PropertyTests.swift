@@ -95,7 +95,7 @@ import Testing
         #expect(generate.contains(number))
 
         let changed = try Self.pay(try TornCard(id) { edited($0, [0x9F36: "7777"]) })
-        #expect(changed.status == .declined)
+        #expect(changed.status == .endApplication)
         #expect(changed.discretionaryData?[0xDF8115].map { Array($0)[1] } == 2)
     }
 
@@ -129,7 +129,7 @@ import Testing
                     transaction: try inputs(1000),
                     unpredictableNumber: UInt32.random(in: 0 ... .max, using: &random),
                     terminal: TerminalConfiguration(data: [0x9F35: [0x22], 0x9F1A: [0x02, 0x76]]),
-                    restartData: log))
+                    persistentData: log))
             var action = kernel.start()
             var outcome: Outcome?
             for _ in 0..<400 {
@@ -141,7 +141,7 @@ import Testing
             }
             let found = try #require(outcome, "seed \(seed), round \(round)")
             #expect(found.discretionaryData?.length(0xDF8115) == 6)
-            #expect(TornTransactionLog(found.restartData).records.count <= 2)
+            #expect(TornTransactionLog(found.persistentData).records.count <= 2)
             if found.status == .approved || found.status == .onlineRequest {
                 #expect(found.dataRecord != nil)
             }
@@ -151,7 +151,7 @@ import Testing
                 return
             }
             #expect(again == found)
-            log = found.restartData
+            log = found.persistentData
         }
     }
 

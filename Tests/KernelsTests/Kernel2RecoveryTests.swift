@@ -28,7 +28,7 @@ import Testing
         var objects: [(Tag, String)] = [
             (0x5A, pan), (0x5F24, "311231"), (0x5F34, "01"), (0x8C, "9F02069F3704" + "95059A03"),
             (0x9F0D, "0000000000"), (0x9F0E, "0000000000"), (0x9F0F, "0000000000"), (0x9F42, "0978"),
-            (0x9F51, "9F3704"), (0x9F5D, "000200"),
+            (0x9F51, "9F3704"),
         ]
         objects = objects.map { ($0.0, changed[$0.0] ?? $0.1) }.filter { !$0.1.isEmpty }
         return try MChipKernelTests.template(0x70, objects, [:], [], "")
@@ -41,6 +41,8 @@ import Testing
     struct Run {
         var outcome: Outcome
         var commands: [String]
+        /// The Torn Transaction Log afterwards; nil for an empty one.
+        var log: DataObjects?
         func discretionary(_ tag: Tag) -> String? { outcome.discretionaryData?[tag].map { Hex.string($0) } }
         func recorded(_ tag: Tag) -> String? { outcome.dataRecord?[tag].map { Hex.string($0) } }
         /// The instructions sent, one after the other.
@@ -50,18 +52,19 @@ import Testing
     /// One tap: `answers` by instruction; nil is silence.
     static func tap(
         _ configuration: CombinationConfiguration, number: UInt32, cents: UInt64 = 1000,
-        log: DataObjects? = nil,
+        log: DataObjects? = nil, capabilities: String = "000200",
         record: [UInt8], _ answers: [String: [UInt8]?]
     ) throws -> Run {
         let activation = KernelActivation(
             combination: configuration, indicators: PreProcessingIndicators(),
             selectedApplication: try bytes("A0000000041010"),
-            selectResponse: try ResponseAPDU(bytes: bytes("6F0F8407A0000000041010A5045002 4D43 9000")),
+            selectResponse: try ResponseAPDU(
+                bytes: bytes("6F18 8407A0000000041010 A50D 50024D43 BF0C06 9F5D03 \(capabilities) 9000")),
             transaction: try inputs(cents), unpredictableNumber: number,
             terminal: TerminalConfiguration(data: [
                 0x9F35: [0x22], 0x9F1A: [0x02, 0x76], 0x9F40: [0xF0, 0, 0xF0, 0xA0, 1],
             ]),
-            restartData: log)
+            persistentData: log)
         var kernel = MChipKernel(activation)
         var commands: [String] = []
         var action = kernel.start()
@@ -81,7 +84,8 @@ import Testing
                     try answer.map { .response(try ResponseAPDU(bytes: $0), microseconds: 1000) }
                         ?? .communicationError(.timeout))
             case .outcome(let outcome):
-                return Run(outcome: outcome, commands: commands)
+                let kept = outcome.persistentData ?? log
+                return Run(outcome: outcome, commands: commands, log: kept?.isEmpty == true ? nil : kept)
             default: action = kernel.handle(.done)
             }
         }
@@ -96,7 +100,7 @@ import Testing
             configuration, number: 0xAABB_CCDD, record: try Self.record(), ["AE": nil])
         #expect(first.outcome.status == .tryAgain)
         #expect(first.discretionary(0xDF8115)?.hasPrefix("01") == true)
-        let log = try #require(first.outcome.restartData)
+        let log = try #require(first.log)
 
         let second = try Self.tap(
             configuration, number: 0x1122_3344, log: log, record: try Self.record(), ["D0": Self.cryptogram()]
@@ -107,7 +111,7 @@ import Testing
         // The cryptogram is over the first tap's unpredictable number, so that number goes into clearing.
         #expect(second.recorded(0x9F37) == "AABBCCDD")
         #expect(second.recorded(0x9F26) == "1122334455667788")
-        #expect(second.outcome.restartData == nil)
+        #expect(second.log == nil)
         #expect(second.discretionary(0xFF8101) == nil)
     }
 
@@ -115,7 +119,7 @@ import Testing
     @Test func notRecovered() throws {
         let configuration = Self.configuration()
         let log = try Self.tap(configuration, number: 1, record: try Self.record(), ["AE": nil])
-            .outcome.restartData
+            .log
         let run = try Self.tap(
             configuration, number: 2, log: log, record: try Self.record(),
             ["D0": [0x6A, 0x88], "AE": Self.cryptogram("80")])
@@ -123,40 +127,41 @@ import Testing
         #expect(
             run.outcome.status == .onlineRequest)
         #expect(run.recorded(0x9F37) == "00000002")
-        #expect(run.discretionary(0xFF8101)?.contains("9F370400000001") == true)
-        #expect(run.outcome.restartData == nil)
+        // Book C-2 tells of the lost record only where data storage was being written (S11.91).
+        #expect(run.discretionary(0xFF8101) == nil)
+        #expect(run.log == nil)
     }
 
     /// Torn again at each place: the log never loses the record that may still be recovered.
     @Test func tornAgain() throws {
         let configuration = Self.configuration()
         let log = try Self.tap(configuration, number: 1, record: try Self.record(), ["AE": nil])
-            .outcome.restartData
+            .log
         // S10 without an answer: the same record stays.
         var run = try Self.tap(
             configuration, number: 2, log: log, record: try Self.record(), ["D0": nil])
         #expect(run.outcome.status == .tryAgain)
-        #expect(run.outcome.restartData == log)
+        #expect(run.log == log)
         // S11 without an answer: the new GENERATE AC's record comes instead of the old one.
         run = try Self.tap(
             configuration, number: 3, log: log, record: try Self.record(),
             ["D0": [0x6A, 0x88], "AE": nil])
         #expect(run.outcome.status == .tryAgain)
-        #expect(run.discretionary(0xFF8101)?.contains("9F370400000001") == true)
-        let kept = TornTransactionLog(run.outcome.restartData).records
+        #expect(run.discretionary(0xFF8101) == nil)
+        let kept = TornTransactionLog(run.log).records
         #expect(kept.count == 1)
         #expect(kept.first?[0x9F37].map { Hex.string($0) } == "00000003")
         // Before GENERATE AC: nothing changes.
         run = try Self.tap(configuration, number: 4, log: log, record: [0x6A, 0x83], [:])
         #expect(run.outcome.status == .endApplication)
-        #expect(run.outcome.restartData == log)
+        #expect(run.log == log)
     }
 
     /// Another card, sequence number or amount: a new GENERATE AC, and the record waits for its card.
     @Test func onlyItsOwnCard() throws {
         let configuration = Self.configuration()
         let log = try Self.tap(configuration, number: 1, record: try Self.record(), ["AE": nil])
-            .outcome.restartData
+            .log
         for (record, cents) in [
             (try Self.record("5413330089020029"), 1000), (try Self.record(Self.pan, [0x5F34: "02"]), 1000),
             (try Self.record(Self.pan, [0x5F34: ""]), 1000), (try Self.record(Self.pan, [0x9F51: ""]), 1000),
@@ -167,7 +172,7 @@ import Testing
                 ["AE": Self.cryptogram()])
             #expect(run.instructions == ["A8", "B2", "AE"])
             #expect(run.outcome.status == .approved)
-            #expect(run.outcome.restartData == log)
+            #expect(run.log == log)
         }
     }
 
@@ -180,7 +185,7 @@ import Testing
             last = try Self.tap(
                 configuration, number: UInt32(index + 1), log: log, record: try Self.record(pan),
                 ["AE": nil])
-            log = last?.outcome.restartData
+            log = last?.log
         }
         #expect(TornTransactionLog(log).records.count == 2)
         #expect(last?.discretionary(0xFF8101)?.contains("5A085413330089020011") == true)
@@ -190,12 +195,11 @@ import Testing
     @Test func notSupported() throws {
         let off = Self.configuration { $0.set(0xDF811D, [0]) }
         #expect(
-            try Self.tap(off, number: 1, record: try Self.record(), ["AE": nil]).outcome.restartData
+            try Self.tap(off, number: 1, record: try Self.record(), ["AE": nil]).log
                 == nil)
         let without = try Self.record(Self.pan, [0x9F51: ""])
         #expect(
-            try Self.tap(Self.configuration(), number: 1, record: without, ["AE": nil]).outcome
-                .restartData == nil)
+            try Self.tap(Self.configuration(), number: 1, record: without, ["AE": nil]).log == nil)
     }
 
     /// A log that is noise is an empty log.
@@ -237,7 +241,7 @@ import Testing
             Self.balance(false, false), number: 1, record: try Self.record(), ["AE": Self.cryptogram()])
         #expect(run.instructions == ["A8", "B2", "AE"])
         run = try Self.tap(
-            Self.balance(true, true), number: 1, record: try Self.record(Self.pan, [0x9F5D: "000000"]),
+            Self.balance(true, true), number: 1, capabilities: "000000", record: try Self.record(),
             ["AE": Self.cryptogram()])
         #expect(run.instructions == ["A8", "B2", "AE"])
     }
@@ -259,7 +263,7 @@ import Testing
         var run = try Self.tap(
             Self.balance(true, false), number: 1, record: try Self.record(), ["CA": nil])
         #expect(run.outcome.status == .tryAgain)
-        #expect(run.outcome.restartData == nil)
+        #expect(run.log == nil)
         run = try Self.tap(
             Self.balance(false, true), number: 1, record: try Self.record(),
             ["CA": nil, "AE": Self.cryptogram()])

@@ -152,7 +152,7 @@ import Testing
     static let cases: [Case] = [
         // Without CDA the TVR says so, and the action codes send it online.
         Case(
-            name: "S910 ARQC", change: { _ in }, status: .onlineRequest, cvm: .noCVM, results: "8000000000",
+            name: "S910 ARQC", change: { _ in }, status: .onlineRequest, cvm: .noCVM, results: "8000000001",
             requested: "80"),
         Case(
             name: "S910 TC",
@@ -162,8 +162,8 @@ import Testing
                 $0.generated[0x9F27] = "40"
             }, status: .approved, cvm: .noCVM, requested: "40"),
         Case(
-            name: "S910 AAC", change: { $0.generated[0x9F27] = "00" }, status: .declined,
-            results: "8000000000"),
+            name: "S910 AAC", change: { $0.generated[0x9F27] = "00" }, status: .tryAnotherInterface,
+            results: "8000000001"),
         Case(
             name: "S9 TC where an ARQC was asked for", change: { $0.generated[0x9F27] = "40" },
             status: .endApplication,
@@ -196,19 +196,19 @@ import Testing
             status: .endApplication, error: 4),
         Case(
             name: "S9 a signature that was not asked for", change: { $0.generated[0x9F4B] = "00" },
-            status: .declined,
+            status: .endApplication,
             error: 2),
 
         // S3.
         Case(name: "S3 status word", change: { $0.options = "6985" }, status: .endApplication),
-        Case(name: "S3 broken answer", change: { $0.options = "770582029000" }, status: .endApplication),
-        Case(name: "S3 no AFL", change: { $0.options = "7704820218809000" }, status: .endApplication),
+        Case(name: "S3 broken answer", change: { $0.options = "770582029000" }, status: .endApplication, error: 4),
+        Case(name: "S3 no AFL", change: { $0.options = "7704820218809000" }, status: .endApplication, error: 1),
         Case(
             name: "S3 format 1", change: { $0.options = "8006 1880 10010101 9000" }, status: .onlineRequest,
             cvm: .noCVM),
         Case(
             name: "S3 format 1 with half an entry", change: { $0.options = "8005 1880 100101 9000" },
-            status: .endApplication),
+            status: .endApplication, error: 4),
         Case(
             name: "S3 EMV mode switched off and no mag-stripe data",
             change: { $0.kernelData.set(0xDF811B, [0x70]) },
@@ -218,7 +218,7 @@ import Testing
             change: {
                 $0.interchangeProfile = "1800"
                 $0.kernelData.set(0xDF811B, [0xB0])
-            }, status: .endApplication),
+            }, status: .endApplication, error: 7),
         Case(
             name: "S3 AFL with SFI 0", change: { $0.locator = "00010101" }, status: .endApplication, error: 6),
 
@@ -252,28 +252,28 @@ import Testing
         Case(
             name: "other application version", change: { $0.record[0x9F08] = "0001" }, status: .onlineRequest,
             cvm: .noCVM,
-            results: "8080000000"),
+            results: "8080000001"),
         Case(
             name: "expired", change: { $0.record[0x5F24] = "241231" }, status: .onlineRequest, cvm: .noCVM,
-            results: "8040000000"),
+            results: "8040000001"),
         Case(
             name: "not yet effective", change: { $0.record[0x5F25] = "270101" }, status: .onlineRequest,
             cvm: .noCVM,
-            results: "8020000000"),
+            results: "8020000001"),
         Case(
             name: "usage control", change: { $0.record[0x9F07] = "C100" }, status: .onlineRequest,
             cvm: .noCVM,
-            results: "8010000000"),
+            results: "8010000001"),
         Case(
             name: "exception file",
             change: {
                 if let number = PrimaryAccountNumber(digits: "5413330089020011") {
                     $0.exceptions.insert(number)
                 }
-            }, status: .onlineRequest, cvm: .noCVM, results: "9000000000"),
+            }, status: .onlineRequest, cvm: .noCVM, results: "9000000001"),
         Case(
             name: "floor limit", change: { $0.cents = 1501 }, status: .onlineRequest, cvm: .noCVM,
-            results: "8000008000"),
+            results: "8000008001"),
 
         // Terminal action analysis.
         Case(
@@ -281,13 +281,13 @@ import Testing
             change: {
                 $0.record[0x9F0E] = "8000000000"
                 $0.generated[0x9F27] = "00"
-            }, status: .declined, requested: "00"),
+            }, status: .tryAnotherInterface, requested: "00"),
         Case(
             name: "TAC Denial",
             change: {
                 $0.kernelData.set(0xDF8121, [0x80, 0, 0, 0, 0])
                 $0.generated[0x9F27] = "00"
-            }, status: .declined, requested: "00"),
+            }, status: .tryAnotherInterface, requested: "00"),
         Case(
             name: "online-only terminal",
             change: {
@@ -300,7 +300,7 @@ import Testing
             change: {
                 $0.terminal.set(0x9F35, [0x23])
                 $0.generated[0x9F27] = "00"
-            }, status: .declined, requested: "00"),
+            }, status: .tryAnotherInterface, requested: "00"),
         Case(
             name: "offline-only terminal, nothing against it",
             change: {
@@ -319,62 +319,125 @@ import Testing
         // CVM selection: required above 50.00.
         Case(
             name: "online PIN", change: { $0.cents = 5001 }, status: .onlineRequest, cvm: .onlinePIN,
-            results: "8000048000"),
+            results: "8000048001"),
         Case(
             name: "no PIN pad: signature",
             change: {
                 $0.cents = 5001
                 $0.kernelData.set(0xDF8118, [0x20])
-            }, status: .onlineRequest, cvm: .signature, results: "8000008000"),
+            }, status: .onlineRequest, cvm: .signature, results: "8000008001"),
         Case(
             name: "nothing that both know",
             change: {
                 $0.cents = 5001
                 $0.kernelData.set(0xDF8118, [0x00])
-            }, status: .onlineRequest, cvm: .noCVM, results: "8000808000"),
+            }, status: .onlineRequest, cvm: .noCVM, results: "8000808001"),
         Case(
             name: "AIP without cardholder verification",
             change: {
                 $0.cents = 5001
                 $0.interchangeProfile = "0880"
-            }, status: .onlineRequest, cvm: .noCVM, results: "8000008000"),
+            }, status: .onlineRequest, cvm: .noCVM, results: "8000008001"),
         Case(
             name: "no CVM List", change: { $0.without = [0x8E] }, status: .onlineRequest, cvm: .noCVM,
-            results: "A000000000"),
+            results: "A000000001"),
         Case(
             name: "unrecognised method, then no CVM",
             change: { $0.record[0x8E] = "0000000000000000 4A00 1F00" },
-            status: .onlineRequest, cvm: .noCVM, results: "8000400000"),
+            status: .onlineRequest, cvm: .noCVM, results: "8000400001"),
         Case(
             name: "fail CVM processing", change: { $0.record[0x8E] = "0000000000000000 0000 1F00" },
-            status: .onlineRequest, cvm: .noCVM, results: "8000800000"),
+            status: .onlineRequest, cvm: .noCVM, results: "8000800001"),
         Case(
             name: "condition under X in the card's currency",
             change: {
                 $0.record[0x8E] = "000007D000000000 1F06 0200"
-            }, status: .onlineRequest, cvm: .noCVM, results: "8000000000"),
+            }, status: .onlineRequest, cvm: .noCVM, results: "8000000001"),
         Case(
             name: "condition over X",
             change: {
                 $0.cents = 5001
                 $0.record[0x8E] = "000007D000000000 1F06 0207"
-            }, status: .onlineRequest, cvm: .onlinePIN, results: "8000048000"),
+            }, status: .onlineRequest, cvm: .onlinePIN, results: "8000048001"),
+        // GAC.22: without CDA the reader asks for an AAC where the owner is verified on the device.
         Case(
             name: "on the device above the limit",
             change: {
                 $0.cents = 5001
                 $0.interchangeProfile = "1A80"
-            }, status: .onlineRequest, cvm: .confirmationCodeVerified, results: "8000008000"),
+                $0.generated[0x9F27] = "00"
+            }, status: .tryAnotherInterface, results: "8000008001", requested: "00"),
         Case(
-            name: "on the device below the limit", change: { $0.interchangeProfile = "1A80" },
-            status: .onlineRequest,
-            cvm: .noCVM),
+            name: "on the device, kernel without it",
+            change: {
+                $0.interchangeProfile = "1A80"
+                $0.kernelData.set(0xDF811B, [0x00])
+            }, status: .onlineRequest, cvm: .noCVM, requested: "80"),
+
+        // S910.74, the card gave an AAC.
+        Case(
+            name: "S910 AAC, no contact interface",
+            change: {
+                $0.generated[0x9F27] = "00"
+                $0.kernelData.set(0xDF8117, [0xC0])
+            }, status: .declined),
+        Case(
+            name: "S910 AAC of a phone",
+            change: {
+                $0.generated[0x9F27] = "00"
+                $0.record[0x9F6E] = "0276 0000 3037"
+            }, status: .declined),
+        Case(
+            name: "S910 AAC, third party data of a card",
+            change: {
+                $0.generated[0x9F27] = "00"
+                $0.record[0x9F6E] = "0276 0000 3030"
+            }, status: .tryAnotherInterface),
+        Case(
+            name: "S910 AAC, third party data with a proprietary identifier",
+            change: {
+                $0.generated[0x9F27] = "00"
+                $0.record[0x9F6E] = "0276 8001 3037"
+            }, status: .tryAnotherInterface),
+        Case(
+            name: "S910 AAC for a refund",
+            change: {
+                $0.generated[0x9F27] = "00"
+                $0.type = 0x20
+            }, status: .endApplication),
+        Case(
+            name: "CVM condition 03, method not supported: next rule",
+            change: {
+                $0.cents = 5001
+                $0.kernelData.set(0xDF8118, [0x20])
+                $0.record[0x8E] = "0000000000000000 0203 1E03"
+            }, status: .onlineRequest, cvm: .signature),
+        Case(
+            name: "CVM condition 00, method not supported: failed",
+            change: {
+                $0.cents = 5001
+                $0.kernelData.set(0xDF8118, [0x20])
+                $0.record[0x8E] = "0000000000000000 0200 1E03"
+            }, status: .onlineRequest, cvm: .noCVM, results: "8000808001"),
+        // Lengths and templates of the dictionary.
+        Case(
+            name: "S4 a date of two bytes", change: { $0.record[0x5F24] = "3112" }, status: .endApplication,
+            error: 4),
+        Case(
+            name: "S9 a counter of three bytes", change: { $0.generated[0x9F36] = "000001" },
+            status: .endApplication, error: 4),
+        Case(
+            name: "S4 capabilities in a record", change: { $0.extra = "9F5D03000000" },
+            status: .endApplication, error: 4),
+        Case(
+            name: "S4 a cryptogram in a record", change: { $0.extra = "9F26081122334455667788" },
+            status: .endApplication, error: 4),
 
         // CDA without what it needs.
         Case(
             name: "CDA, no certificates", change: { $0.interchangeProfile = "1980" }, status: .onlineRequest,
             cvm: .noCVM,
-            results: "2400000000", requested: "80"),
+            results: "2400000001", requested: "80"),
 
         // Relay resistance (SR1): minimum 0, maximum 5 ms, estimated 2.4 ms.
         Case(
@@ -425,7 +488,7 @@ import Testing
             change: {
                 $0.interchangeProfile = "1881"
                 $0.kernelData.set(0xDF811B, [0x20])
-            }, status: .onlineRequest, cvm: .noCVM, results: "8000000000"),
+            }, status: .onlineRequest, cvm: .noCVM, results: "8000000001"),
         Case(
             name: "SR1 the kernel does it, the card not: not performed",
             change: { $0.kernelData.set(0xDF811B, [0x30]) }, status: .onlineRequest, cvm: .noCVM,
@@ -455,7 +518,7 @@ import Testing
         var setup = Setup()
         setup.cents = 5001
         let run = try Self.run(setup)
-        #expect(run.generate?.contains("8000048000") == true)
+        #expect(run.generate?.contains("8000048001") == true)
         #expect(run.generate?.hasSuffix("22420300" + "00") == true)
     }
 
@@ -478,7 +541,7 @@ import Testing
         #expect(run.displayed.contains { $0.message == .presentCardAgain })
         setup.generatedFirst = [0x9F27: "00", 0xDF4B: "000000"]
         run = try Self.run(setup)
-        #expect(run.final.outcome.status == .declined)
+        #expect(run.final.outcome.status == .tryAnotherInterface)
         #expect(!run.displayed.contains { $0.message == .seePhone })
     }
 
@@ -517,14 +580,29 @@ import Testing
         setup.checksum = "7704 9F6102 04D2 9000"
         #expect(try Self.run(setup).error == 4)
         setup.checksum = "7705 9F36020BB8 9000"
+        #expect(try Self.run(setup).error == 1)
+        // No CVC3 and a reason of the phone's: declined, or a second tap.
+        setup.checksum = "770B 9F36020BB8 DF4B03000000 9000"
         #expect(try Self.run(setup).final.outcome.status == .declined)
         // Verified on the device above the limit: the number of digits and five.
-        setup.checksum = "770A 9F61 02 04D2 9F36 02 0BB8 9000"
+        setup.checksum = "7710 9F61 02 04D2 9F36 02 0BB8 DF4B03001000 9000"
         setup.interchangeProfile = "0200"
         setup.cents = 5001
         let device = try Self.run(setup)
         #expect(device.final.outcome.cvm == .confirmationCodeVerified)
         #expect(device.final.outcome.dataRecord?[0x9F6B].map { Hex.string($0) }?.hasSuffix("2348F") == true)
+        #expect(device.final.outcome.receiptRequested)
+        // S14.17, S14.21: without the phone's word on it, or without verification above the limit.
+        setup.checksum = "770A 9F61 02 04D2 9F36 02 0BB8 9000"
+        #expect(try Self.run(setup).error == 1)
+        setup.checksum = "7710 9F61 02 04D2 9F36 02 0BB8 DF4B03000000 9000"
+        #expect(try Self.run(setup).error == 6)
+        setup.cents = 1000
+        let below = try Self.run(setup)
+        #expect(below.final.outcome.cvm == .noCVM)
+        #expect(below.final.outcome.dataRecord?[0x9F6B].map { Hex.string($0) }?.hasSuffix("2343F") == true)
+        // S78.20: the reader tells the phone that it wants verification.
+        #expect(device.final.outcome.discretionaryData?[0xDF812B].map { Hex.string($0) } == "0000000000000F")
     }
 
     /// No answer: the card is asked for again, and the next tap pays.

@@ -54,6 +54,7 @@ enum Instruction {
     static let updateRecord: UInt8 = 0xDC
     static let generateApplicationCryptogram: UInt8 = 0xAE
     static let exchangeRelayResistanceData: UInt8 = 0xEA
+    static let recoverApplicationCryptogram: UInt8 = 0xD0
 }
 
 extension [UInt8] {

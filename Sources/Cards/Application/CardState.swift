@@ -58,6 +58,26 @@ public struct ApplicationState: Codable, Equatable, Sendable {
     public var changedRecords: [String: String]
     /// Transaction log, newest first, in hexadecimal.
     public var log: [String]
+    /// Integrated data storage of a Mastercard application: the operators' slots; nil where none was ever written.
+    public var slots: [StorageSlot]?
+    /// The latest answer to GENERATE AC, which RECOVER AC asks for again: DRDOL data and response in hexadecimal.
+    public var recoverable: Recoverable?
+
+    public struct Recoverable: Codable, Equatable, Sendable {
+        public var data: String
+        public var response: String
+    }
+    /// One operator's data (Book C-2, 3.6).
+    public struct StorageSlot: Codable, Equatable, Sendable {
+        /// Operator ID, 16 hexadecimal digits.
+        public var operatorIdentifier: String
+        /// Operator Data Set (9F54).
+        public var data: String
+        /// DS Summary (9F7D).
+        public var summary: String
+        /// DS Digest H: what the next writer's DS Input must hash to.
+        public var digest: String
+    }
 
     public init(fresh profile: ApplicationProfile) {
         transactionCounter = 0

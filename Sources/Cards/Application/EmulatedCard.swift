@@ -137,7 +137,8 @@ public final class EmulatedCard: VirtualCard {
             Instruction.externalAuthenticate, Instruction.getChallenge, Instruction.applicationBlock,
             Instruction.applicationUnblock, Instruction.cardBlock, Instruction.pinChangeUnblock,
             Instruction.putData, Instruction.updateRecord, Instruction.computeCryptographicChecksum,
-            Instruction.generateApplicationCryptogram, Instruction.exchangeRelayResistanceData:
+            Instruction.generateApplicationCryptogram, Instruction.exchangeRelayResistanceData,
+            Instruction.recoverApplicationCryptogram:
             true
         default: false
         }

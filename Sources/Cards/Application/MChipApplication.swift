@@ -13,6 +13,11 @@ final class MChipApplication: CardApplication {
     private(set) var state: ApplicationState
     private var phase = Phase.idle
     private let cdol: CryptogramOptions
+    /// DRDOL (9F51) over the data of GENERATE AC; nil where the card does not recover.
+    private let recovery: RecoveryOptions?
+    private let storage: DataStorageOptions?
+    /// The operator's slot of this transaction.
+    private var openSlot: DataStorageOptions.OpenSlot?
     /// What GET PROCESSING OPTIONS brought; the signature covers it.
     private var processingOptionsData: [UInt8] = []
     /// Entropies and times of the last EXCHANGE RELAY RESISTANCE DATA.
@@ -21,7 +26,14 @@ final class MChipApplication: CardApplication {
     init(_ personalisation: Personalisation, state: ApplicationState) throws(PersonalisationError) {
         self.personalisation = personalisation
         self.state = state
-        cdol = try CryptogramOptions(Array(personalisation.profile.data[0x8C] ?? []))
+        let profile = personalisation.profile
+        cdol = try CryptogramOptions(Array(profile.data[0x8C] ?? []))
+        recovery = try profile.data[0x9F51].map { (list) throws(PersonalisationError) in
+            try RecoveryOptions(Array(list), cdol: Array(profile.data[0x8C] ?? []))
+        }
+        storage = try profile.dataStorage.map { (storage) throws(PersonalisationError) in
+            try DataStorageOptions(storage, profile)
+        }
     }
 
     var identifier: [UInt8] { personalisation.profile.applicationIdentifier }
@@ -31,6 +43,7 @@ final class MChipApplication: CardApplication {
         phase = .idle
         processingOptionsData = []
         relayResistance = []
+        openSlot = nil
     }
 
     func select() -> [UInt8] {
@@ -42,12 +55,14 @@ final class MChipApplication: CardApplication {
 
     func process(_ command: CardCommand, device: DeviceState) -> [UInt8] {
         switch (command.cla, command.ins) {
-        case (0x80, Instruction.getProcessingOptions): getProcessingOptions(command)
+        case (0x80, Instruction.getProcessingOptions): getProcessingOptions(command, device)
         case (0x00, Instruction.readRecord): readRecord(command)
         case (0x80, Instruction.exchangeRelayResistanceData): exchangeRelayResistanceData(command, device)
         case (0x80, Instruction.generateApplicationCryptogram): generateCryptogram(command, device)
         case (0x80, Instruction.computeCryptographicChecksum): computeChecksum(command, device)
         case (0x80, Instruction.getData): getData(command)
+        case (0x80, Instruction.putData) where storage != nil: putData(command)
+        case (0x80, Instruction.recoverApplicationCryptogram) where recovery != nil: recoverCryptogram(command)
         case (_, Instruction.getProcessingOptions), (_, Instruction.readRecord),
             (_, Instruction.exchangeRelayResistanceData), (_, Instruction.generateApplicationCryptogram),
             (_, Instruction.computeCryptographicChecksum), (_, Instruction.getData):
@@ -56,7 +71,7 @@ final class MChipApplication: CardApplication {
         }
     }
 
-    private func getProcessingOptions(_ command: CardCommand) -> [UInt8] {
+    private func getProcessingOptions(_ command: CardCommand, _ device: DeviceState) -> [UInt8] {
         guard command.p1 == 0, command.p2 == 0 else { return [UInt8](.incorrectParameters) }
         var sent = command.data
         guard let tag = sent.popFirst(), let length = sent.popFirst() else { return [UInt8](.wrongLength) }
@@ -76,6 +91,10 @@ final class MChipApplication: CardApplication {
         var body = FaultyWriter(faults: personalisation.faults, reservingCapacity: 64)
         body.append(0x82, personalisation.profile.interchangeProfile.rawValue.bytes)
         body.append(0x94, personalisation.locatorWithAuthentication)
+        if let storage {
+            openSlot = storage.open(sent, in: state, unpredictableNumber: device.randomBytes(4))
+            for (tag, value) in openSlot?.answer ?? [] { body.append(tag, value) }
+        }
         return template(0x77, body.bytes)
     }
 
@@ -112,8 +131,14 @@ final class MChipApplication: CardApplication {
         guard phase == .initiated, !state.blocked,
             let requested = CryptogramInformationData.CryptogramType(rawValue: command.p1 >> 6), requested != .aar
         else { return [UInt8](.conditionsNotSatisfied) }
-        let sent = command.data
-        guard sent.count == cdol.count else { return [UInt8](.wrongLength) }
+        // Data storage writes what follows the data of the CDOL1.
+        let all = command.data
+        let storageInput = all.dropFirst(cdol.count)
+        guard all.count >= cdol.count,
+            storageInput.isEmpty || openSlot != nil && storage?.accepts(storageInput) == true else {
+            return [UInt8](.wrongLength)
+        }
+        let sent = all.prefix(cdol.count)
         phase = .done
         let profile = personalisation.profile
         let amount = cdol.decimal(.amountAuthorised, in: sent)
@@ -134,7 +159,22 @@ final class MChipApplication: CardApplication {
             device.asksToUnlock = false
         }
 
-        let signs = command.p1 & 0x10 != 0 && profile.authentication.method == .cda && type != .aac
+        // An AAC is signed where the card says so (Application Capabilities Information) or keeps data for operators.
+        let signsAAC = openSlot != nil || (profile.data[0x9F5D]?.dropFirst().first ?? 0) & 0x01 != 0
+        let signs =
+            command.p1 & 0x10 != 0 && profile.authentication.method == .cda && (type != .aac || signsAAC)
+        var summaries: [UInt8] = []
+        if let openSlot, let storage {
+            let after =
+                storageInput.isEmpty
+                ? nil
+                : storage.write(
+                    storageInput, openSlot, to: &state, parameter: command.p1, amount: amount,
+                    currency: cdol.decimal(.transactionCurrencyCode, in: sent),
+                    unpredictableNumber: cdol.value(.unpredictableNumber, in: sent) ?? [0, 0, 0, 0])
+            summaries = openSlot.summary
+            if after != nil || !relayResistance.isEmpty { summaries += after ?? openSlot.summary }
+        }
         let issuerData = issuerApplicationData(type, signs: signs)
         var input = CryptogramInput()
         for field in CryptogramInput.Field.allCases {
@@ -164,19 +204,49 @@ final class MChipApplication: CardApplication {
         body.append(0x9F10, issuerData)
         if waits { body.append(0xDF4B, [0x00, 0x02, 0x00]) }
         if signs, let key = personalisation.cardKey {
-            guard let signature = sign(key, sent, body.bytes, information, cryptogram) else {
+            guard let signature = sign(key, sent, body.bytes, information, cryptogram, summaries) else {
                 return [UInt8](.unknownError)
             }
             body.append(0x9F4B, signature)
         }
-        return template(0x77, body.bytes)
+        let response = template(0x77, body.bytes)
+        if let recovery {
+            state.recoverable = .init(data: Hex.string(recovery.data(of: sent)), response: Hex.string(response))
+        }
+        return response
+    }
+
+    /// RECOVER AC (Book C-2, 5.9): the latest cryptogram again, where the reader knows the data that it was made over.
+    private func recoverCryptogram(_ command: CardCommand) -> [UInt8] {
+        guard command.p1 == 0, command.p2 == 0 else { return [UInt8](.incorrectParameters) }
+        guard let recovery, command.data.count == recovery.count else { return [UInt8](.wrongLength) }
+        guard phase == .initiated, !state.blocked else { return [UInt8](.conditionsNotSatisfied) }
+        guard let kept = state.recoverable, kept.data == Hex.string(command.data),
+            let response = Hex.bytes(kept.response)
+        else { return [UInt8](.referencedDataNotFound) }
+        phase = .done
+        return response
+    }
+
+    /// PUT DATA for the unprotected data envelopes; the protected ones belong to the issuer.
+    private func putData(_ command: CardCommand) -> [UInt8] {
+        guard phase == .initiated || phase == .done else { return [UInt8](.conditionsNotSatisfied) }
+        let tag = Tag(UInt32(command.p1) << 8 | UInt32(command.p2))
+        switch tag.rawValue {
+        case 0x9F75...0x9F79:
+            guard command.data.count <= DataStorageOptions.envelopeSize else { return [UInt8](.wrongLength) }
+            state.changedData[tag.description] = Hex.string(command.data)
+            return [UInt8](.success)
+        case 0x9F70...0x9F74: return [UInt8](.securityStatusNotSatisfied)
+        default: return [UInt8](.referencedDataNotFound)
+        }
     }
 
     /// Signed Dynamic Application Data of CDA (EMV Book 2, 6.6.1), with the relay resistance data where they were
     /// exchanged (Book C-2, ICC Dynamic Data).
     private func sign(
         _ key: RSAPrivateKey, _ sent: ArraySlice<UInt8>, _ response: [UInt8], _ information: UInt8,
-        _ cryptogram: Cryptogram
+        _ cryptogram: Cryptogram, _ summaries: [UInt8]
     ) -> [UInt8]? {
         var hash = TransactionDataHash()
         hash.append(processingOptionsData.span)
@@ -186,7 +256,7 @@ final class MChipApplication: CardApplication {
         let number = Array(cryptogram.bytes.prefix(6)) + state.transactionCounter.bytes
         let signature = try? CertificateMaking.combinedSignedDynamicApplicationData(
             signedBy: key, iccDynamicNumber: number, cryptogramInformationData: information,
-            cryptogram: cryptogram, transactionDataHash: hash.finalize(), rest: relayResistance,
+            cryptogram: cryptogram, transactionDataHash: hash.finalize(), rest: summaries + relayResistance,
             unpredictableNumber: unpredictable.span)
         return signature.map { Personalisation.spoilt($0, personalisation.profile.authentication, .signature) }
     }
@@ -235,6 +305,10 @@ final class MChipApplication: CardApplication {
             body.append(0xDF4B, [0x00, 0x02, 0x00])
             return template(0x77, body.bytes)
         }
+        if profile.interchangeProfile.contains(.onDeviceCardholderVerification) {
+            // "OD-CVM verification successful", or not done.
+            body.append(0xDF4B, [0x00, device.unlocked ? 0x10 : 0x00, 0x00])
+        }
         device.unlocked = false
         let number = command.data.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         let key = personalisation.keys.cardVerificationCode
@@ -261,6 +335,10 @@ final class MChipApplication: CardApplication {
         case 0x9F50 where personalisation.profile.risk.decision == .byLimits:
             let limit = personalisation.profile.risk.cumulativeLimit
             value = Amount(clamping: limit > state.cumulativeOffline ? limit - state.cumulativeOffline : 0).bytes
+        case 0x9F70...0x9F79 where storage != nil:
+            value =
+                state.changedData[tag.description].flatMap { Hex.bytes($0) }
+                ?? Array(personalisation.profile.data[tag] ?? [])
         default: return [UInt8](.referencedDataNotFound)
         }
         var writer = BERTLVWriter()

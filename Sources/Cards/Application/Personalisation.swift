@@ -167,6 +167,12 @@ struct Personalisation: Sendable {
                 $0.template(0xBF0C) {
                     $0.append(0x9F4D, [TransactionLog.fileIdentifier, TransactionLog.capacity])
                     if let identifier = profile.programIdentifier { $0.append(0x9F5A, identifier) }
+                    if profile.scheme == .mastercard, let capabilities = profile.data[0x9F5D] {
+                        $0.append(0x9F5D, capabilities)
+                    }
+                    if profile.dataStorage != nil {
+                        $0.append(0x9F5E, DataStorageOptions.identifier(profile))
+                    }
                 }
             }
         }

@@ -117,6 +117,8 @@ public struct ApplicationProfile: Equatable, Sendable {
     /// Further data objects: answered by READ RECORD where a record lists them.
     public var data: DataObjects
     public var records: [RecordProfile]
+    /// Integrated data storage of a Mastercard application; nil where it keeps no data for operators.
+    public var dataStorage: DataStorageProfile?
     /// The application left personalisation blocked.
     public var blocked: Bool
 
@@ -301,6 +303,18 @@ public struct RiskProfile: Equatable, Sendable {
         self.switchesInterface = switchesInterface
         self.transactionCounterLimit = transactionCounterLimit
         self.pinTries = pinTries
+    }
+}
+
+/// Integrated data storage (Book C-2, 3.6), version 1.
+public struct DataStorageProfile: Equatable, Sendable {
+    /// Operators that find room, 1...16.
+    public var slots: Int
+    /// Bytes of each operator's data, 1...160.
+    public var size: Int
+    public init(slots: Int, size: Int) {
+        self.slots = slots
+        self.size = size
     }
 }
 

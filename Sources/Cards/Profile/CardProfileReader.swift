@@ -224,6 +224,14 @@ extension ApplicationProfile {
         if let place = map.optional("token-requestor") { tokenRequestor = try place.digits(11...11) }
         if let place = map.optional("program-identifier") { programIdentifier = try place.hex(count: 1...16) }
         if let place = map.optional("blocked") { blocked = try place.bool() }
+        if let place = map.optional("data-storage") {
+            guard scheme == .mastercard else { throw place.error("data-storage is for mastercard applications") }
+            let keys = try place.mapping()
+            dataStorage = DataStorageProfile(
+                slots: try keys.required("slots").integer(in: 1...16),
+                size: try keys.required("size").integer(in: 1...160))
+            try keys.finish()
+        }
         if let place = map.optional("data") {
             for (key, value) in try place.mapping().entries() {
                 data.set(try key.tag(), try value.hex(count: 0...200))

@@ -118,6 +118,13 @@ public struct EMVDate: Hashable, Comparable, Sendable, CustomStringConvertible {
         self.day = day
     }
 
+    /// Days since 1 January of the year 0 of the Gregorian calendar.
+    public var dayNumber: Int {
+        // March first, so that the leap day is the last of its year.
+        let (y, m) = month > 2 ? (year, month - 3) : (year - 1, month + 9)
+        return 365 * y + y / 4 - y / 100 + y / 400 + (m * 306 + 5) / 10 + day - 1
+    }
+
     /// From three BCD bytes YYMMDD.
     public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 3, let number = BCD.number(bytes) else { return nil }

@@ -104,6 +104,13 @@ public enum DataObjectList {
         }
     }
 
+    /// The bytes that answer one wish, as `fill` does for all.
+    public static func append(
+        _ entry: Entry, from objects: borrowing DataObjects, to output: inout [UInt8]
+    ) {
+        append(entry.tag, length: entry.length, from: objects, to: &output)
+    }
+
     @inline(__always)
     static func append(
         _ tag: Tag, length: Int, from objects: borrowing DataObjects, to output: inout [UInt8]

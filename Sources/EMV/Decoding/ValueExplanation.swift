@@ -253,7 +253,7 @@ extension EMVDecoder.Session {
     static func date(_ value: some Collection<UInt8>) -> String? {
         let text = Hex.string(value)
         guard text.count == 6, let number = Int(text) else { return nil }
-        let (year, month, day) = (number / 10000, number / 100 % 100, number % 100)
+        let (year, day) = (number / 10000, number % 100)
         guard EMVDate(yymmdd: day == 0 ? number + 1 : number) != nil else { return nil }
         return "\(year < 50 ? "20" : "19")\(text.prefix(2))-\(text.dropFirst(2).prefix(2))-\(text.suffix(2))"
     }

@@ -36,6 +36,9 @@ public struct Outcome: Equatable, Sendable {
     public var discretionaryData: DataObjects?
     /// What the kernel wants back when it is activated again for this transaction.
     public var restartData: DataObjects?
+    /// What the kernel wants back in later transactions too (Kernel 2's Torn Transaction Log), in place of what it got;
+    /// nil leaves that as it is.
+    public var persistentData: DataObjects?
     public var alternateInterfacePreference: AlternateInterface?
     public var receiptRequested: Bool
     /// Field Off Request in units of 100 ms; nil is "N/A".

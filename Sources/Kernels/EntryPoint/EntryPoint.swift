@@ -1,5 +1,5 @@
 import BERTLV
-internal import EMV
+public import EMV
 internal import SmartCard
 
 /// What an Entry Point is configured with.
@@ -71,10 +71,17 @@ public struct EntryPoint: Sendable {
     private var retained: Outcome?
     private var issuerUpdate: IssuerUpdate?
     private var isCollision = false
+    /// What each kernel keeps from one transaction to the next (`Outcome.persistentData`): the terminal stores it and
+    /// hands it in again.
+    public private(set) var persistentData: [KernelIdentifier: DataObjects]
 
-    public init(configuration: EntryPointConfiguration, kernels: KernelRegistry) {
+    public init(
+        configuration: EntryPointConfiguration, kernels: KernelRegistry,
+        persistentData: [KernelIdentifier: DataObjects] = [:]
+    ) {
         self.configuration = configuration
         self.kernels = kernels
+        self.persistentData = persistentData
     }
 
     // MARK: - Starts
@@ -148,6 +155,7 @@ public struct EntryPoint: Sendable {
             if case .communicationError(.readerFailure) = kernelEvent, case .outcome(let outcome) = action,
                 outcome.status == .tryAgain || outcome.status == .selectNext
             {
+                keep(outcome)
                 kernel = nil
                 return finish(Outcome(.endApplication))
             }
@@ -357,7 +365,8 @@ public struct EntryPoint: Sendable {
             combination: configuration.combinations[candidate.combination], indicators: indicators,
             selectedApplication: candidate.applicationIdentifier, selectResponse: response,
             transaction: inputs, unpredictableNumber: number, terminal: configuration.terminal,
-            issuerUpdate: issuerUpdate, restartData: retained?.restartData)
+            issuerUpdate: issuerUpdate, restartData: retained?.restartData,
+            persistentData: persistentData[candidate.kernel])
         kernel = kernels.make(candidate.kernel, activation)
         guard let action = kernel?.start() else { return nextCandidate() }
         selected = (candidate, response)
@@ -365,8 +374,14 @@ public struct EntryPoint: Sendable {
         return afterKernel(action)
     }
 
+    private mutating func keep(_ outcome: Outcome) {
+        guard let data = outcome.persistentData, let identifier = selected?.candidate.kernel else { return }
+        persistentData[identifier] = data.isEmpty ? nil : data
+    }
+
     private mutating func afterKernel(_ action: KernelAction) -> EntryPointAction {
         guard case .outcome(let outcome) = action else { return .kernel(action) }
+        keep(outcome)
         kernel = nil
         return process(outcome)
     }

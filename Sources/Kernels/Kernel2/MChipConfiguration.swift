@@ -29,19 +29,26 @@ enum MChipConfiguration {
     static let expectedTransmissionTimeResponse: Tag = 0xDF8135
     static let relayResistanceAccuracyThreshold: Tag = 0xDF8136
     static let relayResistanceMismatchThreshold: Tag = 0xDF8137
+    static let maximumTornLifetime: Tag = 0xDF811C
+    static let holdTimeValue: Tag = 0xDF8130
+    static let timeOut: Tag = 0xDF8127
+    static let proceedToFirstWrite: Tag = 0xDF8110
+    static let dataStorageVersion: Tag = 0xDF810D
+    /// Failed MS Cntr has no tag in Book C-2; this one only names it among what the kernel keeps.
+    static let failedMagStripeCounter: Tag = 0xDF837F
 
     static let defaults: DataObjects = [
         0x9F40: [0, 0, 0, 0, 0], 0x9F09: [0x00, 0x02], cardDataInputCapability: [0x00],
         cvmCapabilityCVMRequired: [0x00], cvmCapabilityNoCVMRequired: [0x00],
         defaultUDOL: [0x9F, 0x6A, 0x04],
-        0xDF8130: [0x0D], kernelConfiguration: [0x00], 0x9F6D: [0x00, 0x01],
+        holdTimeValue: [0x0D], kernelConfiguration: [0x00], 0x9F6D: [0x00, 0x01],
         magStripeCVMCapabilityCVMRequired: [0xF0], magStripeCVMCapabilityNoCVMRequired: [0xF0],
-        0xDF811C: [0x01, 0x2C], maximumTornRecords: [0x00], messageHoldTime: [0x00, 0x00, 0x13],
+        maximumTornLifetime: [0x01, 0x2C], maximumTornRecords: [0x00], messageHoldTime: [0x00, 0x00, 0x13],
         floorLimit: [0, 0, 0, 0, 0, 0], transactionLimitNoOnDeviceCVM: [0, 0, 0, 0, 0, 0],
         transactionLimitOnDeviceCVM: [0, 0, 0, 0, 0, 0], cvmRequiredLimit: [0, 0, 0, 0, 0, 0],
         securityCapability: [0x00], terminalActionCodeDefault: [0x84, 0, 0, 0, 0x0C],
         terminalActionCodeDenial: [0x84, 0, 0, 0, 0x0C], terminalActionCodeOnline: [0x84, 0, 0, 0, 0x0C],
-        0xDF8127: [0x01, 0xF4], phoneMessageTable: defaultPhoneMessageTable,
+        timeOut: [0x01, 0xF4], phoneMessageTable: defaultPhoneMessageTable,
         minimumRelayResistanceGracePeriod: [0x00, 0x14], maximumRelayResistanceGracePeriod: [0x00, 0x32],
         expectedTransmissionTimeCommand: [0x00, 0x12], expectedTransmissionTimeResponse: [0x00, 0x18],
         relayResistanceAccuracyThreshold: [0x01, 0x2C], relayResistanceMismatchThreshold: [0x32],
@@ -50,6 +57,7 @@ enum MChipConfiguration {
     /// PCII mask (3), PCII value (3), message, status: what a phone's POS Cardholder Interaction Information is
     /// answered with; the first line that fits counts (Annex A.1, Phone Message Table).
     static let defaultPhoneMessageTable: [UInt8] = [
+        0x00, 0x00, 0x01, 0x00, 0x00, 0x01, 0x20, 0x00,  // the third byte's own condition: see phone
         0x00, 0x08, 0x00, 0x00, 0x08, 0x00, 0x20, 0x00,  // offline PIN verification failed: see phone
         0x00, 0x04, 0x00, 0x00, 0x04, 0x00, 0x20, 0x00,  // PIN try limit exceeded: see phone
         0x00, 0x01, 0x00, 0x00, 0x01, 0x00, 0x20, 0x00,  // context is conflicting: see phone
@@ -78,5 +86,16 @@ enum MChipError: UInt8 {
     case maximumLimitExceeded = 0x05
     case cardDataError = 0x06
     case magStripeNotSupported = 0x07
+    case dataStorageReadError = 0x0B
+    case dataStorageWriteError = 0x0C
+    case dataStorageDataError = 0x0D
+    case dataStorageNoMatchingCryptogram = 0x0E
     case terminalDataError = 0x0F
+}
+
+/// Level 3 errors of the Error Indication.
+enum MChipTerminalError: UInt8 {
+    case timeOut = 0x01
+    case stop = 0x02
+    case amountNotPresent = 0x03
 }

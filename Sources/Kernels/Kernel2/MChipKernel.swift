@@ -4,10 +4,13 @@ public import SmartCard
 
 /// Kernel 2: Mastercard's contactless applications (Book C-2), EMV mode and mag-stripe mode.
 ///
-/// States carry the numbers of Book C-2. Not there yet: data storage (IDS, SDS) and data exchange with the terminal.
+/// States carry the numbers of Book C-2. Where the book sends the next command before it looks at the answer to the one
+/// before, this kernel looks first: a malformed answer ends the transaction one command earlier.
 public struct MChipKernel: Kernel {
     enum State: Sendable {
         case idle
+        /// S2: the terminal shall give data that the PDOL asks for.
+        case waitingForProcessingOptionsData
         /// S3: GET PROCESSING OPTIONS was sent.
         case waitingForProcessingOptions
         /// SR1: EXCHANGE RELAY RESISTANCE DATA was sent.
@@ -16,18 +19,30 @@ public struct MChipKernel: Kernel {
         case drawingEntropy
         /// S4 (EMV mode) and S7 (mag-stripe mode): READ RECORD was sent.
         case waitingForRecord
+        /// S5: GET DATA was sent for what the terminal wants to read.
+        case waitingForData(Tag)
+        /// S6 (EMV mode) and S8 (mag-stripe mode): the terminal shall say that writing may begin.
+        case waitingForFirstWrite
         /// S16: GET DATA for the balance before GENERATE AC was sent.
         case waitingForBalanceBefore
+        /// S12: PUT DATA before GENERATE AC was sent.
+        case waitingForWriteBefore
         /// S9, and S11 after a RECOVER AC that failed: the first GENERATE AC was sent.
         case waitingForCryptogram
         /// S10: RECOVER AC was sent.
         case waitingForRecovery
         /// S17: GET DATA for the balance after GENERATE AC, whose answer waits here, was sent.
         indirect case waitingForBalanceAfter(ResponseAPDU)
+        /// S15: PUT DATA after GENERATE AC was sent.
+        indirect case waitingForWriteAfter(Outcome)
         /// S13 and S14: COMPUTE CRYPTOGRAPHIC CHECKSUM was sent.
         case waitingForChecksum
+        /// S13.30, S14.30: the delay before a failure in mag-stripe mode.
+        indirect case delaying(Outcome)
+        /// The DEK signal was sent; then the action follows, and the state that waits for its answer.
+        indirect case exchanging(State, KernelAction)
         /// S910: the customer is told that the card was read, before the outcome.
-        case cardReadShown(Outcome)
+        indirect case cardReadShown(Outcome)
         case finished(Outcome)
     }
     enum Mode: Sendable { case emv, magStripe }
@@ -41,17 +56,19 @@ public struct MChipKernel: Kernel {
     var mode = Mode.emv
     var results: TerminalVerificationResults = []
     var locator: ApplicationFileLocator?
-    var entry = 0
-    var record: UInt8 = 0
+    /// The record that is read next: entry of the AFL and record number.
+    var position: (entry: Int, record: UInt8)?
+    /// The record that was asked for.
+    var reading: (sfi: UInt8, isSigned: Bool) = (0, false)
     /// Static data to be authenticated, as records were read.
     var staticData: [UInt8] = []
     /// The card does CDA and the reader may ask for it (ODA Status).
     var usesCDA = false
     /// CDA was asked for in GENERATE AC.
     var requestedCDA = false
-    /// P1 bits 8-7 of GENERATE AC.
+    /// AC Type: what terminal action analysis decided, then P1 bits 8-7 of GENERATE AC.
     var requestedType = CryptogramInformationData.CryptogramType.aac
-    /// Data sent with GET PROCESSING OPTIONS and GENERATE AC: the signature covers them.
+    /// PDOL and CDOL1 Related Data: the signature covers them.
     var processingOptionsData: [UInt8] = []
     var cryptogramData: [UInt8] = []
     var method = Outcome.CVM.notApplicable
@@ -62,13 +79,25 @@ public struct MChipKernel: Kernel {
     var recovering: DataObjects?
     /// The record that left the log, for the Discretionary Data.
     var tornOut: DataObjects?
-    /// DRDOL Related Data of this tap's GENERATE AC.
-    var recoveryData: [UInt8] = []
     var balanceAfterWasRead = false
+    /// The amount is above the Reader CVM Required Limit.
+    var requiresCVM = false
+    // Data exchange: Tags To Read Yet, Data To Send, Data Needed, Tags To Write Yet.
+    var tagsToRead: [Tag] = []
+    var dataToSend = DataObjects()
+    var dataNeeded: [Tag] = []
+    var tagsToWriteBefore: [(tag: Tag, value: [UInt8])] = []
+    var tagsToWriteAfter: [(tag: Tag, value: [UInt8])] = []
+    var exchanges = 0
+    /// IDS Status.
+    var storage: DataStorageStatus = []
+    /// Failed MS Cntr: mag-stripe transactions in a row that failed after COMPUTE CRYPTOGRAPHIC CHECKSUM.
+    var failures: UInt8
 
     public init(_ activation: KernelActivation) {
         self.activation = activation
-        torn = TornTransactionLog(activation.restartData)
+        torn = TornTransactionLog(activation.persistentData)
+        failures = min(activation.persistentData?.span(MChipConfiguration.failedMagStripeCounter)?.first ?? 0, 5)
         terminal = MChipConfiguration.defaults
         terminal.merge(activation.terminal.data)
         let combination = activation.combination
@@ -91,6 +120,8 @@ public struct MChipKernel: Kernel {
         terminal.set(0x9C, number: UInt64(inputs.transactionType), count: 1)
         terminal.set(0x9F37, number: UInt64(activation.unpredictableNumber), count: 4)
         terminal.set(0x9F41, bcd: UInt64(inputs.sequenceCounter), count: 4)
+        // Mobile Support Indicator: this reader does on-device verification.
+        if !terminal.contains(0x9F7E) { terminal.set(0x9F7E, [0x01]) }
     }
 
     var configuration: MChipKernelConfiguration {
@@ -105,17 +136,25 @@ public struct MChipKernel: Kernel {
             && configuration.contains(.onDeviceCardholderVerification)
     }
 
+    var capabilities: ApplicationCapabilities? { ApplicationCapabilities(card.span(0x9F5D)) }
+
     // MARK: - Kernel
 
     public mutating func start() -> KernelAction {
+        // S1.7, S1.8.
         let response = activation.selectResponse
         do {
-            guard let fci = try BERTLVReader.first(0x6F, in: response.bytes.span, range: response.dataRange)
+            guard let fci = try BERTLVReader.first(0x6F, in: response.bytes.span, range: response.dataRange),
+                try store(response.bytes, fci.value, in: 0x6F, depth: 0)
             else { return finish(selectNext(.parsingError)) }
-            guard try store(response.bytes, fci.value, depth: 0) else {
-                return finish(selectNext(.parsingError))
-            }
         } catch { return finish(selectNext(.parsingError)) }
+        guard card.contains(0x84) else { return finish(selectNext(.cardDataMissing)) }
+        if let list = card[0x9F38], (try? DataObjectList.entries(list, name: 0x9F38)) == nil {
+            return finish(selectNext(.parsingError))
+        }
+        beginDataExchange()
+        beginDataStorage()
+        if needMissing(of: 0x9F38) { return wait(.waitingForProcessingOptionsData) }
         return getProcessingOptions()
     }
 
@@ -126,14 +165,17 @@ public struct MChipKernel: Kernel {
             case .waitingForProcessingOptions: return processingOptions(response)
             case .waitingForRelayResistance: return relayResistanceData(response, microseconds)
             case .waitingForRecord: return recordRead(response)
+            case .waitingForData(let tag): return dataRead(response, tag)
             case .waitingForBalanceBefore:
                 keepBalance(response, 0xDF8104)
-                return recover() ?? generateCryptogram()
+                return writeBefore() ?? recover() ?? generateCryptogram()
+            case .waitingForWriteBefore: return writtenBefore(response)
             case .waitingForRecovery: return recovered(response)
             case .waitingForCryptogram: return cryptogram(response)
             case .waitingForBalanceAfter(let generated):
                 keepBalance(response, 0xDF8105)
                 return cryptogram(generated)
+            case .waitingForWriteAfter(let outcome): return writtenAfter(response, outcome)
             case .waitingForChecksum: return checksum(response)
             default: break
             }
@@ -143,34 +185,95 @@ public struct MChipKernel: Kernel {
                 return exchangeRelayResistanceData()
             }
         case .done:
-            if case .cardReadShown(let outcome) = state { return finish(outcome) }
-        case .communicationError(let error):
+            switch state {
+            case .cardReadShown(let outcome): return finish(outcome)
+            case .exchanging(let next, let action):
+                state = next
+                return action
+            default: break
+            }
+        case .dataExchange(let data):
+            switch state {
+            case .exchanging(let next, let action):
+                state = next
+                switch next {
+                case .waitingForProcessingOptionsData, .waitingForFirstWrite: return receivedWhileWaiting(data)
+                default: break
+                }
+                received(data)
+                return action
+            case .waitingForProcessingOptionsData, .waitingForFirstWrite: return receivedWhileWaiting(data)
+            case .delaying(let outcome): return finish(outcome)
+            default: break
+            }
+        case .timeout:
+            switch state {
+            case .waitingForProcessingOptionsData, .waitingForFirstWrite: return finish(stopped(.timeOut))
+            case .delaying(let outcome): return finish(outcome)
+            default: break
+            }
+        case .communicationError(let error): return broken(error)
+        case .stop:
             switch state {
             case .finished: break
-            // S14: the phone may have answered a mag-stripe command that got lost; as all others.
+            // S15, S17: the payment is made.
+            case .waitingForWriteAfter(let outcome): return finish(outcome)
             case .waitingForBalanceAfter(let generated):
-                // The cryptogram is here: a balance that cannot be read changes nothing (S17).
                 keepBalance(nil, 0xDF8105)
                 return cryptogram(generated)
-            default: return tear(error)
+            case .delaying(let outcome), .cardReadShown(let outcome): return finish(outcome)
+            // S9 to S11: Book C-2 takes no STOP while it waits for a cryptogram. Here the answer will not come.
+            case .waitingForCryptogram, .waitingForRecovery:
+                keepTornRecord()
+                return finish(stopped(.stop))
+            default: return finish(stopped(.stop))
             }
-        case .stop:
-            if case .finished = state { break }
-            return finish(outcome(.endApplication, errors: errorIndication(.ok, l3: 0x02)))
-        default: break
         }
         if case .finished(let outcome) = state { return .outcome(outcome) }
         return finish(invalid(.cardDataError))
     }
 
+    /// L1RSP in each state.
+    private mutating func broken(_ error: CommunicationError) -> KernelAction {
+        switch state {
+        case .finished(let outcome): return .outcome(outcome)
+        // The cryptogram is here: what cannot be read or written afterwards changes nothing (S15, S17).
+        case .waitingForBalanceAfter(let generated):
+            keepBalance(nil, 0xDF8105)
+            return cryptogram(generated)
+        case .waitingForWriteAfter(let outcome): return writtenAfter(nil, outcome)
+        case .waitingForChecksum: return failMagStripe(tryAgain(error))
+        case .waitingForCryptogram where recovering == nil && !recoversTornTransactions && storage.contains(.write):
+            // S9.7: what was to be written may be on the card, so the terminal gets the Data Record.
+            return finish(invalid(l1: error))
+        case .waitingForCryptogram, .waitingForRecovery:
+            keepTornRecord()
+            return finish(tryAgain(error))
+        default: return finish(tryAgain(error))
+        }
+    }
+
     mutating func finish(_ outcome: Outcome) -> KernelAction {
+        var outcome = outcome
+        // Torn Transaction Log and Failed MS Cntr outlive the transaction.
+        let old = activation.persistentData ?? DataObjects()
+        var kept = DataObjects()
+        if !torn.records.isEmpty { kept.set(0xFF8101, torn.encoded) }
+        if failures > 0 { kept.set(MChipConfiguration.failedMagStripeCounter, [failures]) }
+        if kept != old { outcome.persistentData = kept }
+        // S1.8: a card that detects the field going off wants to see it go off.
+        if outcome.fieldOffRequest == nil, outcome.status != .selectNext,
+            capabilities?.supportsFieldOffDetection == true
+        {
+            outcome.fieldOffRequest = holdTimeValue
+        }
         state = .finished(outcome)
         return .outcome(outcome)
     }
 
     // MARK: - S1 to S3: GET PROCESSING OPTIONS
 
-    private mutating func getProcessingOptions() -> KernelAction {
+    mutating func getProcessingOptions() -> KernelAction {
         var filled: [UInt8] = []
         if let list = card[0x9F38] {
             let raw = Array(list)
@@ -193,25 +296,25 @@ public struct MChipKernel: Kernel {
         guard response.isSuccess else { return finish(selectNext(.statusBytes, response.status)) }
         do {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
-            guard let template = try reader.next() else { return finish(selectNext(.parsingError)) }
+            guard let template = try reader.next() else { return finish(invalid(.parsingError)) }
             switch template.tag {
             case 0x77:
-                guard try store(response.bytes, template.value, depth: 0) else {
-                    return finish(selectNext(.parsingError))
+                guard try store(response.bytes, template.value, in: 0x77, depth: 0) else {
+                    return finish(invalid(.parsingError))
                 }
             case 0x80:
                 // AIP and AFL: at least one entry, whole ones.
                 guard template.value.count >= 6, (template.value.count - 2).isMultiple(of: 4),
                     !card.contains(0x82), !card.contains(0x94)
-                else { return finish(selectNext(.parsingError)) }
+                else { return finish(invalid(.parsingError)) }
                 let start = template.value.lowerBound
                 card.set(0x82, response.bytes[start..<(start + 2)])
                 card.set(0x94, response.bytes[(start + 2)..<template.value.upperBound])
-            default: return finish(selectNext(.parsingError))
+            default: return finish(invalid(.parsingError))
             }
-        } catch { return finish(selectNext(.parsingError)) }
+        } catch { return finish(invalid(.parsingError)) }
         guard card.length(0x82) == 2, let length = card.length(0x94), length > 0 else {
-            return finish(selectNext(.cardDataMissing))
+            return finish(invalid(.cardDataMissing))
         }
 
         if interchangeProfile.contains(.emvMode), !configuration.contains(.emvModeNotSupported) {
@@ -219,25 +322,19 @@ public struct MChipKernel: Kernel {
             return startEMVMode()
         }
         guard !configuration.contains(.magStripeModeNotSupported) else {
-            return finish(selectNext(.magStripeNotSupported))
+            return finish(invalid(.magStripeNotSupported))
         }
         mode = .magStripe
-        guard let whole = try? ApplicationFileLocator(card[0x94] ?? []) else {
-            return finish(invalid(.cardDataError))
-        }
-        locator = whole
-        return readFirst()
+        return startMagStripeMode()
     }
 
-    private mutating func startEMVMode() -> KernelAction {
-        usesCDA =
-            interchangeProfile.contains(.combinedDataAuthentication)
-            && (terminal.span(MChipConfiguration.securityCapability)?.first ?? 0) & 0x08 != 0
-        if !usesCDA { results.insert(.offlineDataAuthenticationNotPerformed) }
+    /// The well-known first entry of an AFL: the one record of mag-stripe mode.
+    static let magStripeEntry: [UInt8] = [0x08, 0x01, 0x01, 0x00]
 
+    private mutating func startEMVMode() -> KernelAction {
         // S3: the first record of cards that do both modes serves mag-stripe mode alone, and need not be read.
         var value = Array(card[0x94] ?? [])
-        if value.count > 4, value.starts(with: [0x08, 0x01, 0x01, 0x00]),
+        if value.count > 4, value.starts(with: Self.magStripeEntry),
             !configuration.contains(.magStripeModeNotSupported)
         {
             value.removeFirst(4)
@@ -249,80 +346,123 @@ public struct MChipKernel: Kernel {
         {
             return exchangeRelayResistanceData()
         }
-        // Unconfirmed: that the bits say "not performed" only where this kernel would have done it.
-        if configuration.contains(.relayResistanceProtocol) { results.insert(.relayResistanceNotPerformed) }
+        // S3.65.
+        results.insert(.relayResistanceNotPerformed)
         return readFirst()
     }
 
-    // MARK: - S4, S7: READ RECORD
-
-    mutating func readFirst() -> KernelAction {
-        guard let first = locator?.entries.first else { return allRead() }
-        return read(0, first.firstRecord)
+    /// S3.70 to S3.74.
+    private mutating func startMagStripeMode() -> KernelAction {
+        var value = Array(card[0x94] ?? [])
+        if value.starts(with: Self.magStripeEntry) { value = Self.magStripeEntry }
+        guard let active = try? ApplicationFileLocator(value) else { return finish(invalid(.cardDataError)) }
+        locator = active
+        position = active.entries.first.map { (0, $0.firstRecord) }
+        return readNext()
     }
 
-    private mutating func read(_ entry: Int, _ record: UInt8) -> KernelAction {
-        guard let locator, entry < locator.entries.count else { return allRead() }
-        self.entry = entry
-        self.record = record
-        state = .waitingForRecord
-        return .transmit(
-            CommandAPDU(cla: 0x00, ins: 0xB2, p1: record, p2: locator.entries[entry].sfi << 3 | 0x04))
+    // MARK: - S3R1, S4, S5, S7: READ RECORD
+
+    /// S3R1: the records, after what came with GET PROCESSING OPTIONS.
+    mutating func readFirst() -> KernelAction {
+        readDataStorage()
+        moveKnownTagsToRead()
+        usesCDA =
+            interchangeProfile.contains(.combinedDataAuthentication)
+            && (terminal.span(MChipConfiguration.securityCapability)?.first ?? 0) & 0x08 != 0
+            || storage.contains(.read)
+        if !usesCDA { results.insert(.offlineDataAuthenticationNotPerformed) }
+        position = locator?.entries.first.map { (0, $0.firstRecord) }
+        return readNext()
+    }
+
+    /// What is read next: data that the terminal wants, records, or nothing any more.
+    mutating func readNext() -> KernelAction {
+        if mode == .emv, let tag = nextTagForGetData() { return getData(tag) }
+        guard let locator, let (entry, record) = position, entry < locator.entries.count else {
+            return allRead()
+        }
+        let current = locator.entries[entry]
+        reading = (current.sfi, record < current.firstRecord + current.authenticatedRecords)
+        if record < current.lastRecord {
+            position = (entry, record + 1)
+        } else if entry + 1 < locator.entries.count {
+            position = (entry + 1, locator.entries[entry + 1].firstRecord)
+        } else {
+            position = nil
+        }
+        moveKnownTagsToRead()
+        return transmit(
+            CommandAPDU(cla: 0x00, ins: 0xB2, p1: record, p2: current.sfi << 3 | 0x04), .waitingForRecord)
     }
 
     private mutating func recordRead(_ response: ResponseAPDU) -> KernelAction {
         guard response.isSuccess else { return finish(invalid(.statusBytes, response.status)) }
-        guard let locator, entry < locator.entries.count else { return allRead() }
-        let current = locator.entries[entry]
+        let hadList = card.contains(0x8C)
+        let hadStorageList = card.contains(0x9F5B)
+        let hadUDOL = card.contains(0x9F69)
         do {
-            if current.sfi <= 10 {
+            if reading.sfi <= 10 {
                 var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
                 guard let template = try reader.next(), template.tag == 0x70,
-                    template.whole == response.dataRange, try store(response.bytes, template.value, depth: 0)
+                    template.whole == response.dataRange,
+                    try store(response.bytes, template.value, in: 0x70, depth: 0)
                 else { return finish(invalid(.parsingError)) }
-                if mode == .emv, record < current.firstRecord + current.authenticatedRecords {
-                    staticData.append(contentsOf: response.bytes[template.value])
+                if reading.isSigned { sign(response.bytes[template.value]) }
+            } else if reading.isSigned {
+                // Files 11 to 30 take part in the signature as they are, in their template (EMV Book 3, 10.3).
+                if response.data.first == 0x70 {
+                    sign(response.data)
+                } else {
+                    results.insert(.combinedDataAuthenticationFailed)
                 }
-            } else if mode == .emv, record < current.firstRecord + current.authenticatedRecords {
-                staticData.append(contentsOf: response.data)
             }
         } catch { return finish(invalid(.parsingError)) }
-        if record < current.lastRecord { return read(entry, record + 1) }
-        if entry + 1 < locator.entries.count {
-            return read(entry + 1, locator.entries[entry + 1].firstRecord)
-        }
-        return allRead()
+        // S4.28 to S4.33, S7.14.
+        if !hadList { needMissing(of: 0x8C) }
+        if !hadStorageList { needDataStorageInput() }
+        if mode == .magStripe, !hadUDOL { needMissing(of: 0x9F69) }
+        return readNext()
     }
 
-    private mutating func allRead() -> KernelAction {
-        mode == .emv ? prepareCryptogram() : prepareChecksum()
+    /// Adds to the static data to be authenticated, 2048 bytes at most (S4.35).
+    private mutating func sign(_ bytes: ArraySlice<UInt8>) {
+        guard mode == .emv, usesCDA else { return }
+        guard staticData.count + bytes.count <= 2048 else {
+            results.insert(.combinedDataAuthenticationFailed)
+            return
+        }
+        staticData.append(contentsOf: bytes)
+    }
+
+    /// S456, S78: all was read.
+    mutating func allRead() -> KernelAction {
+        if waitsForFirstWrite() {
+            moveKnownTagsToRead()
+            return wait(.waitingForFirstWrite)
+        }
+        return mode == .emv ? prepareCryptogram() : prepareChecksum()
     }
 
     // MARK: - Data from the card
 
-    /// Tags that only the terminal sets: a card that gives one is wrong (Book C-2, 4.1.7: update conditions without
-    /// RA). Unconfirmed: that every one of them is an error and none is passed over.
-    static func belongsToTerminal(_ tag: Tag) -> Bool {
-        switch tag.rawValue {
-        case 0x9F02, 0x9F03, 0x5F2A, 0x5F36, 0x9A, 0x9F21, 0x9C, 0x9F37, 0x9F41, 0x9F1A, 0x9F33, 0x9F35,
-            0x9F40,
-            0x95, 0x9B, 0x9F34, 0x9F09, 0x9F1E, 0x9F15, 0x9F16, 0x9F1C, 0x9F4E, 0x9F01, 0x9F6D, 0x9F7E:
-            true
-        default: (0xDF8104...0xDF8137).contains(tag.rawValue)
-        }
-    }
-
-    /// Keeps the data objects of a template, looking into templates inside.
-    /// - Returns: false for a data object that is there already or belongs to the terminal.
-    mutating func store(_ bytes: [UInt8], _ range: Range<Int>, depth: Int) throws(BERTLVError) -> Bool {
+    /// Keeps the data objects of a template, looking into templates inside (ParseAndStoreCardResponse).
+    /// - Returns: false for a data object that is there already, belongs to the terminal, or has a length or template
+    ///   that the dictionary does not know.
+    mutating func store(
+        _ bytes: [UInt8], _ range: Range<Int>, in template: Tag, depth: Int
+    ) throws(BERTLVError) -> Bool {
         guard depth < 6 else { return false }
         var reader = BERTLVReader(bytes.span, in: range)
         while let element = try reader.next() {
             if element.tag.isConstructed {
-                guard try store(bytes, element.value, depth: depth + 1) else { return false }
+                guard !MChipDictionary.belongsToTerminal(element.tag),
+                    try store(bytes, element.value, in: element.tag, depth: depth + 1)
+                else { return false }
                 continue
             }
-            if Self.belongsToTerminal(element.tag) { return false }
+            guard MChipDictionary.acceptsFromCard(element.tag, length: element.value.count, in: template)
+            else { return false }
             // A data object that came before, with a value, may not come again; 84 comes with each SELECT.
             if let length = card.length(element.tag), length > 0 { return false }
             card.set(element.tag, bytes[element.value])

@@ -39,22 +39,15 @@ extension MChipKernel {
             return finish(invalid(.cardDataError))
         }
 
-        let isRequired = amount > terminal.decimal(MChipConfiguration.cvmRequiredLimit) ?? 0
-        if verifiesOnDevice {
-            method = isRequired ? .confirmationCodeVerified : .noCVM
-        } else {
-            // Mag-stripe CVM Capability: bits 8-5 are the method (Annex A.1).
-            let tag =
-                isRequired
-                ? MChipConfiguration.magStripeCVMCapabilityCVMRequired
-                : MChipConfiguration.magStripeCVMCapabilityNoCVMRequired
-            switch (terminal.span(tag)?.first ?? 0xF0) >> 4 {
-            case 0x0: method = .noCVM
-            case 0x1: method = .signature
-            case 0x2: method = .onlinePIN
-            default: method = .notApplicable
-            }
+        sendRestOfTagsToRead()
+        // The tracks as the card gave them, for the Discretionary Data (S7.23, S7.26).
+        keepDiscretionaryData()
+        requiresCVM = amount > terminal.decimal(MChipConfiguration.cvmRequiredLimit) ?? 0
+        // S78.20: Mobile Support Indicator, verification on the device is required.
+        if verifiesOnDevice, requiresCVM {
+            terminal.set(0x9F7E, [(terminal.span(0x9F7E)?.first ?? 0x01) | 0x02])
         }
+        method = .noCVM
 
         // Unpredictable Number (Numeric): as many digits as the card wants, zeros before them.
         var range: UInt64 = 1
@@ -66,8 +59,23 @@ extension MChipKernel {
             try DataObjectList.fill(list.span, name: 0x9F69, from: terminal, into: &data)
         } catch { return finish(invalid(.parsingError)) }
         guard data.count <= 255 else { return finish(invalid(.cardDataError)) }
-        state = .waitingForChecksum
-        return .transmit(CommandAPDU(cla: 0x80, ins: 0x2A, p1: 0x8E, p2: 0x80, data: data))
+        return transmit(
+            CommandAPDU(cla: 0x80, ins: 0x2A, p1: 0x8E, p2: 0x80, data: data), .waitingForChecksum)
+    }
+
+    /// DD Card (Track 1) DF812A and (Track 2) DF812B.
+    private mutating func keepDiscretionaryData() {
+        let track2 = Array(Hex.string(card[0x9F6B] ?? []).utf8)
+        if let separator = track2.firstIndex(of: UInt8(ascii: "D")), track2.count > separator + 8 {
+            var digits = Array(track2[(separator + 8)...])
+            while digits.last == UInt8(ascii: "F") { digits.removeLast() }
+            if !digits.count.isMultiple(of: 2) { digits.append(UInt8(ascii: "F")) }
+            card.set(0xDF812B, Hex.bytes(String(decoding: digits, as: UTF8.self)) ?? [])
+        }
+        if let track1 = card[0x56].map({ Array($0) }) {
+            let separators = track1.indices.filter { track1[$0] == UInt8(ascii: "^") }
+            if separators.count >= 2 { card.set(0xDF812A, track1.dropFirst(separators[1] + 8)) }
+        }
     }
 
     /// nUN: bits of PUNATC less NATC; nil where there are fewer bits than digits of the counter.
@@ -79,27 +87,64 @@ extension MChipKernel {
         return count >= 0 ? count : nil
     }
 
-    /// S13 and S14.
+    /// S13 (no verification on the device) and S14.
     mutating func checksum(_ response: ResponseAPDU) -> KernelAction {
-        guard response.isSuccess else { return finish(invalid(.statusBytes, response.status)) }
+        guard response.isSuccess else { return failMagStripe(invalid(.statusBytes, response.status)) }
         do {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
             guard let template = try reader.next(), template.tag == 0x77,
                 template.whole == response.dataRange,
-                try store(response.bytes, template.value, depth: 0)
-            else { return finish(invalid(.parsingError)) }
-        } catch { return finish(invalid(.parsingError)) }
-        guard card.length(0x9F36) == 2 else { return finish(invalid(.cardDataMissing)) }
+                try store(response.bytes, template.value, in: 0x77, depth: 0)
+            else { return failMagStripe(invalid(.parsingError)) }
+        } catch { return failMagStripe(invalid(.parsingError)) }
+        let information = card[0xDF4B].map { Array($0) }
+        guard card.length(0x9F36) == 2, !verifiesOnDevice || information != nil else {
+            return failMagStripe(invalid(.cardDataMissing))
+        }
         guard card.length(0x9F61) == 2 else {
-            // A phone that waits for its owner gives no CVC3.
-            if let interaction = phoneInteraction() { return interaction }
-            return show(declinedMagStripe())
+            // A phone that waits for its owner gives no CVC3 (S13.41, S14.19.1).
+            guard information != nil else { return failMagStripe(invalid(.cardDataMissing)) }
+            return failMagStripe(phoneInteraction(data: dataRecord()) ?? declinedMagStripe())
         }
-        guard !card.contains(0x56) || card.length(0x9F60) == 2, fillTracks() else {
-            return finish(invalid(.cardDataError))
+        guard !card.contains(0x56) || card.length(0x9F60) == 2 else {
+            return failMagStripe(invalid(.cardDataMissing))
         }
+        // "OD-CVM verification successful".
+        let isVerified = information.map { $0[1] & 0x10 != 0 } ?? false
+        if verifiesOnDevice {
+            // S14.20, S14.21: above the limit only with the owner's verification.
+            if requiresCVM, !isVerified { return failMagStripe(invalid(.cardDataError)) }
+            method = isVerified ? .confirmationCodeVerified : .noCVM
+        } else {
+            method = configuredMethod()
+        }
+        guard fillTracks(isVerified: isVerified) else { return failMagStripe(invalid(.cardDataError)) }
+        failures = 0
         card.set(0x9F6A, terminal[0x9F6A] ?? [])
         return show(onlineRequest())
+    }
+
+    /// Mag-stripe CVM Capability: bits 8-5 are the method (S13.24 to S13.26, Annex A.1).
+    private func configuredMethod() -> Outcome.CVM {
+        let tag =
+            requiresCVM
+            ? MChipConfiguration.magStripeCVMCapabilityCVMRequired
+            : MChipConfiguration.magStripeCVMCapabilityNoCVMRequired
+        return switch (terminal.span(tag)?.first ?? 0xF0) >> 4 {
+        case 0x0: .noCVM
+        case 0x1: .signature
+        case 0x2: .onlinePIN
+        default: .notApplicable
+        }
+    }
+
+    /// S13.30, S14.30: a failure comes after a delay that doubles with each one in a row, 300 ms at first, so that nobody
+    /// collects CVC3 values quickly.
+    mutating func failMagStripe(_ outcome: Outcome) -> KernelAction {
+        let time = UInt32(300) << UInt32(min(failures, 5))
+        failures = min(failures + 1, 5)
+        state = .delaying(outcome)
+        return .waitForData(milliseconds: time)
     }
 
     private func declinedMagStripe() -> Outcome {
@@ -111,9 +156,10 @@ extension MChipKernel {
     }
 
     /// CVC3, Unpredictable Number, ATC and nUN in the discretionary data of both tracks (S13, S14).
-    private mutating func fillTracks() -> Bool {
+    private mutating func fillTracks(isVerified: Bool) -> Bool {
         guard let digits = numericDigits(0x9F66, 0x9F67) else { return false }
-        let indicator = method == .confirmationCodeVerified ? (digits + 5) % 10 : digits
+        // nUN': five more where the owner was verified on the device (S13.14.8, S14.24).
+        let indicator = isVerified ? (digits + 5) % 10 : digits
         let number = terminal.decimal(0x9F6A) ?? 0
         let counter = card.number(0x9F36) ?? 0
 

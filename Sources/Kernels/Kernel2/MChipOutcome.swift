@@ -26,7 +26,7 @@ extension MChipKernel {
             cvm: status == .approved || status == .onlineRequest ? method : .notApplicable,
             uiRequestOnOutcome: message, uiRequestOnRestart: restart, dataRecord: data,
             discretionaryData: discretionaryData(errors ?? errorIndication(.ok)),
-            restartData: torn.restartData, receiptRequested: receipt)
+            receiptRequested: receipt)
     }
 
     /// Select Next, Start C: another application may do.
@@ -34,13 +34,27 @@ extension MChipKernel {
         outcome(.selectNext, start: .c, errors: errorIndication(error, status))
     }
 
-    /// End Application with "insert, swipe or try another card" (S3.90, S456.90, S910.90).
-    func invalid(_ error: MChipError, _ status: StatusWord? = nil) -> Outcome {
-        outcome(
+    /// End Application with "insert, swipe or try another card" (S3.90, S456.90, Invalid Response 1 of S910 and S11); with
+    /// the Data Record where the card may hold what data storage wrote.
+    mutating func invalid(
+        _ error: MChipError = .ok, _ status: StatusWord? = nil, l1: CommunicationError? = nil
+    ) -> Outcome {
+        terminal.set(0x95, number: results.rawValue, count: 5)
+        // S11.91.
+        if let lost = recovering, Self.wrote(lost) { tornOut = lost }
+        recovering = nil
+        return outcome(
             .endApplication,
             message: UserInterfaceRequest(
                 .insertSwipeOrTryAnotherCard, .notReady, holdTime: holdTime, languagePreference: language),
-            errors: errorIndication(error, status, message: .insertSwipeOrTryAnotherCard))
+            data: storage.contains(.write) ? dataRecord() : nil,
+            errors: errorIndication(
+                error, status, l1: l1?.rawValue ?? 0, message: .insertSwipeOrTryAnotherCard))
+    }
+
+    /// End Application because of the terminal (STOP, or data that it never gave).
+    func stopped(_ error: MChipTerminalError) -> Outcome {
+        outcome(.endApplication, errors: errorIndication(.ok, l3: error.rawValue))
     }
 
     /// A Level 1 error: the card is asked for again. Book C-2 gives End Application with Start B and a message on
@@ -52,15 +66,38 @@ extension MChipKernel {
             errors: errorIndication(.ok, l1: error.rawValue, message: .presentCardAgain))
     }
 
-    /// Declined after GENERATE AC.
-    func declined(_ error: MChipError = .ok) -> Outcome {
-        outcome(
-            .declined,
-            message: UserInterfaceRequest(
-                .notAuthorised, .notReady, holdTime: holdTime, languagePreference: language),
-            data: dataRecord(),
-            errors: errorIndication(error, message: error == .ok ? .notApplicable : .notAuthorised))
+    /// The card gave an AAC (S910.74): another interface may do for a plain card; a refund ends here.
+    func refusedByCard() -> Outcome {
+        switch activation.transaction.transactionType {
+        case 0x00, 0x01, 0x09, 0x17:
+            let capabilities = TerminalCapabilities(
+                rawValue: UInt32(truncatingIfNeeded: terminal.number(0x9F33) ?? 0))
+            let isDeclined = !capabilities.contains(.contactChip) || isOtherThanCard
+            var result = outcome(
+                isDeclined ? .declined : .tryAnotherInterface,
+                message: UserInterfaceRequest(
+                    isDeclined ? .notAuthorised : .insertCard, .notReady, holdTime: holdTime,
+                    languagePreference: language),
+                data: dataRecord())
+            if !isDeclined { result.alternateInterfacePreference = .contactChip }
+            return result
+        default:
+            return outcome(
+                .endApplication,
+                message: UserInterfaceRequest(.clearDisplay, .notReady, languagePreference: language),
+                data: dataRecord())
+        }
     }
+
+    /// Third Party Data (9F6E: country, Unique Identifier, Device Type where bit 16 of the identifier is 0): the card
+    /// number is on something that fits no slot, as a phone; Device Type "00" is a card.
+    private var isOtherThanCard: Bool {
+        guard let data = card.span(0x9F6E), data.count >= 4, data[2] & 0x80 == 0 else { return false }
+        return !(data.count >= 6 && data[4] == 0x30 && data[5] == 0x30)
+    }
+
+    /// Hold Time Value DF8130: how long the field goes off, in units of 100 ms.
+    var holdTimeValue: UInt8 { terminal.span(MChipConfiguration.holdTimeValue)?.first ?? 13 }
 
     /// Message Hold Time DF812D, in units of 100 ms.
     var holdTime: UInt16 { UInt16(clamping: terminal.decimal(MChipConfiguration.messageHoldTime) ?? 13) }
@@ -73,16 +110,19 @@ extension MChipKernel {
     }
 
     func discretionaryData(_ errors: [UInt8]) -> DataObjects {
-        var data = DataObjects(reservingObjects: 12, bytes: 96)
-        for tag: Tag in [0x9F5D, 0x9F42, 0x9F6E, 0xDF4B, 0x9F2B] {
+        var data = DataObjects(reservingObjects: 16, bytes: 128)
+        let isEMV = mode == .emv
+        for tag: Tag in isEMV ? [0x9F5D, 0x9F42, 0x9F6E, 0xDF4B, 0x9F2B, 0xDF8101, 0xDF8102] : [0x9F5D, 0x9F6E, 0xDF4B, 0xDF812A, 0xDF812B] {
             if let value = card[tag] { data.set(tag, value) }
         }
         data.set(0xDF8115, errors)
-        for tag: Tag in [0xDF8104, 0xDF8105] {
-            if let value = terminal[tag], !value.isEmpty { data.set(tag, value) }
+        if isEMV {
+            for tag: Tag in [0xDF8104, 0xDF8105, 0xDF810B, 0xDF810E, 0xDF810F] {
+                if let value = terminal[tag], !value.isEmpty { data.set(tag, value) }
+            }
+            if let tornOut { data.set(0xFF8101, tornOut.encoded()) }
+            relay.store(in: &data)
         }
-        if let tornOut { data.set(0xFF8101, tornOut.encoded()) }
-        relay.store(in: &data)
         return data
     }
 
@@ -116,7 +156,7 @@ extension MChipKernel {
     static let recordedTerminalTags: [Tag] = [
         0x9F02, 0x9F03, 0x9F1A, 0x5F2A, 0x9A, 0x9C, 0x9F37, 0x9F33, 0x9F34, 0x9F35, 0x9F40, 0x9F1E, 0x9F09,
         0x9F41,
-        0x9F21, 0x9F15, 0x9F16, 0x9F1C, 0x9F6D,
+        0x9F21, 0x9F15, 0x9F16, 0x9F1C, 0x9F6D, 0x9F53, 0x9F7C,
     ]
 }
 

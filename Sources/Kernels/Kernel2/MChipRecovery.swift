@@ -8,8 +8,7 @@ extension MChipKernel {
     /// Terminal data of a Torn Record (Annex A.1): restored when the cryptogram over them is recovered.
     static let tornTerminalTags: [Tag] = [
         0x9F02, 0x9F03, 0x9F34, 0x9F1E, 0x9F33, 0x9F1A, 0x9F35, 0x95, 0x9F53, 0x5F2A, 0x9A, 0x9F21, 0x9C,
-        0x9F37,
-        0xDF8104,
+        0x9F37, 0xDF8104, 0xDF60, 0xDF62, 0xDF63, 0xDF8108, 0xDF8109, 0xDF810A, 0xDF61, 0x9F5C, 0x9F7C,
     ]
 
     /// Max Number of Torn Transaction Log Records, DF811D; 0: this kernel recovers nothing.
@@ -23,8 +22,8 @@ extension MChipKernel {
             let data = record[0xDF8113], data.count <= 255
         else { return nil }
         recovering = record
-        state = .waitingForRecovery
-        return .transmit(CommandAPDU(cla: 0x80, ins: 0xD0, p1: 0, p2: 0, data: Array(data)))
+        return transmit(
+            CommandAPDU(cla: 0x80, ins: 0xD0, p1: 0, p2: 0, data: Array(data)), .waitingForRecovery)
     }
 
     /// S10.
@@ -41,6 +40,8 @@ extension MChipKernel {
         let parameter = record.span(0xDF8114)?.first ?? 0
         requestedType = .init(rawValue: parameter >> 6) ?? .aac
         requestedCDA = parameter & 0x10 != 0
+        storage = DataStorageStatus(rawValue: record.span(0xDF8128)?.first ?? 0)
+        if let summary = record[0x9F7D] { card.set(0x9F7D, summary) }
         relay = RelayResistance(record)
         switch (record.span(0x9F34)?.first ?? 0x3F) & 0x3F {
         case 0x01: method = .confirmationCodeVerified
@@ -48,59 +49,68 @@ extension MChipKernel {
         case 0x1E: method = .signature
         default: method = .noCVM
         }
+        // S10.12: RECOVER AC answers in template 77 alone.
+        guard response.data.first == 0x77 else { return finish(invalid(.parsingError)) }
         return cryptogram(response)
     }
 
     /// S9, S10 and S11 without an answer: the record is kept for the next tap.
-    mutating func tear(_ error: CommunicationError) -> KernelAction {
+    mutating func keepTornRecord() {
         switch state {
         case .waitingForRecovery:
             if let record = recovering { tornOut = torn.add(record, limit: tornRecordLimit) }
             recovering = nil
         case .waitingForCryptogram where recoversTornTransactions:
-            // S11: the record that could not be recovered leaves; the one of this GENERATE AC comes instead.
-            let older = recovering
+            // S11.11: the record that could not be recovered leaves, and is told where the card may hold what it wrote;
+            // the one of this GENERATE AC comes instead.
+            let older = recovering.flatMap { Self.wrote($0) ? $0 : nil }
             recovering = nil
             let evicted = torn.add(tornRecord(), limit: tornRecordLimit)
             tornOut = older ?? evicted
         default: break
         }
-        return finish(tryAgain(error))
+    }
+
+    /// IDS Status of a Torn Record: data storage was being written.
+    static func wrote(_ record: DataObjects) -> Bool {
+        DataStorageStatus(rawValue: record.span(0xDF8128)?.first ?? 0).contains(.write)
     }
 
     private func tornRecord() -> DataObjects {
-        var record = DataObjects(reservingObjects: 28, bytes: 256)
-        for tag: Tag in [0x5A, 0x5F34] {
+        var record = DataObjects(reservingObjects: 32, bytes: 320)
+        for tag: Tag in [0x5A, 0x5F34, 0x9F7D] {
             if let value = card[tag] { record.set(tag, value) }
         }
         for tag in Self.tornTerminalTags {
             if let value = terminal[tag] { record.set(tag, value) }
         }
+        // DRDOL Related Data (S9.11).
+        let list = Array(card[0x9F51] ?? [])
+        var recoveryData: [UInt8] = []
+        try? DataObjectList.fill(list.span, name: 0x9F51, from: cryptogramSources(), into: &recoveryData)
         record.set(0xDF8107, cryptogramData)
         record.set(0xDF8111, processingOptionsData)
         record.set(0xDF8113, recoveryData)
         record.set(0xDF8114, [requestedType.rawValue << 6 | (requestedCDA ? 0x10 : 0)])
+        record.set(0xDF8128, [storage.rawValue])
+        if relay.device != nil { record.set(0xDF8301, terminal[0x9F37] ?? []) }
         relay.store(in: &record)
         return record
     }
 
     // MARK: - S16, S17: balance reading (Book C-2, 7.1 and 7.3)
 
-    /// The card has a balance to read (Application Capabilities Information 9F5D, byte 2 bit 2) and the terminal wants
-    /// it: `tag` (DF8104 or DF8105) is there.
-    /// Unconfirmed: the place of the bit, which public lists of the data object give alike.
+    /// The card has a balance to read (Application Capabilities Information 9F5D) and the terminal wants it: `tag`
+    /// (DF8104 or DF8105) is there.
     private func wantsBalance(_ tag: Tag) -> Bool {
-        guard terminal.contains(tag), let capabilities = card.span(0x9F5D), capabilities.count == 3 else {
-            return false
-        }
-        return capabilities[1] & 0x02 != 0
+        terminal.contains(tag) && capabilities?.supportsBalanceReading == true
     }
 
     /// GET DATA for the Offline Accumulator Balance (9F50) before GENERATE AC; nil where none is wanted.
     mutating func readBalanceBefore() -> KernelAction? {
         guard wantsBalance(0xDF8104) else { return nil }
-        state = .waitingForBalanceBefore
-        return .transmit(CommandAPDU(cla: 0x80, ins: 0xCA, p1: 0x9F, p2: 0x50))
+        return transmit(
+            CommandAPDU(cla: 0x80, ins: 0xCA, p1: 0x9F, p2: 0x50), .waitingForBalanceBefore)
     }
 
     /// The same after the answer to GENERATE AC, which is looked at afterwards.

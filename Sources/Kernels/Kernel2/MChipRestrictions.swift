@@ -78,7 +78,8 @@ extension MChipKernel {
                 return fail(code, condition)
             }
             guard isSupported(code) else {
-                if code & 0x40 != 0 { continue }
+                // "If the terminal supports the CVM": else the rule is as if it were not there (CVM.15).
+                if condition == 0x03 || code & 0x40 != 0 { continue }
                 return fail(code, condition)
             }
             guard found != .notApplicable else { return fail(code, condition) }
@@ -93,7 +94,8 @@ extension MChipKernel {
     }
 
     private mutating func fail(_ code: UInt8, _ condition: UInt8) {
-        terminal.set(0x9F34, [code, condition, 0x01])
+        // CVM.24, CVM.25: a rule of its own that says so, or none that worked.
+        terminal.set(0x9F34, code & 0x3F == 0 ? [code, condition, 0x01] : [0x3F, 0x00, 0x01])
         results.insert(.cardholderVerificationFailed)
         method = .noCVM
     }
@@ -101,8 +103,8 @@ extension MChipKernel {
     /// CVM Condition Codes (EMV Book 3, C3, table 40); nil for one that is not understood.
     private func applies(_ condition: UInt8, _ x: UInt64, _ y: UInt64) -> Bool? {
         let inputs = activation.transaction
-        let isCash = inputs.transactionType == 0x01
-        let isCashback = inputs.transactionType == 0x09 || inputs.amountOther > .zero
+        let isCash = inputs.transactionType == 0x01 || inputs.transactionType == 0x17
+        let isCashback = inputs.transactionType == 0x09
         let isUnattended = terminal.number(0x9F35).map { ($0 & 0x0F) >= 4 } ?? false
         let inCardCurrency = card[0x9F42] != nil && card[0x9F42] == terminal[0x5F2A]
         let amount = inputs.amount.minorUnits

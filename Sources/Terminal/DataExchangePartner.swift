@@ -1,0 +1,33 @@
+internal import BERTLV
+public import EMV
+public import Kernels
+
+/// The terminal's side of data exchange (Book C-2, 3.5): the application that a kernel asks for data and sends data to,
+/// as the one of a gate, a loyalty scheme or a transport operator.
+public protocol DataExchangePartner: Sendable {
+    /// The DEK signal: data from the card, and tags that the kernel needs.
+    /// - Returns: the DET signal; nil where there is nothing to say now.
+    func exchange(_ signal: DataExchange) async -> DataObjects?
+    /// The kernel waits; it is cancelled when the kernel's time-out is over.
+    /// - Returns: the DET signal; nil where nothing will come.
+    func next() async -> DataObjects?
+}
+
+extension DataExchangePartner {
+    public func next() async -> DataObjects? { nil }
+}
+
+/// Answers each request with fixed values: what a terminal profile says under `data-exchange`.
+public struct FixedDataExchange: DataExchangePartner, Equatable {
+    /// Sent when the kernel needs them.
+    public var answers: DataObjects
+    public init(_ answers: DataObjects) { self.answers = answers }
+
+    public func exchange(_ signal: DataExchange) async -> DataObjects? {
+        var found = DataObjects()
+        for tag in signal.dataNeeded {
+            if let value = answers[tag] { found.set(tag, value) }
+        }
+        return found.isEmpty ? nil : found
+    }
+}
