@@ -18,6 +18,8 @@ public enum CardLibrary {
         ("mc-debit", "mc-debit.yaml", PackageResources.mc_debit_yaml),
         ("mc-no-oda", "mc-no-oda.yaml", PackageResources.mc_no_oda_yaml),
         ("mc-mag-stripe", "mc-mag-stripe.yaml", PackageResources.mc_mag_stripe_yaml),
+        ("mc-data-storage", "mc-data-storage.yaml", PackageResources.mc_data_storage_yaml),
+        ("mc-declines", "mc-declines.yaml", PackageResources.mc_declines_yaml),
         ("apple-pay-mastercard", "apple-pay-mastercard.yaml", PackageResources.apple_pay_mastercard_yaml),
         ("google-pay-mastercard", "google-pay-mastercard.yaml", PackageResources.google_pay_mastercard_yaml),
     ]

@@ -17,6 +17,7 @@ public final class ReplayReader: CardReader {
         var next = 0
         var number = 0
         var host = 0
+        var data = 0
         var difference: String?
     }
     private let position = Mutex(Position())
@@ -60,6 +61,23 @@ public final class ReplayReader: CardReader {
             }
             if position.difference == nil {
                 position.difference = "the terminal draws more unpredictable numbers than were recorded"
+            }
+            return nil
+        }
+    }
+
+    /// What the terminal gave a kernel here (C-2's DET signal), before the next command; nil where it gave nothing.
+    public func nextTerminalData() -> [UInt8]? {
+        position.withLock { position in
+            var index = max(position.next, position.data)
+            while index < trace.entries.count {
+                switch trace.entries[index].content {
+                case .terminalData(let bytes):
+                    position.data = index + 1
+                    return bytes
+                case .command, .activated, .response: return nil
+                default: index += 1
+                }
             }
             return nil
         }

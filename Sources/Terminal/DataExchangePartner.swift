@@ -1,6 +1,7 @@
 internal import BERTLV
 public import EMV
 public import Kernels
+internal import Readers
 
 /// The terminal's side of data exchange (Book C-2, 3.5): the application that a kernel asks for data and sends data to,
 /// as the one of a gate, a loyalty scheme or a transport operator.
@@ -8,13 +9,13 @@ public protocol DataExchangePartner: Sendable {
     /// The DEK signal: data from the card, and tags that the kernel needs.
     /// - Returns: the DET signal; nil where there is nothing to say now.
     func exchange(_ signal: DataExchange) async -> DataObjects?
-    /// The kernel waits; it is cancelled when the kernel's time-out is over.
-    /// - Returns: the DET signal; nil where nothing will come.
-    func next() async -> DataObjects?
+    /// The kernel waits, at most so long.
+    /// - Returns: the DET signal; nil where nothing comes in that time.
+    func next(within time: Duration) async -> DataObjects?
 }
 
 extension DataExchangePartner {
-    public func next() async -> DataObjects? { nil }
+    public func next(within time: Duration) async -> DataObjects? { nil }
 }
 
 /// Answers each request with fixed values: what a terminal profile says under `data-exchange`.
@@ -29,5 +30,20 @@ public struct FixedDataExchange: DataExchangePartner, Equatable {
             if let value = answers[tag] { found.set(tag, value) }
         }
         return found.isEmpty ? nil : found
+    }
+}
+
+/// Gives what the terminal gave when a trace was recorded.
+struct ReplayDataExchange: DataExchangePartner {
+    let reader: ReplayReader
+    func exchange(_ signal: DataExchange) async -> DataObjects? { next() }
+    func next(within time: Duration) async -> DataObjects? { next() }
+
+    private func next() -> DataObjects? {
+        guard let bytes = reader.nextTerminalData() else { return nil }
+        var data = DataObjects()
+        var tlv = BERTLVReader(bytes.span, in: 0..<bytes.count)
+        while let element = try? tlv.next() { data.set(element.tag, bytes[element.value]) }
+        return data
     }
 }

@@ -47,6 +47,21 @@ public enum Replay {
             sequenceCounter: UInt32(clamping: try number("sequence", 1)))
     }
 
+    /// What kernels had kept from earlier payments.
+    static func memory(of trace: Trace) -> [KernelIdentifier: DataObjects] {
+        var result: [KernelIdentifier: DataObjects] = [:]
+        for field in trace.header where field.key.hasPrefix("kernel-memory-") {
+            guard let kernel = UInt32(field.key.dropFirst(14)), let bytes = Hex.bytes(field.value) else {
+                continue
+            }
+            var data = DataObjects()
+            var reader = BERTLVReader(bytes.span, in: 0..<bytes.count)
+            while let element = try? reader.next() { data.set(element.tag, bytes[element.value]) }
+            result[KernelIdentifier(rawValue: kernel)] = data
+        }
+        return result
+    }
+
     /// Replays a trace.
     /// - Parameter profile: the terminal that recorded it; with another one the replay will differ.
     /// - Throws: `TraceError` for a trace whose header gives no inputs.
@@ -68,13 +83,13 @@ public enum Replay {
             // Whatever was entered went to the recorded host: its answer is in the trace.
             pinPad: trace["pin-pad"] == "yes"
                 ? PINPad { _ in EncipheredPIN(block: [UInt8](repeating: 0, count: 8), keySerialNumber: []) }
-                : nil)
+                : nil, dataExchange: ReplayDataExchange(reader: reader))
         let result: PaymentResult
         do {
             let terminal = TerminalSession(
                 profile: profile, reader: RecordingReader(reader, recorder: recorder),
                 backend: ReplayAcquirer(reader: reader), journal: try Journal.inMemory(),
-                environment: environment)
+                environment: environment, kernelMemory: memory(of: trace))
             result = try await terminal.pay(request)
         } catch {
             throw TraceError(line: 1, reason: "the replay cannot run: \(error)")

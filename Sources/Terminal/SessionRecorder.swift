@@ -29,6 +29,12 @@ public struct SessionRecorder: Sendable {
             recorder.set("sequence", String(inputs.sequenceCounter))
         case .unpredictableNumber(let number):
             recorder.append(.unpredictableNumber(number))
+        case .kernelMemory(let memory):
+            for (kernel, data) in memory {
+                recorder.set("kernel-memory-\(kernel)", Hex.string(data.encoded()))
+            }
+        case .dataExchanged(let data):
+            recorder.append(.terminalData(data.encoded()))
         case .authorizationAnswered(let response):
             recorder.append(.host("answer", Self.fields(response)))
         case .authorizationFailed(let error):
@@ -54,6 +60,9 @@ public struct SessionRecorder: Sendable {
         if let start = outcome.start { fields.append(Trace.Field("start", start.rawValue)) }
         if let request = outcome.uiRequestOnOutcome {
             fields.append(Trace.Field("message", Hex.string([request.message.rawValue])))
+            if request.valueQualifier == .balance, let balance = request.value {
+                fields.append(Trace.Field("balance", String(balance.minorUnits)))
+            }
         }
         if let error = outcome.discretionaryData?[0xDF8115] {
             fields.append(Trace.Field("error", Hex.string(error)))

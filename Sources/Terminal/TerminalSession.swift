@@ -60,12 +60,12 @@ public actor TerminalSession {
     /// What the display shows.
     private var shown: CustomerMessage?
     /// What kernels keep from one payment to the next.
-    private var kernelMemory: [KernelIdentifier: DataObjects] = [:]
+    private var kernelMemory: [KernelIdentifier: DataObjects]
 
     public init(
         profile: TerminalProfile, reader: any CardReader, backend: any AcquirerBackend,
         journal: Journal, environment: TerminalEnvironment = TerminalEnvironment(),
-        kernels: KernelRegistry = .all
+        kernels: KernelRegistry = .all, kernelMemory: [KernelIdentifier: DataObjects] = [:]
     ) {
         var profile = profile
         if environment.pinPad == nil { profile.forgetOnlinePIN() }
@@ -75,6 +75,7 @@ public actor TerminalSession {
         self.journal = journal
         self.environment = environment
         self.kernels = kernels
+        self.kernelMemory = kernelMemory
     }
 
     /// Takes one payment, from the empty display to the receipt.
@@ -216,7 +217,8 @@ public actor TerminalSession {
     /// 3.7.3).
     private func cleanKernelMemory(_ inputs: TransactionInputs) {
         guard let memory = kernelMemory[2] else { return }
-        let lifetime = profile.configuration.combinations.lazy.filter { $0.kernel == 2 }
+        let lifetime =
+            profile.configuration.combinations.lazy.filter { $0.kernel == 2 }
             .compactMap { $0.kernelData.number(0xDF811C) }.max() ?? 300
         let cleaned = MChipMemory.clean(
             memory, date: inputs.date, hhmmss: inputs.hhmmss, lifetime: Int(clamping: lifetime))
@@ -591,7 +593,8 @@ public actor TerminalSession {
     private func forwardAgain(_ record: TransactionRecord) async throws(JournalError) -> Recovery {
         guard let kept = try await journal.kept(record.id), let request = KeptRequest.request(kept) else {
             return Recovery(
-                record: record, action: "approved offline, and nothing was kept to forward it", resolved: false)
+                record: record, action: "approved offline, and nothing was kept to forward it",
+                resolved: false)
         }
         if let problem = try await forward(request) {
             return Recovery(record: record, action: "not yet forwarded: \(problem)", resolved: false)

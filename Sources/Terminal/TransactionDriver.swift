@@ -208,26 +208,13 @@ public struct TransactionDriver: Sendable {
         return entryPoint.handle(.kernel(.dataExchange(data)))
     }
 
-    /// What the partner sends in time; without one, or with one that has nothing, the time passes.
+    /// What the partner sends in time; else the time passes.
     private func data(within milliseconds: UInt32) async -> DataObjects? {
         let time = Duration.milliseconds(Int64(milliseconds))
-        guard let dataExchange else {
-            await sleep(time)
-            return nil
-        }
-        return await withTaskGroup(of: DataObjects??.self) { group in
-            group.addTask { .some(await dataExchange.next()) }
-            group.addTask { [sleep] in
-                await sleep(time)
-                return nil
-            }
-            while let result = await group.next() {
-                // The partner has nothing: the time still passes.
-                if case .some(nil) = result { continue }
-                group.cancelAll()
-                return result ?? nil
-            }
-            return nil
-        }
+        let start = ContinuousClock.now
+        if let data = await dataExchange?.next(within: time) { return data }
+        let left = time - (ContinuousClock.now - start)
+        if left > .zero { await sleep(left) }
+        return nil
     }
 }

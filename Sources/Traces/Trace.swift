@@ -41,6 +41,8 @@ public struct Trace: Sendable, Equatable {
         case event(Event)
         /// `? HEX`: the terminal drew an unpredictable number.
         case unpredictableNumber(UInt32)
+        /// What the terminal gave a kernel that exchanges data (C-2's DET signal): data objects as BER-TLV.
+        case terminalData([UInt8])
         /// `@ WORD [KEY=VALUE ...]`: the host's answer or its failure.
         case host(String, [Field])
         /// `= WORD [KEY=VALUE ...]`: an outcome or result that a replay must reach again.
@@ -219,6 +221,7 @@ extension Trace {
                 throw TraceError(line: number, reason: "an unpredictable number is 8 hexadecimal digits")
             }
             return .unpredictableNumber(value)
+        case "~": return .terminalData(try bytes(rest, number))
         case "@", "=":
             var words = rest.split(separator: " ")
             guard !words.isEmpty else {
@@ -236,7 +239,7 @@ extension Trace {
             return mark == "@" ? .host(word, fields) : .outcome(word, fields)
         default:
             throw TraceError(
-                line: number, reason: "a line begins with one of + > < ! ? @ = #, not with \"\(mark)\"")
+                line: number, reason: "a line begins with one of + > < ! ? ~ @ = #, not with \"\(mark)\"")
         }
     }
 
@@ -275,6 +278,7 @@ extension Trace: CustomStringConvertible {
         case .unpredictableNumber(let number):
             let digits = String(number, radix: 16, uppercase: true)
             return "? " + String(repeating: "0", count: 8 - digits.count) + digits
+        case .terminalData(let bytes): return "~ \(Hex.string(bytes))"
         case .host(let word, let fields): return words("@", word, fields)
         case .outcome(let word, let fields): return words("=", word, fields)
         case .comment(let text): return "# \(text)"

@@ -32,9 +32,19 @@ extension Trace {
                 if !test.contains(number), !live.contains(number) { live.append(number) }
             }
         }
-        guard !live.isEmpty else { return self }
+        // Torn transactions of earlier cards hold their numbers.
+        let memories = header.filter { field in
+            guard field.key.hasPrefix("kernel-memory-"), let bytes = Hex.bytes(field.value) else {
+                return false
+            }
+            var holdsLive = false
+            Self.findNumbers(in: bytes, 0..<bytes.count, 0) { if !test.contains($0) { holdsLive = true } }
+            return holdsLive
+        }
+        guard !live.isEmpty || !memories.isEmpty else { return self }
         var result = self
         result["masked"] = "yes"
+        result.header.removeAll { memories.contains($0) }
         // Commands cannot hold more of a card than an issuer script brings; scripts are kept out whole.
         for index in result.entries.indices {
             switch result.entries[index].content {
@@ -45,6 +55,9 @@ extension Trace {
             case .command(var bytes):
                 for number in live { Self.blankPacked(number, in: &bytes) }
                 result.entries[index].content = .command(bytes)
+            case .terminalData(var bytes):
+                for number in live { Self.blankPacked(number, in: &bytes) }
+                result.entries[index].content = .terminalData(bytes)
             default: break
             }
         }

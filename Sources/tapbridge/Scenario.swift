@@ -37,6 +37,40 @@ struct Scenario: Sendable {
     /// Part of the demonstration, not only of the traces.
     var isShown = true
 
+    /// A gate of the operator 8199829983998499: data exchange on, with what it writes.
+    static let dataStorageTerminal = """
+        # A gate of a transit operator: it keeps its data on the card (Book C-2, integrated data storage).
+        extends: built-in
+        combinations:
+          - aid: "A0000000041010"
+            kernel: 2
+            limits: { transaction: 500.00, floor: 15.00, cvm-required: 50.00 }
+            data:
+              9F09: "0002"
+              DF8117: E0
+              DF8118: 60
+              DF8119: "08"
+              DF811B: B0              # EMV mode only
+              DF811F: "08"
+              DF8120: F45084800C
+              DF8121: "0000000000"
+              DF8122: F45084800C
+              DF810D: "01"            # data storage version of the terminal
+              9F5C: ""                # the terminal gives them when the kernel asks:
+              DF60: ""
+              DF62: ""
+              DF63: ""
+              DF8108: "40"            # DS AC Type: TC
+              DF8109: "1223344556677889" # DS Input (Term)
+              DF810A: "E0"            # DS ODS Info For Reader: usable for TC, ARQC and AAC
+        data-exchange:
+          9F5C: "8199829983998499"    # DS Requested Operator ID
+          DF60: "0000000000000000"    # DS Input (Card): a free slot asks for no proof
+          DF62: "80"                  # DS ODS Info: a permanent slot
+          DF63: "426572C46E20476174652037" # DS ODS Term: the operator's data
+
+        """
+
     static let all: [Scenario] = [
         Scenario(
             id: "visa-credit-online", title: "A credit card, authorized online", cards: ["visa-credit"],
@@ -71,10 +105,29 @@ struct Scenario: Sendable {
             cards: ["mc-debit"],
             amount: 8000, expected: .approved, online: true, isShown: false),
         Scenario(
+            id: "mc-credit-torn",
+            title: "A Mastercard pulled away during GENERATE AC: RECOVER AC at the second tap",
+            cards: ["mc-credit"],
+            amount: 1350, wrap: { TornCard(around: $0, .duringInstruction(0xAE)) }, expected: .approved,
+            online: true),
+        Scenario(
+            id: "mc-data-storage",
+            title: "A transit operator writes its data to a card under the card's signature",
+            cards: ["mc-data-storage"], amount: 280, profile: dataStorageTerminal, expected: .approved,
+            online: false),
+        Scenario(
+            id: "mc-declines", title: "A Mastercard that declines: insert the card", cards: ["mc-declines"],
+            amount: 990, expected: .tryAnotherInterface, isShown: false),
+        Scenario(
+            id: "mc-refund", title: "A refund to a Mastercard", cards: ["mc-debit"], amount: 1250,
+            type: .refund,
+            expected: .approved, online: true, isShown: false),
+        Scenario(
             id: "mc-no-oda", title: "A Mastercard without offline data authentication", cards: ["mc-no-oda"],
             amount: 700, expected: .approved, online: true, isShown: false),
         Scenario(
-            id: "mc-mag-stripe", title: "A Mastercard of mag-stripe mode: CVC3 in the track", cards: ["mc-mag-stripe"],
+            id: "mc-mag-stripe", title: "A Mastercard of mag-stripe mode: CVC3 in the track",
+            cards: ["mc-mag-stripe"],
             amount: 900, expected: .approved, online: true, isShown: false),
         Scenario(
             id: "apple-pay-mastercard", title: "Apple Pay with a Mastercard token",

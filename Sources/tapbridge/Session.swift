@@ -109,7 +109,8 @@ struct EventPrinter: Sendable {
     func print(_ event: TerminalEvent) {
         switch event {
         case .message(let message):
-            guard !message.text.isEmpty else { return }
+            // "Card read" is said by lights and sound alone where a kernel shows no text with it.
+            guard !message.text.isEmpty || message.sound == .success else { return }
             Console.print("  \(lights(message.lights))  \(console.styled(message.text, .bold))")
         case .command(let command):
             if showsCommands { explain("> ", command.bytes, kind: .command) }
@@ -130,6 +131,27 @@ struct EventPrinter: Sendable {
                     "        outcome: \(console.styled(outcome.status.rawValue, .cyan)), CVM \(outcome.cvm.rawValue), start \(outcome.start?.rawValue ?? "N/A")"
                 )
             }
+        case .dataExchange(let signal):
+            guard showsCommands else { return }
+            if !signal.dataNeeded.isEmpty {
+                let names = signal.dataNeeded.map { tag in
+                    "\(tag) " + (DataDictionary.name(of: tag, in: .kernel2) ?? "")
+                }
+                Console.print("        the kernel needs \(names.joined(separator: ", "))")
+            }
+            if !signal.dataToSend.isEmpty {
+                Console.print("        the kernel tells the terminal")
+                explain("= ", signal.dataToSend.encoded(), kind: .tlv)
+            }
+        case .dataExchanged(let data):
+            if showsCommands {
+                Console.print("        the terminal answers")
+                explain("= ", data.encoded(), kind: .tlv)
+            }
+        case .tornRecordsLeft(let records):
+            Console.print(
+                "        \(records.count) torn transaction\(records.count == 1 ? "" : "s") too old to be recovered"
+            )
         case .refusedByMerchant(let reason):
             Console.print("        \(console.styled(reason, .yellow))")
         case .reversal(let reversal, let delivered):
@@ -138,8 +160,7 @@ struct EventPrinter: Sendable {
                     + (delivered ? "acknowledged" : console.styled("not delivered yet", .yellow)))
         case .authorizationFailed(let error):
             Console.print("        \(console.styled("\(error)", .yellow))")
-        case .transaction, .fieldOff, .cardNotRemoved, .unpredictableNumber, .dataExchange, .dataExchanged,
-            .kernelMemory, .tornRecordsLeft,
+        case .transaction, .fieldOff, .cardNotRemoved, .unpredictableNumber, .kernelMemory,
             .authorizationSent, .authorizationAnswered, .finished:
             break
         }

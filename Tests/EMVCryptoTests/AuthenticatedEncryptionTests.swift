@@ -17,7 +17,8 @@ import Testing
             for index in sealed.indices {
                 var changed = sealed
                 changed[index] ^= 1
-                #expect(try AuthenticatedEncryption.open(changed, key: key, context: Array("txn_1".utf8)) == nil)
+                #expect(
+                    try AuthenticatedEncryption.open(changed, key: key, context: Array("txn_1".utf8)) == nil)
             }
         }
         #expect(try AuthenticatedEncryption.open([1, 2, 3], key: key, context: []) == nil)
@@ -31,7 +32,8 @@ import Testing
                 "000000000000000000000000" + "CEA7403D4D606B6E074EC5D3BAF39D18"
                     + "D0D1C8A799996BF0265B98B5D48AB919"))
         #expect(
-            try AuthenticatedEncryption.open(sealed, key: key, context: []) == [UInt8](repeating: 0, count: 16))
+            try AuthenticatedEncryption.open(sealed, key: key, context: [])
+                == [UInt8](repeating: 0, count: 16))
     }
 
     @Test func keysHave32Bytes() {

@@ -7,7 +7,8 @@ import Testing
     /// A published calculation (DCEMV's test of Book C-2, 8.2): DS ID 5168624300900697, operator 8199829983998499.
     @Test func owhf2() throws {
         let result = DataStorageHash.owhf2(
-            try #require(Hex.bytes("1223344556677889")), identifier: try #require(Hex.bytes("5168624300900697")),
+            try #require(Hex.bytes("1223344556677889")),
+            identifier: try #require(Hex.bytes("5168624300900697")),
             operatorIdentifier: try #require(Hex.bytes("8199829983998499")))
         #expect(result.map { Hex.string($0) } == "659C8EBFAA816DB5")
     }
@@ -15,7 +16,8 @@ import Testing
     /// OWHF2AES against the same steps in OpenSSL on the command line: AES-128 of C || OID under DS ID || OID[5-8] || 3F.
     @Test func owhf2AES() throws {
         let result = DataStorageHash.owhf2AES(
-            try #require(Hex.bytes("1223344556677889")), identifier: try #require(Hex.bytes("5168624300900697")),
+            try #require(Hex.bytes("1223344556677889")),
+            identifier: try #require(Hex.bytes("5168624300900697")),
             operatorIdentifier: try #require(Hex.bytes("8199829983998499")))
         #expect(result.map { Hex.string($0) } == "6F5F757D3AD73887")
     }
@@ -23,7 +25,8 @@ import Testing
     /// OWHF1 against the same steps by OpenSSL on the command line.
     @Test func summary() throws {
         let result = DataStorageHash.summary(
-            [0, 0, 0, 0, 0, 0, 0, 0], identifier: try #require(Hex.bytes("5168624300900697")), parameter: 0x50,
+            [0, 0, 0, 0, 0, 0, 0, 0], identifier: try #require(Hex.bytes("5168624300900697")),
+            parameter: 0x50,
             amount: 1234, currency: 978, unpredictableNumber: [1, 2, 3, 4], storageNumber: [5, 6, 7, 8])
         #expect(result.map { Hex.string($0) } == "CF27B59972C83E2A")
     }

@@ -11,7 +11,7 @@ import Testing
         let world = IssuingWorld.test
         try world.validate()
         #expect(world.issuers.map(\.id) == ["visa-bank", "mastercard-bank"])
-        #expect(world.cards.count == 11 && world.tokens.count == 5)
+        #expect(world.cards.count == 13 && world.tokens.count == 5)
         #expect(world.route(Tap.credit.pan) == .issuer("visa-bank"))
         #expect(world.route(Tap.apple.pan) == .tokenService("visa-bank"))
         #expect(world.route(PrimaryAccountNumber(digits: "5413330089020011")!) == .issuer("mastercard-bank"))

@@ -239,8 +239,8 @@ struct Genuine {
         #expect(forged == 0)
         // The spoiling reached every part of the kernel.
         #expect(statuses[.endApplication, default: 0] > 100)
-        // A failed CDA declines; a failed fast DDA goes online, as both Visa cards ask for.
-        #expect(statuses[id == "mc-debit" ? .declined : .onlineRequest, default: 0] > 100)
+        // A failed CDA ends the application; a failed fast DDA goes online, as both Visa cards ask for.
+        #expect(statuses[id == "mc-debit" ? .endApplication : .onlineRequest, default: 0] > 100)
         if expected == .approved { #expect(statuses[.approved, default: 0] > 100) }
     }
 

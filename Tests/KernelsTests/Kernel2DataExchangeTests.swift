@@ -18,7 +18,8 @@ import Testing
         /// Inside A5 of the answer to SELECT.
         var proprietary = "5002 4D43"
         var options = "8202 1080 9404 10010100"
-        var record = "5A08 5413330089020011 5F2403 311231 5F3401 01 8C0A 9F02069F370495059A03"
+        var record =
+            "5A08 5413330089020011 5F2403 311231 5F3401 01 8C0A 9F02069F370495059A03"
             + " 9F0D050000000000 9F0E050000000000 9F0F050000000000"
         var generated = "9F270140 9F36020007 9F2608 1122334455667788 9F1005 0110A00000"
         /// Answers by the first four hexadecimal digits of the command, or by two: instruction.

@@ -9,11 +9,11 @@ import Testing
 /// Kernel 2 under tearing and noise: recovery of a signed answer through the Entry Point, and properties that hold
 /// for every answer a card can give.
 @Suite struct Kernel2PropertyTests {
-    /// A genuine card whose answer to the first GENERATE AC is lost, and which gives it again to RECOVER AC.
+    /// A genuine card whose answer to the first GENERATE AC is lost; `change` spoils what RECOVER AC gets.
     final class TornCard {
         let card: EmulatedCard
         let change: ([UInt8]) -> [UInt8]
-        var lost: [UInt8]?
+        var isTorn = false
         var commands: [String] = []
 
         init(_ id: String, change: @escaping ([UInt8]) -> [UInt8]) throws {
@@ -25,25 +25,11 @@ import Testing
         func process(_ command: [UInt8]) throws -> [UInt8]? {
             let text = Hex.string(command)
             commands.append(text)
-            if text.hasPrefix("80D0") { return lost.map(change) ?? [0x6A, 0x88] }
             let answer = card.process(command)
-            if text.hasPrefix("80AE"), lost == nil {
-                lost = answer
+            if text.hasPrefix("80D0") { return answer.map(change) }
+            if text.hasPrefix("80AE"), !isTorn {
+                isTorn = true
                 return nil
-            }
-            // The application tells that it can recover: a DRDOL in the answer to SELECT.
-            if text.hasPrefix("00A4"), !text.contains("325041592E"), let answer, answer.count > 2 {
-                var nodes = try TLVNode.parse(Array(answer.dropLast(2)))
-                guard case .constructed(var inside)? = nodes.first?.content else { return answer }
-                for index in inside.indices where inside[index].tag == 0xA5 {
-                    guard case .constructed(let children) = inside[index].content else { continue }
-                    let list = TLVNode(tag: 0x9F51, content: .primitive([0x9F, 0x37, 0x04]))
-                    inside[index].content = .constructed(children + [list])
-                }
-                nodes[0].content = .constructed(inside)
-                var writer = BERTLVWriter()
-                for node in nodes { node.write(to: &writer) }
-                return writer.bytes + answer.suffix(2)
             }
             return answer
         }

@@ -201,8 +201,11 @@ import Testing
 
         // S3.
         Case(name: "S3 status word", change: { $0.options = "6985" }, status: .endApplication),
-        Case(name: "S3 broken answer", change: { $0.options = "770582029000" }, status: .endApplication, error: 4),
-        Case(name: "S3 no AFL", change: { $0.options = "7704820218809000" }, status: .endApplication, error: 1),
+        Case(
+            name: "S3 broken answer", change: { $0.options = "770582029000" }, status: .endApplication,
+            error: 4),
+        Case(
+            name: "S3 no AFL", change: { $0.options = "7704820218809000" }, status: .endApplication, error: 1),
         Case(
             name: "S3 format 1", change: { $0.options = "8006 1880 10010101 9000" }, status: .onlineRequest,
             cvm: .noCVM),

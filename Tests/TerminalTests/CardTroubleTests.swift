@@ -16,7 +16,8 @@ import Testing
     static let cards = [
         "visa-credit", "visa-debit", "visa-no-oda", "apple-pay-visa", "google-pay-visa", "alipay-wallet",
         "mc-credit",
-        "mc-debit", "mc-no-oda", "mc-mag-stripe", "apple-pay-mastercard", "google-pay-mastercard",
+        "mc-debit", "mc-no-oda", "mc-mag-stripe", "mc-data-storage", "apple-pay-mastercard",
+        "google-pay-mastercard",
     ]
 
     /// A card pulled at any command and tapped again ends as if nothing had been, and is charged once.

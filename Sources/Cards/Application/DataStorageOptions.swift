@@ -35,7 +35,8 @@ struct DataStorageOptions {
         guard let found else { throw .malformed("data storage needs 9F5C08 in the PDOL") }
         operatorOffset = found
         entries = try Self.entries(Array(application.data[0x9F5B] ?? []), 0x9F5B)
-        guard entries.last?.tag == 0xDF63, entries.contains(where: { $0.tag == 0xDF61 && $0.length == 8 }) else {
+        guard entries.last?.tag == 0xDF63, entries.contains(where: { $0.tag == 0xDF61 && $0.length == 8 })
+        else {
             throw .malformed("data storage needs a DSDOL (9F5B) with DF6108 that ends with DF63")
         }
     }

@@ -62,7 +62,8 @@ final class MChipApplication: CardApplication {
         case (0x80, Instruction.computeCryptographicChecksum): computeChecksum(command, device)
         case (0x80, Instruction.getData): getData(command)
         case (0x80, Instruction.putData) where storage != nil: putData(command)
-        case (0x80, Instruction.recoverApplicationCryptogram) where recovery != nil: recoverCryptogram(command)
+        case (0x80, Instruction.recoverApplicationCryptogram) where recovery != nil:
+            recoverCryptogram(command)
         case (_, Instruction.getProcessingOptions), (_, Instruction.readRecord),
             (_, Instruction.exchangeRelayResistanceData), (_, Instruction.generateApplicationCryptogram),
             (_, Instruction.computeCryptographicChecksum), (_, Instruction.getData):
@@ -129,13 +130,15 @@ final class MChipApplication: CardApplication {
     private func generateCryptogram(_ command: CardCommand, _ device: DeviceState) -> [UInt8] {
         guard command.p1 & 0x2F == 0, command.p2 == 0 else { return [UInt8](.incorrectParameters) }
         guard phase == .initiated, !state.blocked,
-            let requested = CryptogramInformationData.CryptogramType(rawValue: command.p1 >> 6), requested != .aar
+            let requested = CryptogramInformationData.CryptogramType(rawValue: command.p1 >> 6),
+            requested != .aar
         else { return [UInt8](.conditionsNotSatisfied) }
         // Data storage writes what follows the data of the CDOL1.
         let all = command.data
         let storageInput = all.dropFirst(cdol.count)
         guard all.count >= cdol.count,
-            storageInput.isEmpty || openSlot != nil && storage?.accepts(storageInput) == true else {
+            storageInput.isEmpty || openSlot != nil && storage?.accepts(storageInput) == true
+        else {
             return [UInt8](.wrongLength)
         }
         let sent = all.prefix(cdol.count)
@@ -147,7 +150,8 @@ final class MChipApplication: CardApplication {
         let countsOnDevice = cdol.verificationMethod(in: sent) == 0x01
         let waits = device.mustUnlock(amount: amount, verificationRequired: countsOnDevice)
         var type = waits ? .aac : decide(requested, amount, cdol.decimal(.transactionCurrencyCode, in: sent))
-        if countsOnDevice, profile.interchangeProfile.contains(.onDeviceCardholderVerification), !device.unlocked,
+        if countsOnDevice, profile.interchangeProfile.contains(.onDeviceCardholderVerification),
+            !device.unlocked,
             !waits
         {
             type = .aac
@@ -211,7 +215,8 @@ final class MChipApplication: CardApplication {
         }
         let response = template(0x77, body.bytes)
         if let recovery {
-            state.recoverable = .init(data: Hex.string(recovery.data(of: sent)), response: Hex.string(response))
+            state.recoverable = .init(
+                data: Hex.string(recovery.data(of: sent)), response: Hex.string(response))
         }
         return response
     }
@@ -258,7 +263,9 @@ final class MChipApplication: CardApplication {
             signedBy: key, iccDynamicNumber: number, cryptogramInformationData: information,
             cryptogram: cryptogram, transactionDataHash: hash.finalize(), rest: summaries + relayResistance,
             unpredictableNumber: unpredictable.span)
-        return signature.map { Personalisation.spoilt($0, personalisation.profile.authentication, .signature) }
+        return signature.map {
+            Personalisation.spoilt($0, personalisation.profile.authentication, .signature)
+        }
     }
 
     private func decide(
@@ -269,7 +276,8 @@ final class MChipApplication: CardApplication {
         if requested == .arqc || risk.decision == .online { return .arqc }
         let (sum, overflow) = state.cumulativeOffline.addingReportingOverflow(amount)
         let isWithin =
-            currency == UInt64(personalisation.profile.currency.value) && !overflow && amount <= risk.singleLimit
+            currency == UInt64(personalisation.profile.currency.value) && !overflow
+            && amount <= risk.singleLimit
             && sum <= risk.cumulativeLimit && state.consecutiveOffline < risk.consecutiveLimit
         return isWithin ? .tc : .arqc
     }
@@ -334,7 +342,8 @@ final class MChipApplication: CardApplication {
         case 0x9F17: value = [state.pinTries]
         case 0x9F50 where personalisation.profile.risk.decision == .byLimits:
             let limit = personalisation.profile.risk.cumulativeLimit
-            value = Amount(clamping: limit > state.cumulativeOffline ? limit - state.cumulativeOffline : 0).bytes
+            value =
+                Amount(clamping: limit > state.cumulativeOffline ? limit - state.cumulativeOffline : 0).bytes
         case 0x9F70...0x9F79 where storage != nil:
             value =
                 state.changedData[tag.description].flatMap { Hex.bytes($0) }

@@ -225,7 +225,9 @@ extension ApplicationProfile {
         if let place = map.optional("program-identifier") { programIdentifier = try place.hex(count: 1...16) }
         if let place = map.optional("blocked") { blocked = try place.bool() }
         if let place = map.optional("data-storage") {
-            guard scheme == .mastercard else { throw place.error("data-storage is for mastercard applications") }
+            guard scheme == .mastercard else {
+                throw place.error("data-storage is for mastercard applications")
+            }
             let keys = try place.mapping()
             dataStorage = DataStorageProfile(
                 slots: try keys.required("slots").integer(in: 1...16),

@@ -69,7 +69,9 @@ public enum AuthenticatedEncryption {
             }
         }
         if !context.isEmpty {
-            guard EVP_CipherUpdate(cipher, nil, &count, context, Int32(context.count)) == 1 else { throw .last }
+            guard EVP_CipherUpdate(cipher, nil, &count, context, Int32(context.count)) == 1 else {
+                throw .last
+            }
         }
         var output = [UInt8](repeating: 0, count: input.count + 16)
         guard EVP_CipherUpdate(cipher, &output, &count, input, Int32(input.count)) == 1 else { throw .last }

@@ -311,6 +311,7 @@ enum BitFieldTable {
         1&0F=01|data storage version 1
         1&0F=02|data storage version 2
         2.3|field off detection supported
+        2.2|balance reading supported
         2.1|CDA supported over TC, ARQC and AAC
         3&FF=00|undefined standalone data storage configuration
         3&FF=01|all ten data envelopes of 32 bytes

@@ -188,7 +188,9 @@ extension MChipKernel {
         terminal.set(0x95, number: results.rawValue, count: 5)
 
         // S910.71: a phone that wants its owner to do something first.
-        if let interaction = phoneInteraction(data: dataRecord()) { return writeAfter(interaction) ?? show(interaction) }
+        if let interaction = phoneInteraction(data: dataRecord()) {
+            return writeAfter(interaction) ?? show(interaction)
+        }
         let outcome =
             switch type {
             case .tc: approved()
@@ -261,7 +263,9 @@ extension MChipKernel {
         guard let device = relay.device, let track = card[0x57] else { return }
         var text = Array(Hex.string(track).utf8)
         while text.last == UInt8(ascii: "F") { text.removeLast() }
-        guard let separator = text.firstIndex(of: UInt8(ascii: "D")), text.count >= separator + 8 else { return }
+        guard let separator = text.firstIndex(of: UInt8(ascii: "D")), text.count >= separator + 8 else {
+            return
+        }
         // Expiry (4) and service code (3) stay.
         text.removeSubrange((separator + 8)...)
         func digits(_ value: Int, _ count: Int) -> [UInt8] {
@@ -291,7 +295,8 @@ extension MChipKernel {
     /// The lights and the sound of "card read" before the outcome (S9.27, S15.12).
     mutating func show(_ outcome: Outcome) -> KernelAction {
         state = .cardReadShown(outcome)
-        return .display(UserInterfaceRequest(.clearDisplay, .cardReadSuccessfully, languagePreference: language))
+        return .display(
+            UserInterfaceRequest(.clearDisplay, .cardReadSuccessfully, languagePreference: language))
     }
 
     private func approved() -> Outcome {

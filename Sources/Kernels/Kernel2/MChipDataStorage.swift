@@ -57,7 +57,10 @@ extension MChipKernel {
     /// - Parameter type: the cryptogram that terminal action analysis asks for; data storage may ask for less.
     func decideDataStorage(_ type: inout CryptogramInformationData.CryptogramType) -> DataStorageDecision {
         guard isNotEmpty(0xDF62), (card.length(0x9F5B) ?? 0) > 0 else { return .none }
-        guard let wanted = terminal.span(0xDF8108)?.first.flatMap({ CryptogramInformationData.CryptogramType(rawValue: $0 >> 6) }),
+        guard
+            let wanted = terminal.span(0xDF8108)?.first.flatMap({
+                CryptogramInformationData.CryptogramType(rawValue: $0 >> 6)
+            }),
             wanted != .aar, let information = terminal.span(0xDF810A)?.first
         else { return .error(.dataStorageDataError) }
         if wanted == .aac || wanted == type || wanted == .arqc && type == .tc {
@@ -77,7 +80,8 @@ extension MChipKernel {
         let list = Array(card[0x9F5B] ?? [])
         guard let entries = try? DataObjectList.entries(list, name: 0x9F5B) else { return nil }
         if entries.contains(where: { $0.tag == 0xDF61 }) {
-            let digest = terminal[0xDF8109].flatMap { digestOfInput(Array($0)) } ?? [UInt8](repeating: 0, count: 8)
+            let digest =
+                terminal[0xDF8109].flatMap { digestOfInput(Array($0)) } ?? [UInt8](repeating: 0, count: 8)
             terminal.set(0xDF61, digest)
         }
         var result: [UInt8] = []
@@ -95,7 +99,8 @@ extension MChipKernel {
 
     /// DS Digest H of DS Input (Term).
     private func digestOfInput(_ input: [UInt8]) -> [UInt8]? {
-        guard input.count == 8, let identifier = card[0x9F5E].map({ Array($0) }), let own = terminal[0x9F5C], own.count == 8
+        guard input.count == 8, let identifier = card[0x9F5E].map({ Array($0) }), let own = terminal[0x9F5C],
+            own.count == 8
         else { return nil }
         // A volatile data set in a permanent slot belongs to no operator.
         let isVolatileInPermanent =

@@ -97,7 +97,8 @@ public struct MChipKernel: Kernel {
     public init(_ activation: KernelActivation) {
         self.activation = activation
         torn = TornTransactionLog(activation.persistentData)
-        failures = min(activation.persistentData?.span(MChipConfiguration.failedMagStripeCounter)?.first ?? 0, 5)
+        failures = min(
+            activation.persistentData?.span(MChipConfiguration.failedMagStripeCounter)?.first ?? 0, 5)
         terminal = MChipConfiguration.defaults
         terminal.merge(activation.terminal.data)
         let combination = activation.combination
@@ -197,7 +198,8 @@ public struct MChipKernel: Kernel {
             case .exchanging(let next, let action):
                 state = next
                 switch next {
-                case .waitingForProcessingOptionsData, .waitingForFirstWrite: return receivedWhileWaiting(data)
+                case .waitingForProcessingOptionsData, .waitingForFirstWrite:
+                    return receivedWhileWaiting(data)
                 default: break
                 }
                 received(data)
@@ -243,7 +245,8 @@ public struct MChipKernel: Kernel {
             return cryptogram(generated)
         case .waitingForWriteAfter(let outcome): return writtenAfter(nil, outcome)
         case .waitingForChecksum: return failMagStripe(tryAgain(error))
-        case .waitingForCryptogram where recovering == nil && !recoversTornTransactions && storage.contains(.write):
+        case .waitingForCryptogram
+        where recovering == nil && !recoversTornTransactions && storage.contains(.write):
             // S9.7: what was to be written may be on the card, so the terminal gets the Data Record.
             return finish(invalid(l1: error))
         case .waitingForCryptogram, .waitingForRecovery:

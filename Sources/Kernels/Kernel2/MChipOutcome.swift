@@ -112,7 +112,10 @@ extension MChipKernel {
     func discretionaryData(_ errors: [UInt8]) -> DataObjects {
         var data = DataObjects(reservingObjects: 16, bytes: 128)
         let isEMV = mode == .emv
-        for tag: Tag in isEMV ? [0x9F5D, 0x9F42, 0x9F6E, 0xDF4B, 0x9F2B, 0xDF8101, 0xDF8102] : [0x9F5D, 0x9F6E, 0xDF4B, 0xDF812A, 0xDF812B] {
+        for tag: Tag in isEMV
+            ? [0x9F5D, 0x9F42, 0x9F6E, 0xDF4B, 0x9F2B, 0xDF8101, 0xDF8102]
+            : [0x9F5D, 0x9F6E, 0xDF4B, 0xDF812A, 0xDF812B]
+        {
             if let value = card[tag] { data.set(tag, value) }
         }
         data.set(0xDF8115, errors)

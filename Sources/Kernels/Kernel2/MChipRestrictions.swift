@@ -149,6 +149,9 @@ extension MChipKernel {
     // MARK: - Terminal action analysis
 
     func terminalActionAnalysis() -> CryptogramInformationData.CryptogramType {
+        // A refund takes nothing from the card: an AAC, with which the application ends (S910.74).
+        // Unconfirmed: that the kernel asks for it, rather than the terminal by its action codes.
+        if activation.transaction.transactionType == 0x20 { return .aac }
         let results = results.rawValue
         func code(_ tag: Tag) -> UInt64 { terminal.number(tag) ?? 0 }
         let denial = code(MChipConfiguration.terminalActionCodeDenial) | (card.number(0x9F0E) ?? 0)
