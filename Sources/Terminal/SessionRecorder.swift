@@ -60,10 +60,11 @@ public struct SessionRecorder: Sendable {
         if let start = outcome.start { fields.append(Trace.Field("start", start.rawValue)) }
         if let request = outcome.uiRequestOnOutcome {
             fields.append(Trace.Field("message", Hex.string([request.message.rawValue])))
-            if request.valueQualifier == .balance, let balance = request.value {
-                fields.append(Trace.Field("balance", String(balance.minorUnits)))
-            }
         }
+        // What the card has left: read after GENERATE AC (Kernel 2), or told with it.
+        let read = outcome.discretionaryData?.decimal(0xDF8105)
+        let shown = outcome.uiRequestOnOutcome.flatMap { $0.valueQualifier == .balance ? $0.value : nil }
+        if let balance = read ?? shown?.minorUnits { fields.append(Trace.Field("balance", String(balance))) }
         if let error = outcome.discretionaryData?[0xDF8115] {
             fields.append(Trace.Field("error", Hex.string(error)))
         }

@@ -282,6 +282,22 @@ import Testing
         #expect(run.outcome.dataRecord?[0x9F37].map { Hex.string($0) } == "01020304")
     }
 
+    /// STOP at each command: End Application with its reason, but a payment that was made stays made (S15, S17).
+    @Test(arguments: [
+        ("80A8", false), ("80CA9F75", false), ("00B2", false), ("80DA9F75", false), ("80AE", false),
+        ("80DA9F79", true),
+    ])
+    func stopAnywhere(_ command: String, _ isMade: Bool) throws {
+        var setup = Setup()
+        setup.data.set(0xDF8112, try bytes("9F75"))
+        setup.data.set(0xFF8102, try bytes("9F7501AA"))
+        setup.data.set(0xFF8103, try bytes("9F7901DD"))
+        setup.stopAt = command
+        let run = try Self.run(setup)
+        #expect(run.outcome.status == (isMade ? .approved : .endApplication))
+        #expect(run.error[2] == (isMade ? 0 : 2))
+    }
+
     // MARK: - Standalone data storage
 
     /// S12 and S15: PUT DATA before and after GENERATE AC, with their status.

@@ -525,6 +525,77 @@ import Testing
         #expect(run.generate?.hasSuffix("22420300" + "00") == true)
     }
 
+    /// S910.39: without a signature the issuer learns of the relay resistance protocol from track 2: key index, counter,
+    /// entropy (two bytes as five digits, one as three), milliseconds.
+    @Test func relayResistanceInTrack2() throws {
+        var setup = Setup()
+        setup.interchangeProfile = "1881"
+        setup.kernelData.set(0xDF811B, [0x30])
+        setup.relay = ["800A AABBCCDD 0000 0032 0018 9000"]
+        setup.record[0x8F] = "05"
+        func track(_ setup: Setup) throws -> String? {
+            try Self.run(setup).final.outcome.dataRecord?[0x57].map { Hex.string($0) }
+        }
+        // BB is 187, CCDD is 52445; 40 units took 18 for the command and 24 for the answer: 0.
+        #expect(try track(setup) == "5413330089020011D3112201" + "5" + "0" + "52445" + "187" + "000" + "F")
+        setup.microseconds = 8200
+        #expect(try track(setup)?.hasSuffix("52445187004F") == true)
+        setup.record[0x8F] = "F1"
+        #expect(try track(setup)?.contains("D31122010052445") == true)
+    }
+
+    /// S13.30: each failure in a row doubles the wait before it is told, to 9.6 seconds; a success ends the row.
+    @Test func failuresDelay() throws {
+        var combination = combination("A0000000041010", 2)
+        combination.contactlessTransactionLimit = Amount(minorUnits: 50000)
+        combination.kernelData = [0xDF811B: [0x00]]
+        let record = try Self.template(
+            0x70,
+            [
+                (0x9F6C, "0001"), (0x9F6B, "5413330089020011D31122010000000000000F"), (0x9F65, "000E"),
+                (0x9F66, "07F0"), (0x9F67, "04"),
+            ], [:], [], "")
+        var memory: DataObjects?
+        func wait(_ checksum: String?) throws -> UInt32? {
+            var kernel = MChipKernel(
+                KernelActivation(
+                    combination: combination, indicators: PreProcessingIndicators(),
+                    selectedApplication: try bytes("A0000000041010"),
+                    selectResponse: try ResponseAPDU(
+                        bytes: bytes("6F0F8407A0000000041010A5045002 4D43 9000")),
+                    transaction: try inputs(1000), unpredictableNumber: 7,
+                    terminal: TerminalConfiguration(data: [0x9F35: [0x22]]), persistentData: memory))
+            var waited: UInt32?
+            var action = kernel.start()
+            while true {
+                switch action {
+                case .transmit(let command):
+                    let answer: [UInt8]? =
+                        switch command.ins {
+                        case 0xA8: try bytes("770A 82020000 940408010100 9000")
+                        case 0xB2: record
+                        default: try checksum.map { try bytes($0) }
+                        }
+                    action = kernel.handle(
+                        try answer.map { .response(try ResponseAPDU(bytes: $0), microseconds: 0) }
+                            ?? .communicationError(.timeout))
+                case .waitForData(let time):
+                    waited = time
+                    action = kernel.handle(.timeout)
+                case .outcome(let outcome):
+                    if let kept = outcome.persistentData { memory = kept }
+                    return waited
+                default: action = kernel.handle(.done)
+                }
+            }
+        }
+        for expected: UInt32 in [300, 600, 1200, 2400, 4800, 9600, 9600] {
+            #expect(try wait("6985") == expected)
+        }
+        #expect(try wait("770A 9F61 02 04D2 9F36 02 0BB8 9000") == nil)
+        #expect(try wait(nil) == 300)
+    }
+
     /// Cards of both modes: the first record is read in mag-stripe mode alone (S3, Active AFL).
     @Test func wellKnownFirstRecordIsLeftOut() throws {
         var setup = Setup()
