@@ -113,6 +113,9 @@ final class BlockingThread: TaskExecutor {
 
     func enqueue(_ job: consuming ExecutorJob) { queue.append(.job(UnownedJob(job))) }
 
+    /// Does `body` on the thread, and waits for nothing.
+    func post(_ body: @escaping @Sendable () -> Void) { queue.append(.work(body)) }
+
     // MARK: - Calls
 
     /// Does `body` on the thread after what was asked for before, and waits for nothing: also while the thread is
