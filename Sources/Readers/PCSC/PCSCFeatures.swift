@@ -5,8 +5,10 @@ struct PCSCFeatures: Equatable {
     var controlCodes: [UInt8: UInt32] = [:]
 
     static let names: [UInt8: String] = [
-        0x01: "verify-pin-start", 0x02: "verify-pin-finish", 0x03: "modify-pin-start", 0x04: "modify-pin-finish",
-        0x05: "get-key-pressed", 0x06: "verify-pin-direct", 0x07: "modify-pin-direct", 0x08: "mct-reader-direct",
+        0x01: "verify-pin-start", 0x02: "verify-pin-finish", 0x03: "modify-pin-start",
+        0x04: "modify-pin-finish",
+        0x05: "get-key-pressed", 0x06: "verify-pin-direct", 0x07: "modify-pin-direct",
+        0x08: "mct-reader-direct",
         0x09: "mct-universal", 0x0A: "ifd-pin-properties", 0x0B: "abort", 0x0C: "set-spe-message",
         0x0D: "verify-pin-direct-app-id", 0x0E: "modify-pin-direct-app-id", 0x0F: "write-display",
         0x10: "get-key", 0x11: "ifd-display-properties", 0x12: "get-tlv-properties", 0x13: "ccid-escape",

@@ -31,6 +31,12 @@ public final class PCSCReader: CardReader {
         connection = Mutex(nil)
     }
 
+    // What talks to the daemon, which may hang, is let go on the reader's thread.
+    deinit {
+        let connection = connection.withLock { $0.take() }
+        thread.post { [device] in device.close(connection) }
+    }
+
     /// A task that prefers this executor (`withTaskExecutorPreference`) talks to the card without a change
     /// of thread. Its time limit per command is then the reader's own.
     public var executor: any TaskExecutor { thread }
@@ -39,7 +45,7 @@ public final class PCSCReader: CardReader {
         deadline: ContinuousClock.Instant?
     ) async throws(ReaderError) -> any CardChannel {
         let activated = try await perform(
-            deadline: deadline, late: .noCard
+            deadline: deadline, late: .noCard, discard: { [device] _ in device.powerDown() }
         ) { [device, self] isAbandoned throws(ReaderError) in
             try device.activate(
                 deadline: deadline, isAbandoned: isAbandoned,
@@ -65,13 +71,35 @@ public final class PCSCReader: CardReader {
     }
 
     public func close() async {
-        _ = await thread.perform(deadline: .now + .seconds(2)) { [device] _ in device.close() }
-        connection.withLock { $0 = nil }
+        _ = await thread.perform(deadline: .now + .seconds(2)) { [device, self] _ in
+            device.close(self.connection.withLock { $0.take() })
+        }
+    }
+
+    /// Sends the reader one of its own commands, also while this terminal holds a card in it: LED, buzzer, antenna.
+    /// - Parameters:
+    ///   - driver: nil finds the one for the reader.
+    ///   - milliseconds: for the buzzer.
+    /// - Returns: what the reader answered, without what only says that all is well.
+    /// - Throws: as `PCSCContext.control`.
+    @discardableResult
+    public func control(
+        _ action: ReaderDriver.Action, _ value: String? = nil, milliseconds: Int = 100,
+        driver: ReaderDriver? = nil
+    ) async throws(ReaderError) -> [UInt8] {
+        let held = try await perform(deadline: .now + .seconds(5), late: .cardTimeout) {
+            [device] _ throws(ReaderError) in
+            try device.control(action, value, milliseconds, driver)
+        }
+        if let held { return held }
+        return try await PCSCContext.control(
+            information.name, action, value, milliseconds: milliseconds, driver: driver)
     }
 
     /// Does something with the device on its thread, or here where this is its thread.
     private func perform<Value: Sendable>(
         deadline: ContinuousClock.Instant?, late: ReaderError,
+        discard: (@Sendable (Value) -> Void)? = nil,
         _ body: @escaping @Sendable (_ isAbandoned: () -> Bool) throws(ReaderError) -> Value
     ) async throws(ReaderError) -> Value {
         if thread.isCurrent { return try body { Task.isCancelled } }
@@ -84,7 +112,8 @@ public final class PCSCReader: CardReader {
                 }
             }
         let completion = await thread.perform(
-            deadline: deadline, abandon: { self.connection.withLock { $0 }?.cancel() }, work)
+            deadline: deadline, abandon: { self.connection.withLock { $0 }?.cancel() },
+            discard: { if case .success(let value) = $0 { discard?(value) } }, work)
         switch completion {
         case .value(let result): return try result.get()
         case .timedOut(began: true): throw late
@@ -280,7 +309,9 @@ private final class PCSCDevice: @unchecked Sendable {
         guard let names = try? connection?.readerNames() else { return nil }
         if names.contains(slotName) { return slotName }
         let wanted = PCSCReaderName(name)
-        guard let found = names.first(where: { PCSCReaderName($0).isSameSlot(as: wanted) }) else { return nil }
+        guard let found = names.first(where: { PCSCReaderName($0).isSameSlot(as: wanted) }) else {
+            return nil
+        }
         slotName = found
         return found
     }
@@ -323,7 +354,8 @@ private final class PCSCDevice: @unchecked Sendable {
             throw status
         }
         let answerToReset = Array(atr.prefix(Int(min(count, 33))))
-        var limits = self.limits ?? APDULengthLimits(maximumDataSize: PCSCProperties.read(card).maximumDataSize)
+        var limits =
+            self.limits ?? APDULengthLimits(maximumDataSize: PCSCProperties.read(card).maximumDataSize)
         limits.cardChains = APDULengthLimits.chains(answerToReset)
         self.limits = limits
         return (generation, CardInformation(answerToReset: answerToReset))
@@ -379,6 +411,17 @@ private final class PCSCDevice: @unchecked Sendable {
                 clamping: elapsed.seconds * 1_000_000 + elapsed.attoseconds / 1_000_000_000_000))
     }
 
+    /// Controls the reader through the handle of the card in it; nil where none is held.
+    func control(
+        _ action: ReaderDriver.Action, _ value: String?, _ milliseconds: Int, _ driver: ReaderDriver?
+    ) throws(ReaderError) -> [UInt8]? {
+        guard let card else { return nil }
+        let active = request.dwProtocol
+        return try PCSCContext.control(
+            slotName, card, action, value, milliseconds: milliseconds, driver: driver,
+            transmit: { PCSCContext.transmit(card, active, $0) })
+    }
+
     private func isPresent(_ card: SCARDHANDLE) -> Bool {
         var state = DWORD()
         var nameCount = DWORD()
@@ -415,9 +458,11 @@ private final class PCSCDevice: @unchecked Sendable {
         disconnect(SCARD_UNPOWER_CARD)
     }
 
-    func close() {
+    /// - Parameter last: a reference to the connection that ends here as well.
+    func close(_ last: PCSCConnection?) {
         powerDown()
         connection = nil
         limits = nil
+        _ = last
     }
 }
