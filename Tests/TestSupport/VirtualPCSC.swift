@@ -15,7 +15,8 @@ public final class VirtualPCSC: Sendable {
         && FileManager.default.isExecutableFile(atPath: "/usr/bin/unshare") && canUnshare
 
     static let daemon = "/usr/sbin/pcscd"
-    static let driver = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"
+    static let driver = URL(fileURLWithPath: "/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
+        .resolvingSymlinksInPath().path
 
     private static let canUnshare: Bool = {
         let process = Process()
@@ -83,6 +84,7 @@ public final class VirtualPCSC: Sendable {
             service = try VirtualPCSC(names: names, wrapped: wrapped)
             if starts { try await service.start() }
         } catch {
+            try? FileManager.default.removeItem(atPath: directory)
             await turn.give()
             throw error
         }
@@ -229,13 +231,20 @@ public final class VirtualPCSC: Sendable {
     /// Whether somebody listens on the port, found without connecting: the virtual reader would take the
     /// connection for a card.
     private static func listens(_ port: UInt16) -> Bool {
-        guard let table = try? String(contentsOfFile: "/proc/net/tcp", encoding: .utf8) else { return true }
+        // Line by line: files of /proc have no length, and a busy machine's table is long.
+        guard let table = fopen("/proc/net/tcp", "r") else { return true }
+        defer { fclose(table) }
         let digits = String(port, radix: 16, uppercase: true)
-        let hex = String(repeating: "0", count: 4 - digits.count) + digits
-        return table.split(separator: "\n").contains { line in
-            let columns = line.split(separator: " ")
-            return columns.count > 3 && columns[1].hasSuffix(":" + hex) && columns[3] == "0A"
+        let hex = ":" + String(repeating: "0", count: 4 - digits.count) + digits
+        var line = [CChar](repeating: 0, count: 512)
+        while fgets(&line, Int32(line.count), table) != nil {
+            let columns = String(
+                decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self
+            )
+            .split(separator: " ")
+            if columns.count > 3, columns[1].hasSuffix(hex), columns[3] == "0A" { return true }
         }
+        return false
     }
 
     private static func freePorts() throws -> [UInt16] {

@@ -45,7 +45,9 @@ public final class PCSCReader: CardReader {
         deadline: ContinuousClock.Instant?
     ) async throws(ReaderError) -> any CardChannel {
         let activated = try await perform(
-            deadline: deadline, late: .noCard, discard: { [device] _ in device.powerDown() }
+            // The device keeps the deadline itself, and then tells what was in the way; this is for one that hangs.
+            deadline: deadline.map { $0 + .milliseconds(300) }, late: .noCard,
+            discard: { [device] _ in device.powerDown() }
         ) { [device, self] isAbandoned throws(ReaderError) in
             try device.activate(
                 deadline: deadline, isAbandoned: isAbandoned,
@@ -178,6 +180,8 @@ private final class PCSCDevice: @unchecked Sendable {
     /// The activation whose command nobody waited for to its end: the card's state is not known any more.
     private let abandoned = Atomic<Int>(-1)
 
+    /// Header, extended Lc, 65535 data bytes and extended Le.
+    private static let longestCommand = 4 + 3 + 65535 + 2
     /// Longest response: 65536 data bytes and the status word, as libpcsclite's own limit has it.
     private static let capacity = 65548
     private let buffer = UnsafeMutablePointer<UInt8>.allocate(capacity: PCSCDevice.capacity)
@@ -282,9 +286,12 @@ private final class PCSCDevice: @unchecked Sendable {
                 state = PCSCConnection.ReaderState(name: findAgain() ?? slotName)
                 passes = wasThere
             case .sharingViolation: passes = true
+            // Where we have been let in before, this is a daemon that died while it greeted us: libpcsclite takes
+            // its hanging up for a refusal.
+            case .securityViolation: passes = hadConnection || wasThere
             default: passes = trouble.meansNoService && (hadConnection || wasThere)
             }
-            if trouble.meansNoService { forgetConnection() }
+            if trouble.meansNoService || trouble == .securityViolation { forgetConnection() }
             let now = ContinuousClock.now
             let end = graceEnd ?? min(now + Self.grace, deadline ?? now + Self.grace)
             graceEnd = end
@@ -365,6 +372,9 @@ private final class PCSCDevice: @unchecked Sendable {
         guard generation == self.generation, let card,
             abandoned.load(ordering: .relaxed) != generation
         else { throw .cardRemoved }
+        guard command.count <= Self.longestCommand else {
+            throw .protocolViolation("a command of \(command.count) bytes is longer than any APDU")
+        }
         // Short commands fit every reader.
         if command.count <= 5 || command[4] != 0 { return try send(command, card) }
         switch (limits ?? APDULengthLimits(maximumDataSize: nil)).plan(command) {
