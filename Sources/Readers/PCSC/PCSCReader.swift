@@ -406,7 +406,8 @@ private final class PCSCDevice: @unchecked Sendable {
         let start = ContinuousClock.now
         let status = PCSCStatus(
             SCardTransmit(card, &request, command, DWORD(length), nil, buffer, &received))
-        guard status == .success else { throw fail(status) }
+        // Whoever has a card has been let in: "refused" is the daemon hanging up.
+        guard status == .success else { throw fail(status == .securityViolation ? .serviceStopped : status) }
         // Some drivers report success, and nothing, when the card left meanwhile.
         guard received > 0 else {
             throw isPresent(card) ? .transmission("the reader gave no bytes") : .cardRemoved
