@@ -138,7 +138,7 @@ let package = Package(
             name: "TerminalTests",
             dependencies: [
                 "Terminal", "Kernels", "Cards", "Readers", "Acquiring", "Issuing", "Journal", "Traces", "EMV",
-                "BERTLV", "SmartCard",
+                "BERTLV", "SmartCard", "ProfileFile",
             ],
             swiftSettings: common),
         .testTarget(

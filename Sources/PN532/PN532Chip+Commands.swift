@@ -27,6 +27,7 @@ extension PN532Chip {
         case .inDataExchange: exchange(data)
         case .inCommunicateThru: communicateThrough(data)
         case .inDeselect, .inRelease: letGo(data, forGood: command == .inRelease)
+        case .inSelect: selectAgain(data)
         }
     }
 
@@ -155,10 +156,14 @@ extension PN532Chip {
     }
 
     /// REQA, anticollision bit by bit, SELECT on each level, RATS (ISO/IEC 14443-3, 6.5; 14443-4, 5).
-    private mutating func activateTypeA(_ number: UInt8, identifier wanted: [UInt8]) -> [UInt8]? {
+    /// - Parameter wakesUp: WUPA in place of REQA, for a card that was put to sleep.
+    private mutating func activateTypeA(
+        _ number: UInt8, identifier wanted: [UInt8], wakesUp: Bool = false
+    ) -> [UInt8]? {
+        let request: UInt8 = wakesUp ? 0x52 : 0x26
         // A card that was left half-way falls back to IDLE upon the first REQA.
-        var atqa = short(0x26)
-        if atqa == .silence { atqa = short(0x26) }
+        var atqa = short(request)
+        if atqa == .silence { atqa = short(request) }
         guard atqa != .silence else { return nil }
         var identifier: [UInt8] = []
         for level in 0..<3 {
@@ -217,8 +222,9 @@ extension PN532Chip {
     }
 
     /// REQB and ATTRIB (ISO/IEC 14443-3, 7).
-    private mutating func activateTypeB(_ number: UInt8, family: UInt8) -> [UInt8]? {
-        var answer = field.exchange(.checked([0x05, family, 0x00], .typeB))
+    private mutating func activateTypeB(_ number: UInt8, family: UInt8, wakesUp: Bool = false) -> [UInt8]? {
+        // WUPB has bit 4 of the parameter set.
+        var answer = field.exchange(.checked([0x05, family, wakesUp ? 0x08 : 0x00], .typeB))
         if answer == .collision {
             // In slots: each card answers in its own.
             answer = field.exchange(.checked([0x05, family, 0x04], .typeB))
@@ -249,6 +255,28 @@ extension PN532Chip {
                     cardIdentifier: identifier),
                 frameWaitingTime: waiting * TerminalBlockProtocol.attempts))
         return [number] + atqb + [UInt8(accepted.count)] + accepted
+    }
+
+    /// InSelect: a target that was deselected is activated again, by its identifier.
+    private mutating func selectAgain(_ data: [UInt8]) -> Answer {
+        guard data.count == 1 else { return .syntaxError }
+        guard let index = targets.firstIndex(where: { $0.number == data[0] }) else {
+            return .data([Status.notAcceptable.rawValue])
+        }
+        let old = targets[index]
+        guard old.isDeselected else { return .data([Status.success.rawValue]) }
+        targets.remove(at: index)
+        let found =
+            old.card.activation.modulation == .typeA
+            ? activateTypeA(
+                old.number, identifier: old.card.cascade.flatMap { $0.prefix(4) }, wakesUp: true)
+            : activateTypeB(old.number, family: 0, wakesUp: true)
+        guard found != nil, targets.last?.card === old.card else {
+            targets.removeAll { $0.number == old.number }
+            targets.append(old)
+            return .data([Status.timeout.rawValue], after: timeout)
+        }
+        return .data([Status.success.rawValue])
     }
 
     private mutating func letGo(_ data: [UInt8], forGood: Bool) -> Answer {

@@ -26,6 +26,7 @@ public struct PN532Chip {
         case inDeselect = 0x44
         case inListPassiveTarget = 0x4A
         case inRelease = 0x52
+        case inSelect = 0x54
     }
 
     /// Status bytes (UM0701-02, 7.1).

@@ -37,6 +37,10 @@ public struct RecordingReader: CardReader {
 
     public func close() async { await base.close() }
 
+    public func usePolling(_ schedule: PollingSchedule) async throws(ReaderError) {
+        try await base.usePolling(schedule)
+    }
+
     struct RecordingChannel: CardChannel {
         let base: any CardChannel
         let recorder: TraceRecorder

@@ -3,6 +3,7 @@ public import EMV
 internal import Foundation
 public import Kernels
 public import ProfileFile
+public import Readers
 
 /// What a terminal is and may do: a documented YAML file (`Profiles/default.yaml` is the annotated
 /// example) read into values.
@@ -25,6 +26,9 @@ public struct TerminalProfile: Sendable {
     public var timing: Timing
     /// Answers to kernels that exchange data with the terminal; nil where the profile gives none.
     public var dataExchange: FixedDataExchange?
+    /// What the reader sends while it waits for a card, for phones to see what the terminal is for; nil leaves it to the
+    /// reader.
+    public var polling: PollingSchedule?
 
     public struct Merchant: Sendable, Equatable {
         public var id: String
@@ -174,6 +178,15 @@ public struct TerminalProfile: Sendable {
         }
 
         pinKeys = try optional("pin-pad").map { (place) throws(ProfileFileError) in try PINKeys(place) }
+
+        polling = try optional("polling").map { (place) throws(ProfileFileError) in
+            guard let schedule = PollingSchedule(words: try place.string()) else {
+                throw place.error(
+                    "expected standard, payment, transit:TTTTTT or transit:TTTTTT:MMMMMMMMMM (agency and mask of schemes in hexadecimal), with +f for FeliCa"
+                )
+            }
+            return schedule
+        }
 
         timing = Timing()
         if let keys = try optional("timing")?.mapping() {

@@ -113,6 +113,29 @@ import Testing
         #expect(host.answer([0x40, 0x01, 0x00, 0xA4, 0x00, 0x00]) == [0x41, 0x00, 0x90, 0x00])
     }
 
+    /// A target that was deselected is selected again, and answers; one that left is not.
+    @Test(arguments: [
+        ContactlessActivation(identifier: [1, 2, 3, 4, 5, 6, 7]),
+        ContactlessActivation(
+            modulation: .typeB, identifier: [0xA1, 0xB2, 0xC3, 0xD4], ats: [0, 0, 0, 0, 0x00, 0x81, 0x71]),
+    ]) func selectsAgain(_ activation: ContactlessActivation) {
+        var host = Host()
+        _ = host.chip.present(StubCard(activation: activation))
+        let list: [UInt8] = activation.modulation == .typeA ? [0x4A, 0x01, 0x00] : [0x4A, 0x01, 0x03, 0x00]
+        let listed = host.answer(list)
+        #expect(listed?[1] == 1)
+        let command: [UInt8] = [0x40, 0x01, 0x00, 0xA4, 0x00, 0x00]
+        #expect(host.answer([0x44, 0x01]) == [0x45, 0x00])
+        #expect(host.answer(command) == [0x41, 0x27])
+        #expect(host.answer([0x54, 0x01]) == [0x55, 0x00])
+        #expect(host.answer(command) == [0x41, 0x00, 0x90, 0x00])
+        #expect(host.answer([0x54, 0x01]) == [0x55, 0x00])
+        #expect(host.answer([0x54, 0x02]) == [0x55, 0x27])
+        #expect(host.answer([0x44, 0x01]) == [0x45, 0x00])
+        host.chip.removeCards()
+        #expect(host.answer([0x54, 0x01]) == [0x55, 0x01])
+    }
+
     /// Two cards: the chip resolves the collision and lists both (MaxTg 2).
     @Test func twoCards() throws {
         var host = Host()

@@ -57,9 +57,11 @@ struct LibNFCDriver: Sendable, Equatable {
     init(connectionString: String) {
         name = String(connectionString.prefix { $0 != ":" })
         switch name {
-        case "pn53x_usb", "pn532_uart", "pn532_spi", "pn532_i2c", "arygon", "usb": frameLimit = 256
-        // The chip's commands travel in short APDUs to the reader: 255 bytes with what is around them.
-        case "acr122_usb", "acr122_pcsc", "acr122s": frameLimit = 128
+        case "pn53x_usb", "pn532_uart", "pn532_spi", "pn532_i2c", "arygon": frameLimit = 256
+        // The chip's commands travel in short APDUs to the reader: 255 bytes with what is around them. ("usb" may turn
+        // out to be one of these.)
+        // Unconfirmed on the devices: that they let InCommunicateThru frames of this size through.
+        case "acr122_usb", "acr122_pcsc", "acr122s", "usb": frameLimit = 128
         default: frameLimit = nil
         }
     }
@@ -147,8 +149,9 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
             try property(NP_EASY_FRAMING, false)
             // Lists and activates at once or not at all (RFConfiguration, item 5).
             try chip([0x32, 0x05, 0x00, 0x00, 0x00])
-            try chip([0x06, UInt8(Self.txAuto >> 8), UInt8(truncatingIfNeeded: Self.txAuto)])
-            automaticTransmission = answer[0]
+            let count = try chip([0x06, UInt8(Self.txAuto >> 8), UInt8(truncatingIfNeeded: Self.txAuto)])
+            // A PN533 puts its status before the value.
+            if count > 0 { automaticTransmission = answer[Int(count) - 1] }
         } catch {
             close()
             throw .readerUnavailable(

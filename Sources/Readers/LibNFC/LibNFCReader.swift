@@ -63,7 +63,9 @@ public enum LibNFCContext {
 /// activates, speaks the block protocol and resets as EMV Contactless Book D lays down. Other devices do this by
 /// themselves, as well as they can.
 ///
-/// A device that disappears is opened anew at the next activation; so is one that stopped answering.
+/// A device that disappears is opened anew at the next activation; so is one that stopped answering. What no program on
+/// libnfc can survive is a chip that sets the highest bit of a status byte (NAD, which nobody asks for): libnfc ends the
+/// process.
 public final class LibNFCReader: CardReader {
     public struct Options: Sendable {
         /// The device activates cards and speaks the block protocol by itself, even where it lets frames through.

@@ -23,10 +23,11 @@ struct BenchCommand: AsyncParsableCommand {
 
     @Argument(
         help:
-            "Which benchmarks: \(Benchmark.allCases.map(\.rawValue).joined(separator: ", ")); all by default."
+            "Which benchmarks: \(Benchmark.allCases.map(\.rawValue).joined(separator: ", ")); by default all but the endurance ones."
     )
     var names: [Benchmark] = []
     @Option(help: "Rounds of each.") var rounds = 9
+    @Option(help: "Payments of an endurance benchmark.") var payments = 1000
     @OptionGroup var output: OutputOptions
 
     enum Benchmark: String, CaseIterable, ExpressibleByArgument {
@@ -37,6 +38,11 @@ struct BenchCommand: AsyncParsableCommand {
         case mChipNoODA = "mchip-no-oda"
         case iso8583
         case pcsc
+        case libnfc
+        case libnfcEndurance = "libnfc-endurance"
+
+        /// Takes minutes: only when asked for.
+        var isEndurance: Bool { self == .libnfcEndurance }
     }
 
     struct Row: Encodable {
@@ -51,7 +57,7 @@ struct BenchCommand: AsyncParsableCommand {
 
     func run() async throws {
         var rows: [Row] = []
-        for name in names.isEmpty ? Benchmark.allCases : names {
+        for name in names.isEmpty ? Benchmark.allCases.filter({ !$0.isEndurance }) : names {
             if !output.json { Console.printError("measuring \(name.rawValue) ...") }
             switch name {
             case .tlv: rows.append(try Self.tlv(rounds))
@@ -71,6 +77,8 @@ struct BenchCommand: AsyncParsableCommand {
                 rows.append(try await Self.whole(name.rawValue, card: "mc-no-oda", goal: 15000, rounds))
             case .iso8583: rows += try Self.iso8583(rounds)
             case .pcsc: if let row = try await Self.pcsc(rounds) { rows.append(row) }
+            case .libnfc: rows.append(try await Self.libnfc(rounds))
+            case .libnfcEndurance: rows.append(try await Self.libnfcEndurance(max(10, payments)))
             }
         }
         if output.json { return try Console.printJSON(rows) }

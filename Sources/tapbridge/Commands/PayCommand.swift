@@ -113,7 +113,7 @@ struct PayCommand: AsyncParsableCommand {
             }
         } else {
             device = try await PCSC.reader(matching: reader)
-            try await setPolling(device)
+            try await setPolling(device, profile)
             if !output.json {
                 Console.print(Console.standard.styled("Reader \(device.information.name)", .dim))
             }
@@ -174,18 +174,25 @@ struct PayCommand: AsyncParsableCommand {
         }
     }
 
-    private func setPolling(_ reader: any CardReader) async throws {
-        guard let polling else { return }
-        guard let schedule = PollingSchedule(words: polling) else {
-            throw CommandFailure(
-                .usage,
-                "\"\(polling)\" is no polling schedule: standard, payment, transit:030002 or transit:030002:7900000000"
-            )
+    /// The option's schedule, or the profile's. A reader that cannot is an error where it was asked for here, and said
+    /// where the profile has it for all readers.
+    private func setPolling(_ reader: any CardReader, _ profile: TerminalProfile) async throws {
+        var schedule = profile.polling
+        if let polling {
+            schedule = PollingSchedule(words: polling)
+            guard schedule != nil else {
+                throw CommandFailure(
+                    .usage,
+                    "\"\(polling)\" is no polling schedule: standard, payment, transit:030002 or transit:030002:7900000000"
+                )
+            }
         }
+        guard let schedule else { return }
         do {
             try await reader.usePolling(schedule)
         } catch {
-            throw CommandFailure(.reader, "\(error)")
+            guard polling == nil else { throw CommandFailure(.reader, "\(error)") }
+            Console.printError(Console.error.styled("\(error)", .yellow))
         }
     }
 

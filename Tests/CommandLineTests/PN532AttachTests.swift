@@ -1,0 +1,73 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Our card in the software PN532: libnfc's own tool sees it, and our terminal takes a payment from it.
+@Suite(.serialized) struct PN532AttachTests {
+    @Test(
+        .timeLimit(.minutes(2)),
+        .enabled(
+            if: FileManager.default.isExecutableFile(atPath: "/usr/bin/nfc-list"), "libnfc-bin is needed"))
+    func attachedCardServesLibNFC() async throws {
+        let program = try Program()
+        defer { program.remove() }
+        let link = program.state.appendingPathComponent("reader").path
+        let (attached, output, _) = program.process([
+            "card", "attach", "visa-debit", "--pn532", "--link", link, "--misbehave", "wrong-checksum@30",
+        ])
+        try attached.run()
+        defer { if attached.isRunning { attached.terminate() } }
+        // The connection string stands alone on standard output.
+        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        #expect(line == "pn532_uart:\(link)\n")
+
+        let tool = try await VirtualPCSC.output(
+            of: "/usr/bin/nfc-list", [],
+            environment: ["LIBNFC_DEVICE": "pn532_uart:\(link)", "PATH": "/usr/bin:/bin"])
+        #expect(tool.text.contains("1 ISO14443A passive target(s) found"), "\(tool.text)")
+
+        let trace = program.state.appendingPathComponent("nfc.trace").path
+        for polling in ["standard", "payment"] {
+            let paid = try await program.run(
+                "pay", "9.90", "--reader", "nfc:pn532_uart:\(link)", "--polling", polling, "--record", trace,
+                "--json")
+            #expect(paid.status == 0, "\(paid.output) \(paid.errors)")
+            #expect(
+                paid.output.contains("\"approved\"") && paid.output.contains("476173******0135"),
+                "\(paid.output)")
+        }
+        #expect(try String(contentsOfFile: trace, encoding: .utf8).contains("(libnfc)"))
+        let native = try await program.run(
+            "pay", "9.90", "--reader", "nfc-native:pn532_uart:\(link)", "--json")
+        #expect(native.status == 0, "\(native.output) \(native.errors)")
+        let refused = try await program.run(
+            "pay", "9.90", "--reader", "nfc-native:pn532_uart:\(link)", "--polling", "payment")
+        #expect(refused.status == 3 && refused.errors.contains("this reader cannot"), "\(refused.errors)")
+
+        attached.interrupt()
+        attached.waitUntilExit()
+        #expect(attached.terminationReason == .exit && attached.terminationStatus == 0)
+        #expect(!FileManager.default.fileExists(atPath: link))
+        // Three payments were made, and the counter was kept.
+        let cards = try Program.list(try await program.run("cards", "--json").output)
+        let debit = try #require(cards.first { $0["id"] as? String == "visa-debit" })
+        #expect(debit["transactionCounter"] as? Int == 3)
+        let gone = try await program.run("pay", "9.90", "--reader", "nfc:pn532_uart:\(link)")
+        #expect(gone.status == 3 && gone.errors.contains("plug it in") || gone.output.contains("plug it in"))
+    }
+
+    @Test(arguments: [
+        ["card", "attach", "visa-debit", "--misbehave", "reset"],
+        ["card", "attach", "visa-debit", "--pn532", "--misbehave", "explode"],
+        ["pay", "1.00", "--reader", "nfc:pn532_uart:/dev/null", "--polling", "often"],
+    ])
+    func wrongUsage(_ arguments: [String]) async throws {
+        let program = try Program()
+        defer { program.remove() }
+        let (process, _, errors) = program.process(arguments)
+        try process.run()
+        let text = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 64, "\(text)")
+    }
+}
