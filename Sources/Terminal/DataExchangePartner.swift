@@ -40,10 +40,6 @@ struct ReplayDataExchange: DataExchangePartner {
     func next(within time: Duration) async -> DataObjects? { next() }
 
     private func next() -> DataObjects? {
-        guard let bytes = reader.nextTerminalData() else { return nil }
-        var data = DataObjects()
-        var tlv = BERTLVReader(bytes.span, in: 0..<bytes.count)
-        while let element = try? tlv.next() { data.set(element.tag, bytes[element.value]) }
-        return data
+        reader.nextTerminalData().map { DataObjects(encoded: $0) }
     }
 }

@@ -54,10 +54,7 @@ public enum Replay {
             guard let kernel = UInt32(field.key.dropFirst(14)), let bytes = Hex.bytes(field.value) else {
                 continue
             }
-            var data = DataObjects()
-            var reader = BERTLVReader(bytes.span, in: 0..<bytes.count)
-            while let element = try? reader.next() { data.set(element.tag, bytes[element.value]) }
-            result[KernelIdentifier(rawValue: kernel)] = data
+            result[KernelIdentifier(rawValue: kernel)] = DataObjects(encoded: bytes)
         }
         return result
     }

@@ -14,6 +14,8 @@ public enum TerminalEvent: Sendable {
     case kernelMemory([KernelIdentifier: DataObjects])
     /// Torn Records that Kernel 2 forgets, as they are too old to be recovered.
     case tornRecordsLeft([DataObjects])
+    /// What kernels keep could not be read from the journal or written to it, and why; the payment goes on.
+    case kernelMemoryFailed(String)
     case cardActivated(CardInformation)
     case command(CommandAPDU)
     case response(ResponseAPDU, microseconds: UInt32)

@@ -61,11 +61,14 @@ public actor TerminalSession {
     private var shown: CustomerMessage?
     /// What kernels keep from one payment to the next.
     private var kernelMemory: [KernelIdentifier: DataObjects]
+    private var memoryIsLoaded: Bool
+    /// Kernels whose memory the journal does not have as it is.
+    private var uncleanMemory: Set<KernelIdentifier> = []
 
     public init(
         profile: TerminalProfile, reader: any CardReader, backend: any AcquirerBackend,
         journal: Journal, environment: TerminalEnvironment = TerminalEnvironment(),
-        kernels: KernelRegistry = .all, kernelMemory: [KernelIdentifier: DataObjects] = [:]
+        kernels: KernelRegistry = .all, kernelMemory: [KernelIdentifier: DataObjects]? = nil
     ) {
         var profile = profile
         if environment.pinPad == nil { profile.forgetOnlinePIN() }
@@ -75,7 +78,8 @@ public actor TerminalSession {
         self.journal = journal
         self.environment = environment
         self.kernels = kernels
-        self.kernelMemory = kernelMemory
+        self.kernelMemory = kernelMemory ?? [:]
+        memoryIsLoaded = kernelMemory != nil
     }
 
     /// Takes one payment, from the empty display to the receipt.
@@ -123,7 +127,9 @@ public actor TerminalSession {
     // MARK: - One payment
 
     private func run(_ result: inout PaymentResult) async {
+        await loadKernelMemory()
         cleanKernelMemory(result.inputs)
+        let memoryBefore = kernelMemory
         var entryPoint = EntryPoint(
             configuration: profile.configuration, kernels: kernels, persistentData: kernelMemory)
         environment.observer?(.kernelMemory(kernelMemory))
@@ -131,6 +137,7 @@ public actor TerminalSession {
         driver.limits.cardWait = profile.timing.cardWait
         let end = await driver.run(&entryPoint, from: entryPoint.start(result.inputs))
         kernelMemory = entryPoint.persistentData
+        await keepKernelMemory(since: memoryBefore)
 
         guard case .outcome(let final) = end else {
             await close(&result, without: end)
@@ -213,6 +220,39 @@ public actor TerminalSession {
         }
     }
 
+    /// What kernels kept before this program was started: Kernel 2's torn transactions.
+    private func loadKernelMemory() async {
+        guard !memoryIsLoaded else { return }
+        memoryIsLoaded = true
+        for kernel in Set(profile.configuration.combinations.map(\.kernel)) {
+            do {
+                guard let kept = try await journal.kept(Self.memoryName(kernel), for: profile.terminalID)
+                else { continue }
+                kernelMemory[kernel] = DataObjects(encoded: kept.bytes.clearBytes)
+            } catch {
+                environment.observer?(.kernelMemoryFailed("\(error)"))
+            }
+        }
+    }
+
+    private func keepKernelMemory(since before: [KernelIdentifier: DataObjects]) async {
+        for kernel in Set(kernelMemory.keys).union(before.keys).union(uncleanMemory)
+        where kernelMemory[kernel] != before[kernel] || uncleanMemory.contains(kernel) {
+            do {
+                try await journal.keep(
+                    Self.memoryName(kernel), for: profile.terminalID,
+                    kernelMemory[kernel].map { SensitiveBytes($0.encoded()) })
+                uncleanMemory.remove(kernel)
+            } catch {
+                // It stays in this program, and is tried again with the next payment.
+                uncleanMemory.insert(kernel)
+                environment.observer?(.kernelMemoryFailed("\(error)"))
+            }
+        }
+    }
+
+    private static func memoryName(_ kernel: KernelIdentifier) -> String { "kernel-\(kernel)" }
+
     /// Kernel 2's CLEAN signal before each payment: Torn Records that are too old to be recovered are forgotten (Book C-2,
     /// 3.7.3).
     private func cleanKernelMemory(_ inputs: TransactionInputs) {
@@ -223,7 +263,10 @@ public actor TerminalSession {
         let cleaned = MChipMemory.clean(
             memory, date: inputs.date, hhmmss: inputs.hhmmss, lifetime: Int(clamping: lifetime))
         kernelMemory[2] = cleaned.memory.isEmpty ? nil : cleaned.memory
-        if !cleaned.left.isEmpty { environment.observer?(.tornRecordsLeft(cleaned.left)) }
+        if !cleaned.left.isEmpty {
+            uncleanMemory.insert(2)
+            environment.observer?(.tornRecordsLeft(cleaned.left))
+        }
     }
 
     private func makeDriver() -> TransactionDriver {

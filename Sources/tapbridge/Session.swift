@@ -152,6 +152,8 @@ struct EventPrinter: Sendable {
             Console.print(
                 "        \(records.count) torn transaction\(records.count == 1 ? "" : "s") too old to be recovered"
             )
+        case .kernelMemoryFailed(let reason):
+            Console.print("        \(console.styled("torn transactions: \(reason)", .yellow))")
         case .refusedByMerchant(let reason):
             Console.print("        \(console.styled(reason, .yellow))")
         case .reversal(let reversal, let delivered):

@@ -133,6 +133,13 @@ public struct DataObjects: Sendable {
         return writer.bytes
     }
 
+    /// Reads what `encoded` wrote, as far as it is well-formed.
+    public init(encoded bytes: [UInt8]) {
+        self.init()
+        var reader = BERTLVReader(bytes.span, in: 0..<bytes.count)
+        while let element = try? reader.next() { set(element.tag, bytes[element.value]) }
+    }
+
     /// Calls `body` with each data object.
     public func forEach(_ body: (Tag, ArraySlice<UInt8>) -> Void) {
         for entry in entries {
