@@ -26,6 +26,8 @@ final class DeviceState {
     /// The reader announced itself as a transit gate.
     var transitReader = false
     var cardBlocked = false
+    /// Payment keys of the phone that were used since its wallet last fetched new ones.
+    var keysUsed = 0
     var random: any RandomNumberGenerator
 
     init(phone: PhoneBehaviour?, random: any RandomNumberGenerator) {
@@ -36,12 +38,21 @@ final class DeviceState {
     /// Whether this payment waits for the owner to unlock the phone.
     func mustUnlock(amount: UInt64, verificationRequired: Bool) -> Bool {
         guard let phone, !unlocked else { return false }
+        // Keys are for one payment each; an unlocked phone fetches new ones.
+        if let keys = phone.limitedUseKeys, keysUsed >= keys { return true }
         if phone.expressTransit, transitReader { return false }
         return switch phone.unlock {
         case .always: true
         case .above(let limit): amount > limit || verificationRequired
         case .whenRequired: verificationRequired
         }
+    }
+
+    /// A payment is made: its key is used up, and the phone is locked again.
+    func finishPayment() {
+        unlocked = false
+        asksToUnlock = false
+        if phone?.limitedUseKeys != nil { keysUsed += 1 }
     }
 
     func randomBytes(_ count: Int) -> [UInt8] {

@@ -10,6 +10,8 @@ public struct CardState: Codable, Equatable, Sendable {
     public var applications: [String: ApplicationState]
     /// CARD BLOCK was carried out.
     public var cardBlocked = false
+    /// Limited-use keys that a phone has used since it was last unlocked.
+    public var keysUsed: Int?
 
     public init(profile: String, applications: [String: ApplicationState] = [:]) {
         self.profile = profile

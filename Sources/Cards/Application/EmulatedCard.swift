@@ -38,6 +38,7 @@ public final class EmulatedCard: VirtualCard {
         self.profile = profile
         device = DeviceState(phone: profile.phone, random: random)
         device.cardBlocked = state?.cardBlocked ?? false
+        device.keysUsed = max(0, state?.keysUsed ?? 0)
         var applications: [any CardApplication] = []
         for application in profile.applications {
             let name = Hex.string(application.applicationIdentifier)
@@ -61,6 +62,7 @@ public final class EmulatedCard: VirtualCard {
     public var state: CardState {
         var result = CardState(profile: profile.id)
         result.cardBlocked = device.cardBlocked
+        if device.phone?.limitedUseKeys != nil { result.keysUsed = device.keysUsed }
         for application in applications {
             result.applications[Hex.string(application.identifier)] = application.state
         }
@@ -69,11 +71,13 @@ public final class EmulatedCard: VirtualCard {
 
     // MARK: Phone
 
-    /// The owner unlocks the phone (face, finger, code) for the next payment. Nothing happens to plastic.
+    /// The owner unlocks the phone (face, finger, code) for the next payment, and its wallet fetches new limited-use keys.
+    /// Nothing happens to plastic.
     public func unlock() {
         guard profile.kind == .phone else { return }
         device.unlocked = true
         device.asksToUnlock = false
+        device.keysUsed = 0
     }
 
     /// The owner locks the phone.

@@ -159,8 +159,7 @@ final class MChipApplication: CardApplication {
         if waits {
             device.asksToUnlock = true
         } else {
-            device.unlocked = false
-            device.asksToUnlock = false
+            device.finishPayment()
         }
 
         // An AAC is signed where the card says so (Application Capabilities Information) or keeps data for operators.
@@ -317,7 +316,7 @@ final class MChipApplication: CardApplication {
             // "OD-CVM verification successful", or not done.
             body.append(0xDF4B, [0x00, device.unlocked ? 0x10 : 0x00, 0x00])
         }
-        device.unlocked = false
+        device.finishPayment()
         let number = command.data.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         let key = personalisation.keys.cardVerificationCode
         func checksum(_ track: ArraySlice<UInt8>) -> [UInt8] {

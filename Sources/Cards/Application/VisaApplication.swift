@@ -107,8 +107,7 @@ final class VisaApplication: CardApplication {
             phase = .selected
             return [UInt8](.referenceDataInvalidated)
         case .cryptogram(let type, let card, let exceeded):
-            device.unlocked = false
-            device.asksToUnlock = false
+            device.finishPayment()
             return answer(
                 type, card.union(baseQualifiers), exceeded: exceeded, sent: sent, qualifiers: qualifiers,
                 amount: amount, device: device)

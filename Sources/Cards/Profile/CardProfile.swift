@@ -49,10 +49,13 @@ public struct PhoneBehaviour: Equatable, Sendable {
     public var unlock: Unlock
     /// Answers readers that announced themselves as transit gates without being unlocked.
     public var expressTransit: Bool
+    /// Payments that the phone has keys for until it is unlocked again; nil where it never runs out.
+    public var limitedUseKeys: Int?
 
-    public init(unlock: Unlock, expressTransit: Bool = false) {
+    public init(unlock: Unlock, expressTransit: Bool = false, limitedUseKeys: Int? = nil) {
         self.unlock = unlock
         self.expressTransit = expressTransit
+        self.limitedUseKeys = limitedUseKeys
     }
 }
 

@@ -150,8 +150,11 @@ extension PhoneBehaviour {
         case .whenRequired: unlock = .whenRequired
         }
         let express = try map.optional("express-transit").map { (p) throws(ProfileFileError) in try p.bool() }
+        let keys = try map.optional("limited-use-keys").map { (p) throws(ProfileFileError) in
+            try p.integer(in: 1...1000)
+        }
         try map.finish()
-        return PhoneBehaviour(unlock: unlock, expressTransit: express ?? false)
+        return PhoneBehaviour(unlock: unlock, expressTransit: express ?? false, limitedUseKeys: keys)
     }
 }
 
