@@ -26,6 +26,7 @@ let package = Package(
         .library(name: "RemoteReaders", targets: ["RemoteReaders"]),
         .library(name: "Issuing", targets: ["Issuing"]),
         .library(name: "Acquiring", targets: ["Acquiring"]),
+        .library(name: "HTTPBackend", targets: ["HTTPBackend"]),
         .library(name: "Journal", targets: ["Journal"]),
         .library(name: "ISO8583", targets: ["ISO8583"]),
         .library(name: "Terminal", targets: ["Terminal"]),
@@ -37,6 +38,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.0"..<"5.0.0"),
     ],
@@ -76,9 +78,7 @@ let package = Package(
 
         // Rooms that touch the world.
         .target(
-            name: "Readers",
-            dependencies: ["SmartCard", "Traces", "BERTLV", "CPCSC", "CNFC", "ProfileFile"],
-            resources: [.embedInCode("PCSC/Drivers")],
+            name: "Readers", dependencies: ["SmartCard", "Traces", "BERTLV", "CPCSC", "CNFC"],
             swiftSettings: common),
         // Readers on other machines: server, client and their test certificates.
         .target(
@@ -95,6 +95,19 @@ let package = Package(
             swiftSettings: common),
         .target(
             name: "Acquiring", dependencies: ["EMV", "Issuing"], swiftSettings: common),
+        // The acquirer protocol as JSON over HTTP: client, server, and the document that describes it.
+        .target(
+            name: "HTTPBackend",
+            dependencies: [
+                "Acquiring", "EMV", "BERTLV",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            resources: [.embedInCode("openapi.yaml")],
+            swiftSettings: common),
         .target(
             name: "Journal",
             dependencies: ["EMV", "BERTLV", .product(name: "GRDB", package: "GRDB.swift")],
@@ -151,10 +164,21 @@ let package = Package(
         .testTarget(name: "IssuingTests", dependencies: ["Issuing", "EMV"], swiftSettings: common),
         .testTarget(
             name: "AcquiringTests", dependencies: ["Acquiring", "Issuing", "EMV"], swiftSettings: common),
+        .testTarget(
+            name: "HTTPBackendTests",
+            dependencies: [
+                "HTTPBackend", "Acquiring", "Issuing", "Terminal", "Cards", "Readers", "Journal", "EMV", "BERTLV",
+                .product(name: "Yams", package: "Yams"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: common),
         // A private pcscd with virtual readers, for the tests of several rooms.
         .target(
             name: "TestSupport", dependencies: ["SmartCard", "Readers"], path: "Tests/TestSupport",
-            exclude: ["ReaderDriver"], swiftSettings: common),
+            swiftSettings: common),
         .testTarget(
             name: "ReadersTests",
             dependencies: ["Readers", "SmartCard", "Cards", "Traces", "BERTLV", "TestSupport"],

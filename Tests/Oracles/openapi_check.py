@@ -1,0 +1,24 @@
+"""Checks an OpenAPI document, and JSON values against its schemas.
+
+Usage: openapi_check.py FILE < LINES, each line a schema's name and a JSON value.
+Needs: pip install openapi-spec-validator jsonschema pyyaml
+"""
+
+import json
+import sys
+
+import yaml
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+with open(sys.argv[1]) as file:
+    document = yaml.safe_load(file)
+validate(document)
+
+count = 0
+for line in sys.stdin:
+    name, value = line.split(" ", 1)
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    Draft202012Validator(schema).validate(json.loads(value))
+    count += 1
+print(count, "fit")
