@@ -78,7 +78,9 @@ let package = Package(
 
         // Rooms that touch the world.
         .target(
-            name: "Readers", dependencies: ["SmartCard", "Traces", "BERTLV", "CPCSC", "CNFC"],
+            name: "Readers",
+            dependencies: ["SmartCard", "Traces", "BERTLV", "CPCSC", "CNFC", "ProfileFile"],
+            resources: [.embedInCode("PCSC/Drivers")],
             swiftSettings: common),
         // Readers on other machines: server, client and their test certificates.
         .target(
@@ -178,7 +180,7 @@ let package = Package(
         // A private pcscd with virtual readers, for the tests of several rooms.
         .target(
             name: "TestSupport", dependencies: ["SmartCard", "Readers"], path: "Tests/TestSupport",
-            swiftSettings: common),
+            exclude: ["ReaderDriver"], swiftSettings: common),
         .testTarget(
             name: "ReadersTests",
             dependencies: ["Readers", "SmartCard", "Cards", "Traces", "BERTLV", "TestSupport"],

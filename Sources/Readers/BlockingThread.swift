@@ -113,6 +113,9 @@ final class BlockingThread: TaskExecutor {
 
     func enqueue(_ job: consuming ExecutorJob) { queue.append(.job(UnownedJob(job))) }
 
+    /// Does `body` on the thread, and waits for nothing.
+    func post(_ body: @escaping @Sendable () -> Void) { queue.append(.work(body)) }
+
     // MARK: - Calls
 
     /// Does `body` on the thread after what was asked for before, and waits for nothing: also while the thread is
@@ -183,9 +186,12 @@ final class BlockingThread: TaskExecutor {
 
     /// Does `body` on the thread. The wait ends at the deadline and on cancellation even while the thread is
     /// still held up in a C call; the value is then lost.
-    /// - Parameter abandon: called once when the wait ends early, to interrupt the C call.
+    /// - Parameters:
+    ///   - abandon: called once when the wait ends early, to interrupt the C call.
+    ///   - discard: called on the thread with a value that came too late for the one who waited.
     func perform<Value: Sendable>(
         deadline: ContinuousClock.Instant? = nil, abandon: (@Sendable () -> Void)? = nil,
+        discard: (@Sendable (Value) -> Void)? = nil,
         _ body: @escaping @Sendable (Call<Value>) -> Value
     ) async -> Completion<Value> {
         let call = Call<Value>()
@@ -202,7 +208,7 @@ final class BlockingThread: TaskExecutor {
                     .work {
                         guard call.begin() else { return }
                         let value = body(call)
-                        call.end { _ in .value(value) }
+                        if !call.end({ _ in .value(value) }) { discard?(value) }
                     })
             }
         } onCancel: {

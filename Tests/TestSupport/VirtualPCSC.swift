@@ -15,7 +15,8 @@ public final class VirtualPCSC: Sendable {
         && FileManager.default.isExecutableFile(atPath: "/usr/bin/unshare") && canUnshare
 
     static let daemon = "/usr/sbin/pcscd"
-    static let driver = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"
+    static let driver = URL(fileURLWithPath: "/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
+        .resolvingSymlinksInPath().path
 
     private static let canUnshare: Bool = {
         let process = Process()
@@ -42,10 +43,11 @@ public final class VirtualPCSC: Sendable {
     private static func socketPath(_ directory: String) -> String { directory + "/run/pcscd/pcscd.comm" }
     private static let turn = AsyncTurn()
 
-    /// The names that the daemon gives the two slots.
-    public let readers = ["Virtual PCD 00 00", "Virtual PCD 00 01"]
+    /// The names that the daemon gives the slots: two for each reader.
+    public let readers: [String]
     /// Where the slots listen.
     public let ports: [UInt16]
+    private let isWrapped: Bool
     /// For child processes: where the daemon's socket is.
     public var environment: [String: String] {
         ProcessInfo.processInfo.environment.merging(
@@ -57,20 +59,32 @@ public final class VirtualPCSC: Sendable {
     }
     private let child = Mutex(Child())
 
-    private init() throws { ports = try Self.freePorts() }
+    private let names: [String]
+
+    private init(names: [String], wrapped: Bool) throws {
+        self.names = names
+        isWrapped = wrapped
+        ports = try names.flatMap { _ in try Self.freePorts() }
+        readers = names.flatMap { ["\($0) 00 00", "\($0) 00 01"] }
+    }
 
     /// Runs `body` with a fresh daemon.
-    /// - Parameter starts: false leaves the daemon to `start`.
+    /// - Parameters:
+    ///   - starts: false leaves the daemon to `start`.
+    ///   - names: a reader of two slots each, named differently; pcscd knows 16 slots.
+    ///   - wrapped: the driver has what `ReaderDriver/ifd-wrapper.c` adds; `driverFile` reaches its files.
     public static func run(
-        starting starts: Bool = true, _ body: @Sendable (VirtualPCSC) async throws -> Void
+        names: [String] = ["Virtual PCD"], wrapped: Bool = false, starting starts: Bool = true,
+        _ body: @Sendable (VirtualPCSC) async throws -> Void
     ) async throws {
         await turn.take()
         _ = directory
         let service: VirtualPCSC
         do {
-            service = try VirtualPCSC()
+            service = try VirtualPCSC(names: names, wrapped: wrapped)
             if starts { try await service.start() }
         } catch {
+            try? FileManager.default.removeItem(atPath: directory)
             await turn.give()
             throw error
         }
@@ -97,14 +111,18 @@ public final class VirtualPCSC: Sendable {
             atPath: directory + "/run/pcscd", withIntermediateDirectories: true)
         try FileManager.default.createDirectory(
             atPath: directory + "/conf", withIntermediateDirectories: true)
-        let port = String(ports[0], radix: 16, uppercase: true)
-        try """
-        FRIENDLYNAME "Virtual PCD"
-        DEVICENAME /dev/null:0x\(port)
-        LIBPATH \(Self.driver)
-        CHANNELID 0x\(port)
+        let fresh = try names.enumerated().map { device, name in
+            let port = String(ports[2 * device], radix: 16, uppercase: true)
+            return """
+                FRIENDLYNAME "\(name)"
+                DEVICENAME /dev/null:0x\(port)
+                LIBPATH \(try driverCopy(device))
+                CHANNELID 0x\(port)
 
-        """.write(toFile: directory + "/conf/vpcd", atomically: true, encoding: .utf8)
+                """
+        }
+        try fresh.joined(separator: "\n").write(
+            toFile: directory + "/conf/vpcd", atomically: true, encoding: .utf8)
         // The shell ends the daemon when its input ends: when we stop it, and also when we crash.
         let script = """
             mount --bind "$1/run" /run || exit 1
@@ -137,6 +155,61 @@ public final class VirtualPCSC: Sendable {
         throw Failure(description: "pcscd did not start: \(log)")
     }
 
+    /// A driver of its own for each reader: vsmartcard's keeps its slots in one table per library.
+    private func driverCopy(_ device: Int) throws -> String {
+        let copy = Self.directory + "/driver\(device).so"
+        guard isWrapped else {
+            try FileManager.default.copyItem(atPath: Self.driver, toPath: copy)
+            return copy
+        }
+        try FileManager.default.copyItem(atPath: Self.driver, toPath: copy + ".inner")
+        try FileManager.default.copyItem(atPath: try Self.wrapper.get(), toPath: copy)
+        for (suffix, text) in driverFiles.withLock({ $0[device] ?? [:] }) {
+            try text.write(toFile: "\(copy).\(suffix)", atomically: true, encoding: .utf8)
+        }
+        return copy
+    }
+
+    /// Writes a file that the wrapped driver of a reader reads ("properties", "escape", "gone"), or takes it away. It
+    /// outlives a restart.
+    public func setDriverFile(_ suffix: String, of device: Int = 0, _ text: String?) throws {
+        driverFiles.withLock { $0[device, default: [:]][suffix] = text }
+        let path = Self.directory + "/driver\(device).so.\(suffix)"
+        if let text {
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+        } else {
+            try FileManager.default.removeItem(atPath: path)
+        }
+    }
+    /// The escape commands that came to a reader's wrapped driver, in hexadecimal.
+    public func escapeCommands(of device: Int = 0) -> [String] {
+        let log = try? String(contentsOfFile: Self.directory + "/driver\(device).so.log", encoding: .utf8)
+        return (log ?? "").split(separator: "\n").map(String.init)
+    }
+    private let driverFiles = Mutex<[Int: [String: String]]>([:])
+
+    /// The wrapping driver, built once per process.
+    private static let wrapper = Result { () throws -> String in
+        let library = NSTemporaryDirectory() + "/tapbridge-ifd-\(getpid()).so"
+        let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("ReaderDriver/ifd-wrapper.c").path
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [
+            "cc", "-shared", "-fPIC", "-I/usr/include/PCSC", "-o", library, source, "-ldl",
+        ]
+        let errors = Pipe()
+        process.standardError = errors
+        try process.run()
+        let text = String(decoding: (try? errors.fileHandleForReading.readToEnd()) ?? Data(), as: UTF8.self)
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw Failure(description: text) }
+        atexit { unlink(NSTemporaryDirectory() + "/tapbridge-ifd-\(getpid()).so") }
+        return library
+    }
+    /// Whether `wrapped` can be had: a C compiler and pcsc-lite's headers are there.
+    public static let canWrap: Bool = isAvailable && (try? wrapper.get()) != nil
+
     /// Kills the daemon, without any farewell to its clients.
     public func stop() {
         let child = child.withLock { child in
@@ -158,13 +231,20 @@ public final class VirtualPCSC: Sendable {
     /// Whether somebody listens on the port, found without connecting: the virtual reader would take the
     /// connection for a card.
     private static func listens(_ port: UInt16) -> Bool {
-        guard let table = try? String(contentsOfFile: "/proc/net/tcp", encoding: .utf8) else { return true }
+        // Line by line: files of /proc have no length, and a busy machine's table is long.
+        guard let table = fopen("/proc/net/tcp", "r") else { return true }
+        defer { fclose(table) }
         let digits = String(port, radix: 16, uppercase: true)
-        let hex = String(repeating: "0", count: 4 - digits.count) + digits
-        return table.split(separator: "\n").contains { line in
-            let columns = line.split(separator: " ")
-            return columns.count > 3 && columns[1].hasSuffix(":" + hex) && columns[3] == "0A"
+        let hex = ":" + String(repeating: "0", count: 4 - digits.count) + digits
+        var line = [CChar](repeating: 0, count: 512)
+        while fgets(&line, Int32(line.count), table) != nil {
+            let columns = String(
+                decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self
+            )
+            .split(separator: " ")
+            if columns.count > 3, columns[1].hasSuffix(hex), columns[3] == "0A" { return true }
         }
+        return false
     }
 
     private static func freePorts() throws -> [UInt16] {

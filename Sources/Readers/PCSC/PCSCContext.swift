@@ -38,6 +38,73 @@ public struct PCSCReaderState: Sendable, Equatable {
         if words.contains("ICC") || words.contains("CONTACT") { return .contact }
         return .unknown
     }
+
+    /// The slots of a dual reader whose name does not tell are contact slots where another slot of the same
+    /// device is called contactless: "... OMNIKEY 5422 Smartcard Reader [OMNIKEY 5422 Smartcard Reader] 00 00"
+    /// beside "... [OMNIKEY 5422CL Smartcard Reader] 01 00".
+    static func completed(_ states: [PCSCReaderState]) -> [PCSCReaderState] {
+        let contactless = Set(
+            states.filter { $0.interface == .contactless }.map { PCSCReaderName($0.name).device })
+        return states.map { state in
+            let name = PCSCReaderName(state.name)
+            guard state.interface == .unknown, name.interface != nil, contactless.contains(name.device)
+            else { return state }
+            var state = state
+            state.interface = .contact
+            return state
+        }
+    }
+}
+
+/// The parts of a reader's name as pcsc-lite composes it: `DEVICE [INTERFACE] (SERIAL) RR SS`, where RR counts
+/// the readers of one name and SS the slots of a reader, both in hexadecimal.
+struct PCSCReaderName: Equatable {
+    /// Vendor and product, as the driver names them.
+    var device: String
+    var interface: String?
+    var serialNumber: String?
+    /// Changes when a reader is plugged in again.
+    var reader: String?
+    var slot: String?
+
+    init(_ name: String) {
+        var words = name.split(separator: " ", omittingEmptySubsequences: true)
+        func index(_ word: Substring?) -> String? {
+            guard let word, word.utf8.count == 2, word.allSatisfy(\.isHexDigit) else { return nil }
+            return String(word)
+        }
+        if words.count >= 2, let slot = index(words.last), let reader = index(words.dropLast().last) {
+            self.slot = slot
+            self.reader = reader
+            words.removeLast(2)
+        }
+        var rest = words.joined(separator: " ")
+        func cut(_ open: Character, _ close: Character) -> String? {
+            guard rest.last == close, let start = rest.lastIndex(of: open) else { return nil }
+            let inner = rest[rest.index(after: start)...].dropLast()
+            rest = rest[..<start].trimmingSpaces()
+            return String(inner)
+        }
+        serialNumber = cut("(", ")")
+        interface = cut("[", "]")
+        device = rest
+    }
+
+    /// Whether both names mean the same slot of the same device, wherever it is plugged in now: only where a
+    /// serial number proves it, lest a terminal takes the reader of another one.
+    func isSameSlot(as other: PCSCReaderName) -> Bool {
+        guard let serialNumber, !serialNumber.isEmpty else { return false }
+        return serialNumber == other.serialNumber && device == other.device && interface == other.interface
+            && slot == other.slot
+    }
+}
+
+extension Substring {
+    fileprivate func trimmingSpaces() -> String {
+        var part = self
+        while part.last == " " { part.removeLast() }
+        return String(part)
+    }
 }
 
 /// A connection to the PC/SC daemon. Its functions block: they are called on a `BlockingThread`, one at a
@@ -59,8 +126,10 @@ final class PCSCConnection: Sendable {
 
     var context: SCARDCONTEXT { handle.load(ordering: .relaxed) }
 
-    /// Ends a wait for a status change.
-    func cancel() { SCardCancel(context) }
+    /// Ends a wait for a status change. Returns at once: the message to the daemon goes out on a thread of its
+    /// own, since a daemon that hangs must not hold up the caller, which may be everybody's watchdog.
+    func cancel() { Self.cancelling.post { [self] in SCardCancel(context) } }
+    private static let cancelling = BlockingThread(name: "pcsc cancel")
 
     func readerNames() throws(PCSCStatus) -> [String] {
         while true {
@@ -93,6 +162,8 @@ final class PCSCConnection: Sendable {
         var isGone: Bool { has(SCARD_STATE_UNKNOWN) || has(SCARD_STATE_IGNORE) }
         var isPresent: Bool { has(SCARD_STATE_PRESENT) }
         var isMute: Bool { has(SCARD_STATE_MUTE) }
+        /// The daemon's count of insertions and removals, modulo 65536.
+        var eventCount: UInt16 { UInt16(truncatingIfNeeded: known >> 16) }
     }
     static let newReaderNotification = "\\\\?PnP?\\Notification"
 
@@ -122,11 +193,12 @@ final class PCSCConnection: Sendable {
         var states = try readerNames().map { ReaderState(name: $0) }
         guard !states.isEmpty else { return [] }
         _ = try waitForChange(&states, milliseconds: 0)
-        return states.filter { !$0.isGone }.map {
-            PCSCReaderState(
-                name: $0.name, answerToReset: $0.isPresent ? $0.atr : nil,
-                isExclusivelyUsed: $0.has(SCARD_STATE_EXCLUSIVE))
-        }
+        return PCSCReaderState.completed(
+            states.filter { !$0.isGone }.map {
+                PCSCReaderState(
+                    name: $0.name, answerToReset: $0.isPresent ? $0.atr : nil,
+                    isExclusivelyUsed: $0.has(SCARD_STATE_EXCLUSIVE))
+            })
     }
 }
 
@@ -179,6 +251,13 @@ public enum PCSCContext {
             guard let only = found.first else {
                 throw .readerUnavailable(
                     reader: name, reason: "there is no such PC/SC reader; readers: \(list)")
+            }
+            // The part fits all slots of a dual reader: the contactless one is meant.
+            let contactless = found.filter { $0.interface == .contactless }
+            if found.count > 1, contactless.count == 1,
+                found.allSatisfy({ PCSCReaderName($0.name).device == PCSCReaderName(only.name).device })
+            {
+                return PCSCReader(name: contactless[0].name, options: options)
             }
             guard found.count == 1 else {
                 throw .readerUnavailable(
@@ -249,7 +328,7 @@ private final class PCSCWatch: Sendable {
 
     private func run() {
         var isLost = false
-        var known: [PCSCReaderState] = []
+        var known: [Known] = []
         while !isStopped {
             do throws(PCSCStatus) {
                 let connection = try PCSCConnection()
@@ -259,7 +338,7 @@ private final class PCSCWatch: Sendable {
                 isLost = false
                 try follow(connection, &known)
             } catch {
-                for reader in known { continuation.yield(.readerRemoved(name: reader.name)) }
+                for reader in known { continuation.yield(.readerRemoved(name: reader.state.name)) }
                 known = []
                 if !isLost, case .readerUnavailable(_, let reason) = error.error(reader: "PC/SC") {
                     continuation.yield(.serviceLost(reason: reason))
@@ -271,7 +350,7 @@ private final class PCSCWatch: Sendable {
     }
 
     private func follow(
-        _ connection: PCSCConnection, _ known: inout [PCSCReaderState]
+        _ connection: PCSCConnection, _ known: inout [Known]
     ) throws(PCSCStatus) {
         var states: [PCSCConnection.ReaderState] = []
         while !isStopped {
@@ -297,30 +376,41 @@ private final class PCSCWatch: Sendable {
         }
     }
 
-    private func report(_ states: [PCSCConnection.ReaderState], _ known: inout [PCSCReaderState]) {
-        for reader in known where !states.contains(where: { $0.name == reader.name }) {
-            continuation.yield(.readerRemoved(name: reader.name))
+    private struct Known {
+        var state: PCSCReaderState
+        var eventCount: UInt16
+    }
+
+    private func report(_ states: [PCSCConnection.ReaderState], _ known: inout [Known]) {
+        for reader in known where !states.contains(where: { $0.name == reader.state.name }) {
+            continuation.yield(.readerRemoved(name: reader.state.name))
         }
-        let current = states.map { state in
-            PCSCReaderState(
-                name: state.name, answerToReset: state.isPresent ? state.atr : nil,
-                isExclusivelyUsed: state.has(SCARD_STATE_EXCLUSIVE))
-        }
+        let listed = PCSCReaderState.completed(
+            states.map { state in
+                PCSCReaderState(
+                    name: state.name, answerToReset: state.isPresent ? state.atr : nil,
+                    isExclusivelyUsed: state.has(SCARD_STATE_EXCLUSIVE))
+            })
+        let current = zip(listed, states).map { Known(state: $0, eventCount: $1.eventCount) }
         for reader in current {
-            guard let before = known.first(where: { $0.name == reader.name }) else {
-                continuation.yield(.readerAdded(reader))
-                if let atr = reader.answerToReset {
-                    continuation.yield(.cardInserted(reader: reader.name, answerToReset: atr))
+            let name = reader.state.name
+            guard let before = known.first(where: { $0.state.name == name }) else {
+                continuation.yield(.readerAdded(reader.state))
+                if let atr = reader.state.answerToReset {
+                    continuation.yield(.cardInserted(reader: name, answerToReset: atr))
                 }
                 continue
             }
-            switch (before.answerToReset, reader.answerToReset) {
+            switch (before.state.answerToReset, reader.state.answerToReset) {
             case (nil, let atr?):
-                continuation.yield(.cardInserted(reader: reader.name, answerToReset: atr))
-            case (_?, nil): continuation.yield(.cardRemoved(reader: reader.name))
-            case (let old?, let new?) where old != new && !old.isEmpty && !new.isEmpty:
-                continuation.yield(.cardRemoved(reader: reader.name))
-                continuation.yield(.cardInserted(reader: reader.name, answerToReset: new))
+                continuation.yield(.cardInserted(reader: name, answerToReset: atr))
+            case (_?, nil): continuation.yield(.cardRemoved(reader: name))
+            // Another card, or the same one taken away and presented again between two looks.
+            case (let old?, let new?)
+            where (old != new && !old.isEmpty && !new.isEmpty)
+                || reader.eventCount &- before.eventCount >= 2:
+                continuation.yield(.cardRemoved(reader: name))
+                continuation.yield(.cardInserted(reader: name, answerToReset: new))
             default: break
             }
         }

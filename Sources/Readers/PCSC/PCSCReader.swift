@@ -1,4 +1,5 @@
 internal import CPCSC
+internal import Glibc
 internal import Synchronization
 
 /// A reader attached through PC/SC (libpcsclite, pcscd).
@@ -30,6 +31,12 @@ public final class PCSCReader: CardReader {
         connection = Mutex(nil)
     }
 
+    // What talks to the daemon, which may hang, is let go on the reader's thread.
+    deinit {
+        let connection = connection.withLock { $0.take() }
+        thread.post { [device] in device.close(connection) }
+    }
+
     /// A task that prefers this executor (`withTaskExecutorPreference`) talks to the card without a change
     /// of thread. Its time limit per command is then the reader's own.
     public var executor: any TaskExecutor { thread }
@@ -38,7 +45,9 @@ public final class PCSCReader: CardReader {
         deadline: ContinuousClock.Instant?
     ) async throws(ReaderError) -> any CardChannel {
         let activated = try await perform(
-            deadline: deadline, late: .noCard
+            // The device keeps the deadline itself, and then tells what was in the way; this is for one that hangs.
+            deadline: deadline.map { $0 + .milliseconds(300) }, late: .noCard,
+            discard: { [device] _ in device.powerDown() }
         ) { [device, self] isAbandoned throws(ReaderError) in
             try device.activate(
                 deadline: deadline, isAbandoned: isAbandoned,
@@ -64,13 +73,35 @@ public final class PCSCReader: CardReader {
     }
 
     public func close() async {
-        _ = await thread.perform(deadline: .now + .seconds(2)) { [device] _ in device.close() }
-        connection.withLock { $0 = nil }
+        _ = await thread.perform(deadline: .now + .seconds(2)) { [device, self] _ in
+            device.close(self.connection.withLock { $0.take() })
+        }
+    }
+
+    /// Sends the reader one of its own commands, also while this terminal holds a card in it: LED, buzzer, antenna.
+    /// - Parameters:
+    ///   - driver: nil finds the one for the reader.
+    ///   - milliseconds: for the buzzer.
+    /// - Returns: what the reader answered, without what only says that all is well.
+    /// - Throws: as `PCSCContext.control`.
+    @discardableResult
+    public func control(
+        _ action: ReaderDriver.Action, _ value: String? = nil, milliseconds: Int = 100,
+        driver: ReaderDriver? = nil
+    ) async throws(ReaderError) -> [UInt8] {
+        let held = try await perform(deadline: .now + .seconds(5), late: .cardTimeout) {
+            [device] _ throws(ReaderError) in
+            try device.control(action, value, milliseconds, driver)
+        }
+        if let held { return held }
+        return try await PCSCContext.control(
+            information.name, action, value, milliseconds: milliseconds, driver: driver)
     }
 
     /// Does something with the device on its thread, or here where this is its thread.
     private func perform<Value: Sendable>(
         deadline: ContinuousClock.Instant?, late: ReaderError,
+        discard: (@Sendable (Value) -> Void)? = nil,
         _ body: @escaping @Sendable (_ isAbandoned: () -> Bool) throws(ReaderError) -> Value
     ) async throws(ReaderError) -> Value {
         if thread.isCurrent { return try body { Task.isCancelled } }
@@ -83,7 +114,8 @@ public final class PCSCReader: CardReader {
                 }
             }
         let completion = await thread.perform(
-            deadline: deadline, abandon: { self.connection.withLock { $0 }?.cancel() }, work)
+            deadline: deadline, abandon: { self.connection.withLock { $0 }?.cancel() },
+            discard: { if case .success(let value) = $0 { discard?(value) } }, work)
         switch completion {
         case .value(let result): return try result.get()
         case .timedOut(began: true): throw late
@@ -137,19 +169,26 @@ private final class PCSCDevice: @unchecked Sendable {
     private let name: String
     private let options: PCSCReader.Options
     private var connection: PCSCConnection?
+    /// The reader's name in the daemon's list as of now; differs from `name` after it was plugged in again.
+    private var slotName: String
     private var card: SCARDHANDLE?
+    /// What the reader carries, and what the card can; nil until a card was connected.
+    private var limits: APDULengthLimits?
     private var request = SCARD_IO_REQUEST()
     /// Counts activations; a channel of an earlier one is dead.
     private var generation = 0
     /// The activation whose command nobody waited for to its end: the card's state is not known any more.
     private let abandoned = Atomic<Int>(-1)
 
+    /// Header, extended Lc, 65535 data bytes and extended Le.
+    private static let longestCommand = 4 + 3 + 65535 + 2
     /// Longest response: 65536 data bytes and the status word, as libpcsclite's own limit has it.
     private static let capacity = 65548
     private let buffer = UnsafeMutablePointer<UInt8>.allocate(capacity: PCSCDevice.capacity)
 
     init(name: String, options: PCSCReader.Options) {
         self.name = name
+        slotName = name
         self.options = options
     }
     deinit {
@@ -164,22 +203,14 @@ private final class PCSCDevice: @unchecked Sendable {
 
     /// The daemon went away: forget what it knew.
     private func fail(_ status: PCSCStatus) -> ReaderError {
-        if status.meansNoService {
-            card = nil
-            connection = nil
-        }
+        if status.meansNoService { forgetConnection() }
         return status.error(reader: name)
     }
 
-    private func connect() throws(ReaderError) -> PCSCConnection {
-        if let connection { return connection }
-        do throws(PCSCStatus) {
-            let new = try PCSCConnection()
-            connection = new
-            return new
-        } catch {
-            throw error.error(reader: name)
-        }
+    private func forgetConnection() {
+        card = nil
+        connection = nil
+        limits = nil
     }
 
     private func disconnect(_ disposition: Int32) {
@@ -187,63 +218,120 @@ private final class PCSCDevice: @unchecked Sendable {
         card = nil
     }
 
+    /// How long a wait for a card outlives the loss of the daemon (which systemd starts again) or of the reader, and
+    /// another program's exclusive hold (desktop programs look at each card that comes).
+    private static let grace: Duration = .seconds(2)
+
     func activate(
         deadline: ContinuousClock.Instant?, isAbandoned: () -> Bool,
         connected: (PCSCConnection) -> Void
     ) throws(ReaderError) -> (generation: Int, card: CardInformation) {
         let hadConnection = connection != nil
-        var connection = try connect()
-        connected(connection)
         generation += 1
         if let card {
             // A restart with the card still in the field.
             var active = DWORD()
             let status = PCSCStatus(
                 SCardReconnect(card, share, protocols, DWORD(SCARD_RESET_CARD), &active))
-            if status == .success { return try begin(active) }
+            if status == .success {
+                do throws(PCSCStatus) { return try begin(active) } catch {}
+            }
             disconnect(SCARD_RESET_CARD)
         }
-        var state = PCSCConnection.ReaderState(name: name)
+        var state = PCSCConnection.ReaderState(name: slotName)
+        // Whether the reader has been seen: one that was never there is told at once.
+        var wasThere = hadConnection
+        var graceEnd: ContinuousClock.Instant?
+        // The first look never waits: its deadline is in the past.
         var isFirst = true
         while true {
+            var trouble: PCSCStatus?
             do throws(PCSCStatus) {
+                let connection = try connectionOrNew(connected)
+                if isAbandoned() { throw .cancelled }
                 try wait(&state, connection, deadline: isFirst ? .now : deadline)
             } catch {
-                // The daemon was started anew since the last tap: one more attempt, with a new connection.
-                if isFirst, hadConnection, error.meansNoService {
-                    self.connection = nil
-                    connection = try connect()
-                    connected(connection)
-                    isFirst = false
-                    continue
-                }
-                if error != .cancelled { throw fail(error) }
+                if error != .cancelled { trouble = error }
             }
-            isFirst = false
             if isAbandoned() { throw .cancelled }
-            if state.isGone { throw PCSCStatus.unknownReader.error(reader: name) }
-            if state.isMute {
-                throw .activationFailed("the card does not answer: take it away and present it again")
-            }
-            if state.isPresent {
-                var handle = SCARDHANDLE()
-                var active = DWORD()
-                let status = PCSCStatus(
-                    SCardConnect(connection.context, name, share, protocols, &handle, &active))
-                if status == .success {
-                    card = handle
-                    if isAbandoned() {
-                        disconnect(SCARD_UNPOWER_CARD)
-                        throw .cancelled
-                    }
-                    return try begin(active)
+            if trouble == nil, state.isGone { trouble = .unknownReader }
+            if trouble == nil {
+                isFirst = false
+                wasThere = true
+                if state.isMute {
+                    throw .activationFailed("the card does not answer: take it away and present it again")
                 }
-                if !status.meansNoCard { throw fail(status) }
-                // It left between the two calls; the state is asked for anew.
-                state.known = 0
+                if state.isPresent {
+                    do throws(PCSCStatus) {
+                        let active = try connectCard()
+                        if !isAbandoned() { return try begin(active) }
+                        disconnect(SCARD_UNPOWER_CARD)
+                        continue
+                    } catch {
+                        // It left between the two calls, or another program reset it: the state is asked for anew.
+                        state.known = 0
+                        if !error.meansNoCard, error != .resetCard { trouble = error }
+                    }
+                }
             }
-            if let deadline, deadline <= .now { throw .noCard }
+            guard let trouble else {
+                graceEnd = nil
+                if let deadline, deadline <= .now { throw .noCard }
+                continue
+            }
+            // What passes by itself is waited for; everything else is told.
+            let passes: Bool
+            switch trouble {
+            case .unknownReader, .readerUnavailable, .noReaders:
+                state = PCSCConnection.ReaderState(name: findAgain() ?? slotName)
+                passes = wasThere
+            case .sharingViolation: passes = true
+            // Where we have been let in before, this is a daemon that died while it greeted us: libpcsclite takes
+            // its hanging up for a refusal.
+            case .securityViolation: passes = hadConnection || wasThere
+            default: passes = trouble.meansNoService && (hadConnection || wasThere)
+            }
+            if trouble.meansNoService || trouble == .securityViolation { forgetConnection() }
+            let now = ContinuousClock.now
+            let end = graceEnd ?? min(now + Self.grace, deadline ?? now + Self.grace)
+            graceEnd = end
+            guard passes, now < end else { throw fail(trouble) }
+            usleep(50_000)
         }
+    }
+
+    private func connectionOrNew(
+        _ connected: (PCSCConnection) -> Void
+    ) throws(PCSCStatus) -> PCSCConnection {
+        if let connection { return connection }
+        let new = try PCSCConnection()
+        connection = new
+        connected(new)
+        return new
+    }
+
+    /// The name under which the slot is listed now, where a serial number tells that it is the same one plugged in
+    /// again: pcsc-lite counts the readers of one name anew.
+    private func findAgain() -> String? {
+        guard let names = try? connection?.readerNames() else { return nil }
+        if names.contains(slotName) { return slotName }
+        let wanted = PCSCReaderName(name)
+        guard let found = names.first(where: { PCSCReaderName($0).isSameSlot(as: wanted) }) else {
+            return nil
+        }
+        slotName = found
+        return found
+    }
+
+    private func connectCard() throws(PCSCStatus) -> DWORD {
+        guard let connection else { throw .noService }
+        var handle = SCARDHANDLE()
+        var active = DWORD()
+        let status = PCSCStatus(
+            SCardConnect(connection.context, slotName, share, protocols, &handle, &active))
+        guard status == .success else { throw status }
+        card = handle
+        return active
     }
 
     /// Waits for a change for a short while.
@@ -260,8 +348,8 @@ private final class PCSCDevice: @unchecked Sendable {
         state = states[0]
     }
 
-    private func begin(_ active: DWORD) throws(ReaderError) -> (generation: Int, card: CardInformation) {
-        guard let card else { throw .cardRemoved }
+    private func begin(_ active: DWORD) throws(PCSCStatus) -> (generation: Int, card: CardInformation) {
+        guard let card else { throw .removedCard }
         request.dwProtocol = active
         request.cbPciLength = DWORD(MemoryLayout<SCARD_IO_REQUEST>.size)
         var atr = [UInt8](repeating: 0, count: 33)
@@ -270,15 +358,43 @@ private final class PCSCDevice: @unchecked Sendable {
         let status = PCSCStatus(SCardStatus(card, nil, &nameCount, nil, nil, &atr, &count))
         guard status == .success else {
             disconnect(SCARD_RESET_CARD)
-            throw fail(status)
+            throw status
         }
-        return (generation, CardInformation(answerToReset: Array(atr.prefix(Int(count)))))
+        let answerToReset = Array(atr.prefix(Int(min(count, 33))))
+        var limits =
+            self.limits ?? APDULengthLimits(maximumDataSize: PCSCProperties.read(card).maximumDataSize)
+        limits.cardChains = APDULengthLimits.chains(answerToReset)
+        self.limits = limits
+        return (generation, CardInformation(answerToReset: answerToReset))
     }
 
     func transmit(_ command: [UInt8], generation: Int) throws(ReaderError) -> CardAnswer {
         guard generation == self.generation, let card,
             abandoned.load(ordering: .relaxed) != generation
         else { throw .cardRemoved }
+        guard command.count <= Self.longestCommand else {
+            throw .protocolViolation("a command of \(command.count) bytes is longer than any APDU")
+        }
+        // Short commands fit every reader.
+        if command.count <= 5 || command[4] != 0 { return try send(command, card) }
+        switch (limits ?? APDULengthLimits(maximumDataSize: nil)).plan(command) {
+        case .send(let command): return try send(command, card)
+        case .chain(let parts):
+            var microseconds: UInt32 = 0
+            var answer = CardAnswer(bytes: [], microseconds: 0)
+            for part in parts {
+                answer = try send(part, card)
+                microseconds &+= answer.microseconds
+                // Only the last part has an answer beside 9000; anything else ends the chain.
+                if part != parts.last, answer.bytes != [0x90, 0x00] { break }
+            }
+            answer.microseconds = microseconds
+            return answer
+        case .refuse(let reason): throw .protocolViolation("\(name): \(reason)")
+        }
+    }
+
+    private func send(_ command: [UInt8], _ card: SCARDHANDLE) throws(ReaderError) -> CardAnswer {
         var length = command.count
         // T=0 knows no Le beside data (ISO/IEC 7816-3, 12.2.4): the card answers 61xx instead.
         if request.dwProtocol == DWORD(SCARD_PROTOCOL_T0), length > 5, command[4] != 0,
@@ -290,16 +406,31 @@ private final class PCSCDevice: @unchecked Sendable {
         let start = ContinuousClock.now
         let status = PCSCStatus(
             SCardTransmit(card, &request, command, DWORD(length), nil, buffer, &received))
-        guard status == .success else { throw fail(status) }
+        // Whoever has a card has been let in: "refused" is the daemon hanging up.
+        guard status == .success else { throw fail(status == .securityViolation ? .serviceStopped : status) }
         // Some drivers report success, and nothing, when the card left meanwhile.
         guard received > 0 else {
             throw isPresent(card) ? .transmission("the reader gave no bytes") : .cardRemoved
         }
+        guard Int(received) <= Self.capacity else {
+            throw .protocolViolation("the reader speaks of \(received) bytes, more than any APDU has")
+        }
         let elapsed = start.duration(to: .now).components
         return CardAnswer(
-            bytes: Array(UnsafeBufferPointer(start: buffer, count: min(Int(received), Self.capacity))),
+            bytes: Array(UnsafeBufferPointer(start: buffer, count: Int(received))),
             microseconds: UInt32(
                 clamping: elapsed.seconds * 1_000_000 + elapsed.attoseconds / 1_000_000_000_000))
+    }
+
+    /// Controls the reader through the handle of the card in it; nil where none is held.
+    func control(
+        _ action: ReaderDriver.Action, _ value: String?, _ milliseconds: Int, _ driver: ReaderDriver?
+    ) throws(ReaderError) -> [UInt8]? {
+        guard let card else { return nil }
+        let active = request.dwProtocol
+        return try PCSCContext.control(
+            slotName, card, action, value, milliseconds: milliseconds, driver: driver,
+            transmit: { PCSCContext.transmit(card, active, $0) })
     }
 
     private func isPresent(_ card: SCARDHANDLE) -> Bool {
@@ -317,7 +448,7 @@ private final class PCSCDevice: @unchecked Sendable {
     ) throws(ReaderError) -> Bool {
         // Without a daemon there is no card either.
         guard let connection else { return true }
-        var state = PCSCConnection.ReaderState(name: name)
+        var state = PCSCConnection.ReaderState(name: slotName)
         var isFirst = true
         while true {
             do throws(PCSCStatus) {
@@ -338,8 +469,11 @@ private final class PCSCDevice: @unchecked Sendable {
         disconnect(SCARD_UNPOWER_CARD)
     }
 
-    func close() {
+    /// - Parameter last: a reference to the connection that ends here as well.
+    func close(_ last: PCSCConnection?) {
         powerDown()
         connection = nil
+        limits = nil
+        _ = last
     }
 }
