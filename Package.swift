@@ -29,6 +29,8 @@ let package = Package(
         .library(name: "HTTPBackend", targets: ["HTTPBackend"]),
         .library(name: "Journal", targets: ["Journal"]),
         .library(name: "ISO8583", targets: ["ISO8583"]),
+        .library(name: "ISO8583Backend", targets: ["ISO8583Backend"]),
+        .library(name: "AcquirerHost", targets: ["AcquirerHost"]),
         .library(name: "Terminal", targets: ["Terminal"]),
     ],
     dependencies: [
@@ -110,6 +112,27 @@ let package = Package(
             ],
             resources: [.embedInCode("openapi.yaml")],
             swiftSettings: common),
+        // An acquirer's host over ISO 8583.
+        .target(
+            name: "ISO8583Backend",
+            dependencies: [
+                "Acquiring", "BERTLV", "EMV", "ISO8583", "ProfileFile",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            resources: [.embedInCode("Samples")], swiftSettings: common),
+        // The simulated acquirer as a server of its own.
+        .target(
+            name: "AcquirerHost",
+            dependencies: [
+                "Acquiring", "EMV", "ISO8583", "ISO8583Backend",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: common),
         .target(
             name: "Journal",
             dependencies: ["EMV", "BERTLV", .product(name: "GRDB", package: "GRDB.swift")],
@@ -125,7 +148,7 @@ let package = Package(
         .executableTarget(
             name: "tapbridge",
             dependencies: [
-                "Terminal", "Cards", "Issuing", "BERTLV", "ISO8583", "PN532",
+                "Terminal", "Cards", "Issuing", "BERTLV", "ISO8583", "ISO8583Backend", "AcquirerHost", "PN532",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),
@@ -164,6 +187,15 @@ let package = Package(
             dependencies: ["Cards", "Kernels", "EMV", "BERTLV", "SmartCard", "ProfileFile"],
             swiftSettings: common),
         .testTarget(name: "IssuingTests", dependencies: ["Issuing", "EMV"], swiftSettings: common),
+        .testTarget(
+            name: "AcquirerHostTests",
+            dependencies: [
+                "AcquirerHost", "ISO8583Backend", "Acquiring", "Issuing", "ISO8583", "EMV", "BERTLV", "ProfileFile",
+                "Cards", "Readers", "Terminal", "Kernels", "Journal",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: common),
         .testTarget(
             name: "AcquiringTests", dependencies: ["Acquiring", "Issuing", "EMV"], swiftSettings: common),
         .testTarget(

@@ -29,6 +29,8 @@ public struct TerminalProfile: Sendable {
     /// What the reader sends while it waits for a card, for phones to see what the terminal is for; nil leaves it to the
     /// reader.
     public var polling: PollingSchedule?
+    /// Path of the acquirer file (key `acquirer-file`, relative to the profile's folder); nil is the built-in host.
+    public var acquirerFile: String?
 
     public struct Merchant: Sendable, Equatable {
         public var id: String
@@ -200,6 +202,13 @@ public struct TerminalProfile: Sendable {
                 timing.secondPresentment = .seconds(value)
             }
             try keys.finish()
+        }
+        acquirerFile = nil
+        if let place = top.optional("acquirer-file") {
+            let name = try place.text(1...4096)
+            let folder = source.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+                .joined(separator: "/")
+            acquirerFile = name.hasPrefix("/") || folder.isEmpty ? name : folder + "/" + name
         }
         try top.finish()
     }

@@ -3,6 +3,7 @@ import ArgumentParser
 import Cards
 import EMV
 import Foundation
+import ISO8583Backend
 import Issuing
 import Journal
 import Kernels
@@ -19,6 +20,22 @@ struct TerminalOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Journal file; in the user's state directory by default.", valueName: "file"))
     var journal: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Acquirer file (YAML): authorize with its host over ISO 8583. By default that of the profile, else the built-in host.",
+            valueName: "file"), completion: .file())
+    var acquirer: String?
+
+    /// The host of the acquirer file; nil where none is given.
+    func host(_ profile: TerminalProfile, quiet: Bool) throws -> ISO8583Acquirer? {
+        guard let file = acquirer ?? profile.acquirerFile else { return nil }
+        do {
+            return try AcquirerFile(path: file).backend { if !quiet { Console.printError($0) } }
+        } catch {
+            throw CommandFailure(.badInput, "\(error)")
+        }
+    }
 
     func loadProfile() throws -> TerminalProfile { try Self.loadProfile(profile) }
 

@@ -87,8 +87,8 @@ enum SimulatedHost {
 
 struct HostCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "host", abstract: "Look into the simulated host: balances of the test accounts.",
-        subcommands: [Accounts.self, Reset.self], defaultSubcommand: Accounts.self)
+        commandName: "host", abstract: "Serve terminals as a simulated acquirer, or look into its books.",
+        subcommands: [Serve.self, Accounts.self, Reset.self], defaultSubcommand: Serve.self)
 
     struct Accounts: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -116,7 +116,7 @@ import Testing
         let cards = try Program.list(try await program.run("cards", "--json").output)
         let credit = try #require(cards.first { $0["id"] as? String == "visa-credit" })
         #expect(credit["transactionCounter"] as? Int == 3)
-        let accounts = try Program.list(try await program.run("host", "--json").output)
+        let accounts = try Program.list(try await program.run("host", "accounts", "--json").output)
         let account = try #require(accounts.first { $0["account"] as? String == "account-0119" })
         #expect(account["balance"] as? Int == -3000)
         // A card that forgot its counter repeats it: the issuer refuses.

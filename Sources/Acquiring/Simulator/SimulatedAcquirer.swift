@@ -21,10 +21,13 @@ public actor SimulatedAcquirer: AcquirerBackend {
 
     /// How long a terminal waits for an answer.
     public nonisolated let answerTimeout: Duration
+    /// Messages that the host has seen or missed, all of them.
+    public private(set) var messageCount = 0
     private static let eventLimit = 1000
     private var troubles: TroubleMaker
     private var lateListener: AsyncStream<LateAnswer>.Continuation?
     private let sleep: @Sendable (Duration) async throws -> Void
+    private let elapsed: @Sendable () -> Duration
 
     /// - Parameters:
     ///   - issuer: the built-in test world where not given.
@@ -41,6 +44,13 @@ public actor SimulatedAcquirer: AcquirerBackend {
         self.troubles = TroubleMaker(troubles)
         self.answerTimeout = answerTimeout
         sleep = { duration in try await clock.sleep(for: duration) }
+        elapsed = Self.stopwatch(clock)
+    }
+
+    private static func stopwatch<C: Clock>(_ clock: C) -> @Sendable () -> Duration
+    where C.Duration == Duration {
+        let start = clock.now
+        return { start.duration(to: clock.now) }
     }
 
     /// Changes the issuers, such as a card's status or a balance.
@@ -55,7 +65,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
         _ request: AuthorizationRequest
     ) async throws(AcquirerError) -> AuthorizationResponse {
         let trouble = troubles.next(
-            .authorization, amount: request.amount, card: request.primaryAccountNumber)
+            .authorization, amount: request.amount, card: request.primaryAccountNumber, elapsed: elapsed())
         if trouble == .unreachable { throw unreachable(request.transactionID, .authorization) }
         let data = try check(request, .authorization)
         switch trouble {
@@ -84,6 +94,9 @@ public actor SimulatedAcquirer: AcquirerBackend {
         case .garbage:
             _ = decide(request, data)
             throw .malformedResponse("the answer ends within its bitmap")
+        case .wrongMAC:
+            _ = decide(request, data)
+            throw .malformedResponse("the message authentication code is wrong")
         case .cut(let seenByHost):
             if seenByHost { _ = decide(request, data) }
             throw .connectionLost("closed by the host before it answered")
@@ -106,7 +119,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
     }
 
     public func reverse(_ request: ReversalRequest) async throws(AcquirerError) {
-        let trouble = troubles.next(.reversal, amount: request.amount, card: nil)
+        let trouble = troubles.next(.reversal, amount: request.amount, card: nil, elapsed: elapsed())
         if trouble == .unreachable { throw unreachable(request.transactionID, .reversal) }
         do throws(AcquirerError) {
             try MessageCheck.check(
@@ -130,7 +143,8 @@ public actor SimulatedAcquirer: AcquirerBackend {
     public func advise(
         _ request: AuthorizationRequest, offline: OfflineDecision
     ) async throws(AcquirerError) {
-        let trouble = troubles.next(.advice, amount: request.amount, card: request.primaryAccountNumber)
+        let trouble = troubles.next(
+            .advice, amount: request.amount, card: request.primaryAccountNumber, elapsed: elapsed())
         if trouble == .unreachable { throw unreachable(request.transactionID, .advice) }
         let data = try check(request, .advice)
         try await suffer(trouble, request.transactionID, .advice) {
@@ -148,7 +162,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
     }
 
     public func adjust(_ request: AdjustmentRequest) async throws(AcquirerError) {
-        let trouble = troubles.next(.adjustment, amount: request.amount, card: nil)
+        let trouble = troubles.next(.adjustment, amount: request.amount, card: nil, elapsed: elapsed())
         if trouble == .unreachable { throw unreachable(request.transactionID, .adjustment) }
         do throws(AcquirerError) {
             try MessageCheck.check(
@@ -178,7 +192,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
     public func reconcile(
         _ request: ReconciliationRequest
     ) async throws(AcquirerError) -> ReconciliationAnswer {
-        let trouble = troubles.next(.reconciliation, amount: .zero, card: nil)
+        let trouble = troubles.next(.reconciliation, amount: .zero, card: nil, elapsed: elapsed())
         let name = "\(request.terminalID) batch \(request.batch)"
         if trouble == .unreachable { throw unreachable(name, .reconciliation) }
         guard (1...999_999).contains(request.stan), request.batch >= 1 else {
@@ -194,7 +208,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
     }
 
     public func upload(_ item: BatchItem) async throws(AcquirerError) {
-        let trouble = troubles.next(.upload, amount: item.amount, card: nil)
+        let trouble = troubles.next(.upload, amount: item.amount, card: nil, elapsed: elapsed())
         if trouble == .unreachable { throw unreachable(item.transactionID, .upload) }
         try await suffer(trouble, item.transactionID, .upload) {
             books.upload(item)
@@ -311,6 +325,9 @@ public actor SimulatedAcquirer: AcquirerBackend {
         case .garbage:
             _ = work()
             throw .malformedResponse("the answer ends within its bitmap")
+        case .wrongMAC:
+            _ = work()
+            throw .malformedResponse("the message authentication code is wrong")
         case .cut(let seenByHost):
             if seenByHost { _ = work() }
             throw .connectionLost("closed by the host before it answered")
@@ -365,6 +382,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
     private func note(
         _ transactionID: String, _ kind: TroubleRule.Message, _ code: String?, _ reason: String
     ) {
+        messageCount += 1
         if events.count >= Self.eventLimit { events.removeFirst() }
         events.append(
             HostEvent(transactionID: transactionID, message: kind, responseCode: code, reason: reason))

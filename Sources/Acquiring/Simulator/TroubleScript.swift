@@ -13,6 +13,7 @@ public import EMV
 /// | `amount 1234` | of this amount in minor units |
 /// | `card 4761739001010119` | of this card or token |
 /// | `2.5%` | by chance |
+/// | `during 60s-90s` | from one to the other time after the host's start |
 /// | `cents 9000` | amounts 90.00...90.99: the last two digits choose, and TROUBLE is `table` |
 ///
 /// | TROUBLE | |
@@ -27,6 +28,7 @@ public import EMV
 /// | `unreachable` | does not leave the terminal |
 /// | `cut`, `cut before` | the line breaks after sending; the host has seen it, or has not |
 /// | `wrong-arpc`, `wrong-script` | the last byte of issuer authentication data or scripts is changed |
+/// | `wrong-mac` | the answer's message authentication code is wrong |
 ///
 /// MESSAGE is `authorization` (which may be left out), `reversal`, `advice`, `adjustment` (completions and tips),
 /// `reconciliation` or `upload`.
@@ -97,6 +99,8 @@ public enum Trouble: Sendable, Equatable {
     case wrongResponseCryptogram
     /// The last byte of the issuer scripts (of their last MAC) is changed.
     case wrongScript
+    /// The answer cannot be believed: its message authentication code is wrong.
+    case wrongMAC
     /// What `TroubleScript.tableTrouble` says of the amount.
     case table
 }
@@ -115,6 +119,8 @@ public struct TroubleRule: Sendable, Equatable {
         case card(PrimaryAccountNumber)
         /// In hundredths of a per cent: 1...10 000.
         case chance(Int)
+        /// Since the host's start.
+        case during(Range<Duration>)
         /// Amounts from `base` to `base + 99` minor units.
         case cents(base: UInt64)
     }
@@ -167,12 +173,14 @@ extension TroubleRule {
         }
         guard let condition = When(when) else {
             throw fail(
-                "expected always, nth N, every N, amount N, card NUMBER, N% or cents N before the colon")
+                "expected always, nth N, every N, amount N, card NUMBER, N%, during Ns-Ns or cents N before the colon"
+            )
         }
         guard let trouble = Trouble(what) else {
             throw fail(
                 "expected decline CC, silence, lost, garbage, slow Ns, late Ns, overtaken Ns, duplicate, "
-                    + "unreachable, cut, cut before, wrong-arpc, wrong-script or table after the colon")
+                    + "unreachable, cut, cut before, wrong-arpc, wrong-script, wrong-mac or table after the colon"
+            )
         }
         if case .cents = condition, trouble != .table { throw fail("cents goes with table") }
         self.init(message: message, when: condition, trouble: trouble, times: times)
@@ -195,6 +203,12 @@ extension TroubleRule.When {
         case ("card", 2):
             guard let number = PrimaryAccountNumber(digits: words[1]) else { return nil }
             self = .card(number)
+        case ("during", 2):
+            let times = words[1].split(separator: "-", omittingEmptySubsequences: false).map {
+                Trouble.duration(String($0))
+            }
+            guard times.count == 2, let from = times[0], let to = times[1], from < to else { return nil }
+            self = .during(from..<to)
         case (let word?, 1) where word.hasSuffix("%"):
             guard let hundredths = Self.hundredths(word.dropLast()), (1...10_000).contains(hundredths) else {
                 return nil
@@ -231,6 +245,7 @@ extension Trouble {
         case ("cut", 2) where words[1] == "before": self = .cut(seenByHost: false)
         case ("wrong-arpc", 1): self = .wrongResponseCryptogram
         case ("wrong-script", 1): self = .wrongScript
+        case ("wrong-mac", 1): self = .wrongMAC
         case ("table", 1): self = .table
         case ("slow", 2), ("late", 2), ("overtaken", 2):
             guard let time = Self.duration(words[1]) else { return nil }
@@ -240,7 +255,7 @@ extension Trouble {
     }
 
     /// `45s` or `200ms`, up to a day.
-    private static func duration(_ text: String) -> Duration? {
+    fileprivate static func duration(_ text: String) -> Duration? {
         if text.hasSuffix("ms"), let number = Int(text.dropLast(2)), (0...86_400_000).contains(number) {
             return .milliseconds(number)
         }
@@ -252,20 +267,22 @@ extension Trouble {
 }
 
 /// Chooses troubles message by message.
-struct TroubleMaker {
-    let script: TroubleScript
+public struct TroubleMaker: Sendable {
+    public let script: TroubleScript
     private var counts: [TroubleRule.Message: Int] = [:]
     private var strikes: [Int]
     private var random: UInt64
 
-    init(_ script: TroubleScript) {
+    public init(_ script: TroubleScript) {
         self.script = script
         strikes = script.rules.map { _ in 0 }
         random = script.seed
     }
 
-    mutating func next(
-        _ message: TroubleRule.Message, amount: Amount, card: PrimaryAccountNumber?
+    /// The trouble of the next message; nil where all goes well.
+    /// - Parameter elapsed: time since the host's start.
+    public mutating func next(
+        _ message: TroubleRule.Message, amount: Amount, card: PrimaryAccountNumber?, elapsed: Duration = .zero
     ) -> Trouble? {
         let count = (counts[message] ?? 0) + 1
         counts[message] = count
@@ -282,6 +299,7 @@ struct TroubleMaker {
                 case .amount(let wanted): amount == wanted
                 case .card(let wanted): card == wanted
                 case .chance(let hundredths): (draw ?? 0) % 10_000 < UInt64(clamping: hundredths)
+                case .during(let times): times.contains(elapsed)
                 case .cents(let base):
                     amount.minorUnits >= base && amount.minorUnits - base <= 99
                 }

@@ -37,6 +37,7 @@ struct BenchCommand: AsyncParsableCommand {
         case mChipCDA = "mchip-cda"
         case mChipNoODA = "mchip-no-oda"
         case iso8583
+        case payments
         case pcsc
         case libnfc
         case libnfcEndurance = "libnfc-endurance"
@@ -76,6 +77,7 @@ struct BenchCommand: AsyncParsableCommand {
             case .mChipNoODA:
                 rows.append(try await Self.whole(name.rawValue, card: "mc-no-oda", goal: 15000, rounds))
             case .iso8583: rows += try Self.iso8583(rounds)
+            case .payments: rows.append(try await Self.payments(rounds))
             case .pcsc: if let row = try await Self.pcsc(rounds) { rows.append(row) }
             case .libnfc: rows.append(try await Self.libnfc(rounds))
             case .libnfcEndurance: rows.append(try await Self.libnfcEndurance(max(10, payments)))

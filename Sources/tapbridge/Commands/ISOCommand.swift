@@ -3,12 +3,13 @@ import BERTLV
 import EMV
 import Foundation
 import ISO8583
+import ISO8583Backend
 import ProfileFile
 
 struct ISOCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "iso", abstract: "ISO 8583 messages and dialects.",
-        subcommands: [Decode.self, Dialects.self]
+        commandName: "iso", abstract: "ISO 8583 messages, dialects and acquirer files.",
+        subcommands: [Decode.self, Dialects.self, Acquirer.self]
     )
 
     struct Decode: ParsableCommand {
@@ -222,6 +223,25 @@ struct ISOCommand: ParsableCommand {
             Console.print(
                 "\(name): dialect \(dialect.name), ISO 8583:\(dialect.version.rawValue), \((2...128).count { dialect[$0] != nil }) fields"
             )
+        }
+    }
+
+    struct Acquirer: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Print an acquirer file with all keys explained, or check one.")
+        @Argument(help: "An acquirer file to check.", completion: .file()) var file: String?
+
+        func run() throws {
+            guard let file else { return Console.write(AcquirerFile.sample, to: STDOUT_FILENO) }
+            do {
+                let read = try AcquirerFile(path: file)
+                let hosts = read.endpoints.map(\.description).joined(separator: ", ")
+                Console.print(
+                    "\(file): \(read.name) at \(hosts)\(read.security == nil ? "" : " over TLS"), \(read.interface.dialect.name), \(read.interface.framing)"
+                )
+            } catch {
+                throw CommandFailure(.badInput, "\(error)")
+            }
         }
     }
 

@@ -133,10 +133,16 @@ struct PayCommand: AsyncParsableCommand {
                 printer?.print(event)
             }, holdsMessages: emulated == nil, pinPad: pinPad)
         let keepsBooks = !freshCard
-        let backend = try SimulatedHost.make(
+        let host = try terminal.host(profile, quiet: output.json)
+        if host != nil, !trouble.isEmpty {
+            throw CommandFailure(
+                .usage, "--trouble is for the built-in host: give it to `tapbridge host` instead")
+        }
+        let simulator = try SimulatedHost.make(
             troubles: trouble, keepsBooks: keepsBooks, answerTimeout: profile.timing.authorization)
         let session = TerminalSession(
-            profile: profile, reader: device, backend: backend, journal: journal, environment: environment)
+            profile: profile, reader: device, backend: host ?? simulator, journal: journal,
+            environment: environment)
         try await Self.recover(session, quiet: output.json)
 
         let request = PaymentRequest(amount: amount, amountOther: other, type: type)
@@ -144,7 +150,11 @@ struct PayCommand: AsyncParsableCommand {
             try await session.pay(request)
         }
         await device.close()
-        if keepsBooks { try await SimulatedHost.keepBooks(of: backend) }
+        if let host {
+            await host.close()
+        } else if keepsBooks {
+            try await SimulatedHost.keepBooks(of: simulator)
+        }
         if let emulated, !freshCard { try CardShelf.putBack(emulated) }
         if let record, let recorder {
             try Self.write(recorder.recorder.recorded, to: record)

@@ -1,0 +1,284 @@
+internal import Acquiring
+internal import EMV
+internal import Foundation
+internal import ISO8583
+public import ISO8583Backend
+internal import NIOCore
+internal import NIOPosix
+internal import NIOSSL
+
+/// Serves a `HostService` over ISO 8583, TCP or TLS, to any number of terminals.
+public struct ISO8583Listener: Sendable {
+    public let service: HostService
+    public let interface: HostInterface
+    public let endpoint: Endpoint
+    public let security: TransportSecurity?
+    /// Connections at once; more are closed.
+    public var connectionLimit = 1024
+    public var messageLimit = 16_384
+
+    private let reader: RequestReader
+    private let builder: AnswerBuilder
+
+    public init(
+        service: HostService, interface: HostInterface, endpoint: Endpoint, security: TransportSecurity? = nil
+    ) {
+        self.service = service
+        self.interface = interface
+        self.endpoint = endpoint
+        self.security = security
+        reader = RequestReader(interface)
+        builder = AnswerBuilder(interface)
+    }
+
+    /// Listens until the task is cancelled.
+    /// - Parameter listening: called with the address once terminals can connect.
+    /// - Throws: where the address cannot be had, or certificates cannot be read.
+    public func run(listening: @escaping @Sendable (Endpoint) -> Void = { _ in }) async throws {
+        let context = try security?.serverContext()
+        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .bind(host: endpoint.host, port: endpoint.port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if let context {
+                        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
+                    }
+                    return try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                }
+            }
+        let address = Endpoint(host: endpoint.host, port: server.channel.localAddress?.port ?? endpoint.port)
+        listening(address)
+        await service.note(
+            HostLogEntry(
+                .listening, peer: "\(address)", reason: "\(interface.dialect.name), \(interface.framing)"))
+        let limit = ConnectionCount(connectionLimit)
+        try await server.executeThenClose { inbound in
+            try await withThrowingDiscardingTaskGroup { group in
+                for try await connection in inbound {
+                    group.addTask {
+                        guard await limit.enter() else {
+                            try? await connection.executeThenClose { _, _ in }
+                            return
+                        }
+                        await serve(connection)
+                        await limit.leave()
+                    }
+                }
+            }
+        }
+    }
+
+    private func serve(_ connection: NIOAsyncChannel<ByteBuffer, ByteBuffer>) async {
+        let peer =
+            connection.channel.remoteAddress.map { address in
+                "\(address.ipAddress ?? "?"):\(address.port ?? 0)"
+            } ?? "?"
+        await service.note(HostLogEntry(.connected, peer: peer))
+        var reason: String?
+        do {
+            try await connection.executeThenClose { inbound, outbound in
+                try await withThrowingDiscardingTaskGroup { group in
+                    var frames = FrameReader(interface.framing, limit: messageLimit)
+                    var delayed = 0
+                    for try await buffer in inbound {
+                        frames.append(buffer.readableBytesView)
+                        var output = ByteBuffer()
+                        while let content = try frames.next() {
+                            switch await handle(content, peer) {
+                            case .answer(let bytes): output.writeBytes(bytes)
+                            case .cut:
+                                // What was answered before goes out; then the line ends.
+                                if output.readableBytes > 0 { try await outbound.write(output) }
+                                throw Cut()
+                            case .later(let delay, let work):
+                                delayed += 1
+                                // A script with long delays must not fill the memory.
+                                guard delayed <= 100_000 else { continue }
+                                group.addTask {
+                                    try await Task.sleep(for: delay)
+                                    let bytes = await work()
+                                    if !bytes.isEmpty { try? await outbound.write(ByteBuffer(bytes: bytes)) }
+                                }
+                            }
+                        }
+                        if output.readableBytes > 0 { try await outbound.write(output) }
+                    }
+                    // The terminal has gone: nobody waits for delayed answers, but what they were to do is done.
+                }
+            }
+        } catch is Cut {
+            reason = "cut by the script of troubles"
+        } catch is CancellationError {
+            reason = nil
+        } catch {
+            reason = "\(error)"
+        }
+        await service.note(HostLogEntry(.disconnected, peer: peer, reason: reason))
+    }
+
+    private struct Cut: Error {}
+
+    private enum Action: Sendable {
+        /// Framed answers, perhaps none.
+        case answer([UInt8])
+        case later(Duration, @Sendable () async -> [UInt8])
+        case cut
+    }
+
+    private func handle(_ content: [UInt8], _ peer: String) async -> Action {
+        let begin = ContinuousClock().now
+        let message: Message
+        do throws(ISO8583Error) {
+            message = try interface.dialect.unpack(content, from: interface.framing.header.count)
+        } catch {
+            await service.note(HostLogEntry(.unreadable, peer: peer, reason: "\(error)"))
+            return .answer(refusal(of: content, "\(error)"))
+        }
+        guard !message.type.isResponse else {
+            await service.note(
+                HostLogEntry(.unreadable, peer: peer, reason: "type \(message.type) is no request"))
+            return .answer([])
+        }
+        var entry = HostLogEntry(.message, peer: peer)
+        entry.type = message.type.description
+        entry.terminal = message.text(41)?.trimmingCharacters(in: .whitespaces)
+        entry.stan = message.text(11)
+        if let mac = interface.mac, !mac.verifies(message, in: content, interface.dialect) {
+            var wrong = HostLogEntry(.wrongMAC, peer: peer)
+            wrong.type = entry.type
+            await service.note(wrong)
+            return .answer(frame(builder.answer(to: message, code: "63", text: "WRONG MAC")))
+        }
+        let request: TerminalRequest
+        do throws(RequestError) {
+            request = try reader.read(message, year: Self.year())
+        } catch {
+            entry.responseCode = "30"
+            entry.reason = error.reason
+            await service.note(entry)
+            return .answer(frame(builder.answer(to: message, code: "30", text: error.reason)))
+        }
+        entry.describe(request)
+        let trouble = await service.trouble(for: request)
+        entry.trouble = trouble?.text
+
+        let described = entry
+        /// Does the work and logs it; gives the framed answer, changed or not.
+        @Sendable func work(_ change: @Sendable (inout HostReply) -> Void = { _ in }) async -> [UInt8] {
+            var reply = await service.perform(request)
+            change(&reply)
+            var entry = described
+            entry.responseCode = reply.responseCode
+            entry.reason = reply.reason
+            entry.microseconds = Int((ContinuousClock().now - begin) / .microseconds(1))
+            await service.note(entry)
+            return frame(answer(to: message, reply))
+        }
+        func unseen(_ reason: String) async {
+            entry.reason = reason
+            await service.note(entry)
+        }
+        switch trouble {
+        case nil, .table: return .answer(await work())
+        case .decline(let code):
+            entry.responseCode = code
+            await service.note(entry)
+            return .answer(frame(builder.answer(to: message, code: code)))
+        case .silence:
+            _ = await work()
+            return .answer([])
+        case .lost:
+            await unseen("lost on the way")
+            return .answer([])
+        case .garbage:
+            // Ends within its bitmap, behind a right length.
+            let answer = await work()
+            let head = interface.framing.lengthCount + interface.framing.header.count + 5
+            let cut = Array(answer.dropFirst(interface.framing.lengthCount).prefix(head))
+            return .answer((try? interface.framing.frame(cut)) ?? [])
+        case .late(let delay):
+            let answer = await work()
+            return .later(delay) { answer }
+        case .overtaken(let delay): return .later(delay) { await work() }
+        case .duplicate: return .answer(await work() + (await work()))
+        case .unreachable:
+            await unseen("not taken")
+            return .cut
+        case .cut(let seenByHost):
+            if seenByHost { _ = await work() } else { await unseen("the line is cut") }
+            return .cut
+        case .wrongResponseCryptogram:
+            return .answer(
+                await work { reply in
+                    guard case .authorization(var response) = reply else { return }
+                    response.issuerAuthenticationData = response.issuerAuthenticationData?.withLastByteChanged
+                    reply = .authorization(response)
+                })
+        case .wrongScript:
+            return .answer(
+                await work { reply in
+                    guard case .authorization(var response) = reply else { return }
+                    response.issuerScripts = response.issuerScripts.withLastByteChanged
+                    reply = .authorization(response)
+                })
+        case .wrongMAC:
+            // The code is the message's last field.
+            let answer = await work()
+            return .answer(interface.mac == nil ? answer : answer.withLastByteChanged)
+        }
+    }
+
+    private func answer(to message: Message, _ reply: HostReply) -> Message {
+        switch reply {
+        case .authorization(let response): builder.authorization(to: message, response)
+        case .acknowledgement(let code, let text): builder.answer(to: message, code: code, text: text)
+        case .reconciliation(let answer): builder.reconciliation(to: message, answer)
+        }
+    }
+
+    /// Format error to a message of which type and trace number can be read; nothing otherwise.
+    private func refusal(of content: [UInt8], _ reason: String) -> [UInt8] {
+        let (_, partial) = interface.dialect.explain(content, from: interface.framing.header.count)
+        guard partial.type.rawValue != 0, !partial.type.isResponse, partial.contains(11) else { return [] }
+        return frame(builder.answer(to: partial, code: "30", text: "FORMAT ERROR"))
+    }
+
+    private func frame(_ message: Message) -> [UInt8] {
+        do {
+            let bytes: [UInt8]
+            if let mac = interface.mac {
+                bytes = try interface.dialect.pack(message, authenticatedBy: { mac.code($0) })
+            } else {
+                bytes = try interface.dialect.pack(message)
+            }
+            return try interface.framing.frame(bytes)
+        } catch {
+            // A dialect without room for a field of the answer: the code alone tells what counts.
+            var bare = Message(message.type)
+            bare.header = message.header
+            for field in [3, 4, 7, 11, 12, 13, 37, 38, 39, 41, 49] { bare[field] = message[field] }
+            guard let bytes = try? interface.dialect.pack(bare) else { return [] }
+            return (try? interface.framing.frame(bytes)) ?? []
+        }
+    }
+
+    private static func year() -> Int {
+        var seconds = time(nil)
+        var parts = tm()
+        localtime_r(&seconds, &parts)
+        return Int(parts.tm_year) + 1900
+    }
+}
+
+private actor ConnectionCount {
+    private var count = 0
+    private let limit: Int
+    init(_ limit: Int) { self.limit = limit }
+    func enter() -> Bool {
+        guard count < limit else { return false }
+        count += 1
+        return true
+    }
+    func leave() { count -= 1 }
+}

@@ -1,0 +1,175 @@
+internal import BERTLV
+public import ISO8583
+public import ProfileFile
+
+/// How a host wants its messages: the dialect, and what stands in which field. Terminal and simulated host use the
+/// same description.
+public struct HostInterface: Sendable {
+    public enum Sale: String, Sendable, CaseIterable {
+        /// 0100, and the batch tells what is taken.
+        case authorization
+        /// 0200: what is approved is taken.
+        case financial
+    }
+    public enum Reversal: String, Sendable, CaseIterable {
+        /// 0420, then 0421.
+        case advice
+        /// 0400, then 0401.
+        case request
+    }
+
+    public var dialect: Dialect
+    public var framing: Framing
+    /// Before each message: a TPDU of 5 bytes, or what the framing's header holds. Empty without header.
+    public var header: [UInt8]
+    public var sale: Sale
+    public var reversal: Reversal
+    /// Field 24 of 1987 (network international identifier); nil leaves it out.
+    public var networkIdentifier: String?
+    /// Whether fields 2 and 14 go beside field 35.
+    public var sendsNumberWithTrack: Bool
+    /// Whether the terminal takes PINs: third digit of field 22.
+    public var takesPINs: Bool
+    /// Tags of field 55 by scheme; a scheme that is not there gets the chip data as they are.
+    public var chipTags: [CardScheme: [UInt32]]
+    /// Private fields by scheme; schemes that are not there get those of `.other`.
+    public var additionalData: [CardScheme: [AdditionalField]]
+    /// Codes of field 39 that mean another one: `["Z3": "91"]`.
+    public var responseCodes: [String: String]
+    public var mac: MessageMAC?
+
+    public init(
+        dialect: Dialect, framing: Framing = Framing(), header: [UInt8]? = nil, sale: Sale = .financial,
+        reversal: Reversal = .advice, networkIdentifier: String? = nil, sendsNumberWithTrack: Bool = true,
+        takesPINs: Bool = true, chipTags: [CardScheme: [UInt32]] = [:],
+        additionalData: [CardScheme: [AdditionalField]] = [.other: HostInterface.standardFields],
+        responseCodes: [String: String] = [:], mac: MessageMAC? = nil
+    ) {
+        self.dialect = dialect
+        self.framing = framing
+        self.header = header ?? Self.standardHeader(framing)
+        self.sale = sale
+        self.reversal = reversal
+        self.networkIdentifier = networkIdentifier
+        self.sendsNumberWithTrack = sendsNumberWithTrack
+        self.takesPINs = takesPINs
+        self.chipTags = chipTags
+        self.additionalData = additionalData
+        self.responseCodes = responseCodes
+        self.mac = mac
+    }
+
+    static func standardHeader(_ framing: Framing) -> [UInt8] {
+        framing.header == .tpdu ? [0x60, 0, 0, 0, 0] : Array(repeating: 0, count: framing.header.count)
+    }
+
+    /// Where this project puts what has no field of its own, unless a file says otherwise.
+    public static let standardFields: [AdditionalField] = [
+        AdditionalField(
+            number: 48,
+            layout: .tagged(
+                tag: 2, length: 3,
+                elements: standardElements.map {
+                    AdditionalField.Element(tag: $0.0, source: .named($0.1))
+                })),
+        AdditionalField(
+            number: 60,
+            layout: .positions([
+                AdditionalField.Piece(source: .named(.batch), count: 6),
+                AdditionalField.Piece(source: .named(.afterUpload), count: 1),
+            ])),
+    ]
+
+    private static let standardElements: [(String, DataSource.Name)] = [
+        ("TR", .tokenRequestor), ("PA", .paymentAccountReference), ("FF", .formFactor), ("WA", .wallet),
+        ("CV", .cardholderVerification), ("PU", .purpose), ("PP", .partialApproval), ("KS", .keySerialNumber),
+        ("RV", .revision),
+    ]
+
+    func additionalFields(_ scheme: CardScheme) -> [AdditionalField] {
+        additionalData[scheme] ?? additionalData[.other] ?? []
+    }
+
+    /// Reads the keys of a `messages` mapping.
+    /// - Parameter folder: what names of files are relative to.
+    public init(_ place: ProfileFile, relativeTo folder: String) throws(ProfileFileError) {
+        let keys = try place.mapping()
+        let dialectPlace = try keys.required("dialect")
+        let name = try dialectPlace.string()
+        if let builtIn = try Dialect.builtIn(name) {
+            dialect = builtIn
+        } else if name.contains("/") || name.contains(".") {
+            dialect = try Dialect(path: FileReading.path(name, relativeTo: folder))
+        } else {
+            throw dialectPlace.error(
+                "no such dialect; built in are \(Dialect.builtInNames.joined(separator: ", ")), or name a file"
+            )
+        }
+        framing = Framing()
+        if let text = keys.optional("framing") {
+            guard let framing = Framing(try text.string()) else {
+                throw text.error(
+                    "expected \"2-byte\", \"4-byte\", \"bcd\" or \"ascii-4\", then \"+self\", \"tpdu\" or \"header N\" where needed"
+                )
+            }
+            self.framing = framing
+        }
+        header = Self.standardHeader(framing)
+        if let text = keys.optional("header") {
+            header = try text.hex(count: framing.header.count...framing.header.count)
+        }
+        sale = try keys.optional("sale")?.choice() ?? .financial
+        reversal = try keys.optional("reversal")?.choice() ?? .advice
+        networkIdentifier = nil
+        if let text = keys.optional("network-identifier") {
+            let digits = try text.string()
+            guard digits.utf8.count == 3, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+                throw text.error("expected three digits in quotes")
+            }
+            networkIdentifier = digits
+        }
+        sendsNumberWithTrack = try keys.optional("number-with-track")?.bool() ?? true
+        takesPINs = try keys.optional("takes-pins")?.bool() ?? true
+        chipTags = [:]
+        if let list = keys.optional("chip-data") {
+            for (key, value) in try list.mapping().entries() {
+                let scheme: CardScheme = try key.choice()
+                var tags: [UInt32] = []
+                for tag in try value.list() { tags.append(try tag.tag().rawValue) }
+                chipTags[scheme] = tags
+            }
+        }
+        additionalData = [.other: Self.standardFields]
+        if let list = keys.optional("additional-data") {
+            additionalData = [:]
+            for (key, value) in try list.mapping().entries() {
+                let scheme: CardScheme = try key.choice()
+                var fields: [AdditionalField] = []
+                for (number, field) in try value.mapping().entries() {
+                    let field = try AdditionalField(number: try number.integer(in: 2...127), field)
+                    guard dialect[field.number] != nil else {
+                        throw number.error("the dialect has no field \(field.number)")
+                    }
+                    fields.append(field)
+                }
+                additionalData[scheme] = fields
+            }
+        }
+        responseCodes = [:]
+        if let list = keys.optional("response-codes") {
+            for (key, value) in try list.mapping().entries() {
+                let code = try value.string()
+                guard code.utf8.count == 2 else { throw value.error("expected two characters in quotes") }
+                responseCodes[try key.string()] = code
+            }
+        }
+        mac = nil
+        if let code = keys.optional("mac") {
+            mac = try MessageMAC(code, relativeTo: folder)
+            guard dialect[64] != nil, dialect[128] != nil else {
+                throw code.error("the dialect needs fields 64 and 128 for codes")
+            }
+        }
+        try keys.finish()
+    }
+}

@@ -1,0 +1,180 @@
+public import Acquiring
+public import EMV
+public import ISO8583
+
+/// What a late answer is still compared with: numbers of the request, nothing of the card.
+public struct SentAuthorization: Sendable {
+    public let transactionID: String
+    public let retrievalReference: String
+    public let amount: Amount
+    public let currency: NumericCode
+    public init(_ request: AuthorizationRequest) {
+        transactionID = request.transactionID
+        retrievalReference = request.retrievalReference
+        amount = request.amount
+        currency = request.currency
+    }
+}
+
+/// Reads a host's answers. That type, field 11 and field 41 fit is the connection's business.
+public struct AnswerReader: Sendable {
+    public let interface: HostInterface
+    private var dialect: Dialect { interface.dialect }
+
+    public init(_ interface: HostInterface) { self.interface = interface }
+
+    /// - Throws: `.malformedResponse` where the answer says another transaction or cannot be used; `.rejected` where
+    ///   the host refuses the message for its format.
+    public func authorization(
+        _ answer: Message, of sent: SentAuthorization
+    ) throws(AcquirerError) -> AuthorizationResponse {
+        let code = try code(answer)
+        if let reference = answer.text(37), reference != sent.retrievalReference {
+            throw .malformedResponse("field 37 is that of another transaction")
+        }
+        if let currency = number(answer, 49), currency != UInt64(sent.currency.value) {
+            throw .malformedResponse("field 49 has another currency")
+        }
+        if code == "30" {
+            throw .rejected("format error (field 39 is 30)\(text(answer).map { ": \($0)" } ?? "")")
+        }
+        var response = AuthorizationResponse(responseCode: code)
+        if answer.contains(4) {
+            guard let units = number(answer, 4), let amount = Amount(minorUnits: units) else {
+                throw .malformedResponse("field 4 is not an amount")
+            }
+            if amount != sent.amount {
+                guard code == "10", amount < sent.amount, amount != .zero else {
+                    throw .malformedResponse("field 4 is not the amount that was asked for")
+                }
+                response.approvedAmount = amount
+            }
+        }
+        if code == "10", response.approvedAmount == nil {
+            throw .malformedResponse("approved for a part, and field 4 does not tell which")
+        }
+        response.authorizationCode = answer.text(38).flatMap {
+            let trimmed = $0.trimmed
+            return trimmed.isEmpty ? nil : trimmed
+        }
+        if let data = answer[55], !data.isEmpty {
+            let chip = ChipData(Array(data))
+            if let error = chip.error { throw .malformedResponse("field 55: \(error)") }
+            response.issuerAuthenticationData = chip[0x91].map { Array($0) }
+            response.issuerScripts = chip.encoded { $0 == 0x71 || $0 == 0x72 }
+        }
+        if let units = number(answer, 6), let amount = Amount(minorUnits: units),
+            let currency = number(answer, 51).flatMap({ NumericCode($0) }), currency != sent.currency
+        {
+            response.accountCharge = AccountCharge(
+                amount: amount, currency: currency, currencyExponent: CurrencyExponent.of(currency),
+                rate: answer.text(10).flatMap(Self.rate) ?? "")
+        }
+        response.availableBalance = answer.text(54).flatMap(Self.balance)
+        response.message = text(answer)
+        return response
+    }
+
+    /// Answers that acknowledge: to reversals, advices, adjustments and uploads.
+    /// - Parameter alsoAccepted: codes besides 00 that mean that nothing is left to do.
+    /// - Throws: `.unreachable` where the host asks to come again, `.rejected` for all other refusals.
+    public func acknowledgement(_ answer: Message, alsoAccepted: [String] = []) throws(AcquirerError) {
+        let code = try code(answer)
+        guard code != "00", code != "10", code != "11", !alsoAccepted.contains(code) else { return }
+        if ["68", "91", "92", "96"].contains(code) {
+            throw .unreachable("the host answered \(code)\(text(answer).map { ": \($0)" } ?? "")")
+        }
+        throw .rejected("the host answered \(code)\(text(answer).map { ": \($0)" } ?? "")")
+    }
+
+    public func reconciliation(_ answer: Message) throws(AcquirerError) -> ReconciliationAnswer {
+        switch try code(answer) {
+        case "00": return number(answer, 66) == 2 ? .outOfBalance(totals(answer)) : .balanced
+        case "95": return .outOfBalance(totals(answer))
+        default:
+            try acknowledgement(answer)
+            return .outOfBalance(totals(answer))
+        }
+    }
+
+    private func totals(_ answer: Message) -> BatchTotals? {
+        guard let credits = number(answer, 74), let debits = number(answer, 76),
+            let creditAmount = number(answer, 86), let debitAmount = number(answer, 88)
+        else { return nil }
+        return BatchTotals(
+            debits: Int(clamping: debits), debitAmount: debitAmount, credits: Int(clamping: credits),
+            creditAmount: creditAmount)
+    }
+
+    /// Field 39 as the codes inside.
+    func code(_ answer: Message) throws(AcquirerError) -> String {
+        guard let text = answer.text(39)?.trimmed, !text.isEmpty else {
+            throw .malformedResponse("field 39 is missing")
+        }
+        return interface.responseCodes[text] ?? ResponseCodes.inside(text, dialect.version)
+    }
+
+    private func text(_ answer: Message) -> String? {
+        guard let text = answer.text(44)?.trimmed, !text.isEmpty,
+            text.utf8.allSatisfy({ (0x20...0x7E).contains($0) })
+        else { return nil }
+        return text
+    }
+
+    private func number(_ message: Message, _ field: Int) -> UInt64? {
+        message.text(field).flatMap { UInt64($0) }
+    }
+
+    /// Field 10: how many digits come after the decimal point, and seven digits.
+    public static func rate(_ text: String) -> String? {
+        guard text.utf8.count == 8, let places = text.first?.wholeNumberValue, places <= 7,
+            let digits = UInt64(text.dropFirst())
+        else { return nil }
+        let padded = MessageBuilder.digits(digits, 8)
+        let whole = UInt64(padded.prefix(8 - places)) ?? 0
+        return places == 0 ? "\(whole)" : "\(whole).\(padded.suffix(places))"
+    }
+
+    /// The available balance (amount type 02) of field 54, or the first of any type.
+    static func balance(_ text: String) -> AccountBalance? {
+        var rest = Array(text.utf8)[...]
+        var found: AccountBalance?
+        while rest.count >= 20 {
+            let piece = rest.prefix(20)
+            rest = rest.dropFirst(20)
+            func part(_ range: Range<Int>) -> String {
+                String(decoding: piece.dropFirst(range.lowerBound).prefix(range.count), as: UTF8.self)
+            }
+            guard let currency = UInt16(part(4..<7)).flatMap({ NumericCode($0) }),
+                let units = UInt64(part(8..<20)), let amount = Amount(minorUnits: units), part(2..<4) != "40"
+            else { continue }
+            let balance = AccountBalance(
+                amount: part(7..<8) == "D" ? .zero : amount, currency: currency,
+                currencyExponent: CurrencyExponent.of(currency))
+            if part(2..<4) == "02" { return balance }
+            found = found ?? balance
+        }
+        return found
+    }
+}
+
+extension String {
+    /// Without spaces at both ends.
+    var trimmed: String {
+        var text = self[...]
+        while text.first == " " { text.removeFirst() }
+        while text.last == " " { text.removeLast() }
+        return String(text)
+    }
+}
+
+/// Decimal places of currencies whose number is not two (ISO 4217).
+enum CurrencyExponent {
+    static func of(_ currency: NumericCode) -> UInt8 {
+        switch currency.value {
+        case 108, 152, 174, 262, 324, 352, 392, 410, 548, 600, 646, 704, 800, 950, 952, 953: 0
+        case 48, 368, 400, 414, 434, 512, 788: 3
+        default: 2
+        }
+    }
+}

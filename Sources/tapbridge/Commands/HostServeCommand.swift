@@ -1,0 +1,242 @@
+import AcquirerHost
+import Acquiring
+import ArgumentParser
+import EMV
+import Foundation
+import ISO8583
+import ISO8583Backend
+import Issuing
+import ProfileFile
+
+extension HostCommand {
+    struct Serve: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Run the simulated acquirer, network, token service and issuer as a server.",
+            discussion: """
+                Terminals connect over ISO 8583. Every message is shown as it comes; card numbers are masked. \
+                Accounts and tokens come from a world file, and what was booked outlives the server.
+
+                A trouble is "[MESSAGE] WHEN: TROUBLE [xN]". MESSAGE is authorization (which may be left out), \
+                reversal, advice, adjustment, reconciliation or upload. WHEN is always, nth N, every N, amount N, \
+                card NUMBER, N% or during 10s-20s. TROUBLE is decline CC, silence, lost, garbage, late 45s, \
+                overtaken 45s, duplicate, unreachable, cut, cut before, wrong-arpc, wrong-script or wrong-mac.
+
+                Examples:
+                  tapbridge host
+                  tapbridge host --dialect jpos-87b --framing "2-byte tpdu" --listen 0.0.0.0:8583
+                  tapbridge host --trouble "nth 3: silence" --trouble "card 4761739001010119: decline 05"
+                  tapbridge host --tls-certificate host.pem --tls-key host-key.pem --tls-trust terminals.pem
+                """)
+
+        @Option(help: ArgumentHelp("Address and port.", valueName: "host:port")) var listen = "127.0.0.1:8583"
+        @Option(
+            help: ArgumentHelp(
+                "Take dialect, framing and fields from an acquirer file, as terminals do.", valueName: "file"),
+            completion: .file())
+        var acquirer: String?
+        @Option(help: ArgumentHelp("A built-in dialect or a dialect file.", valueName: "name"))
+        var dialect: String?
+        @Option(help: ArgumentHelp("Such as \"2-byte tpdu\" or ascii-4.", valueName: "framing"))
+        var framing: String?
+        @Option(
+            help: ArgumentHelp("Certificate chain (PEM): serve over TLS.", valueName: "file"),
+            completion: .file())
+        var tlsCertificate: String?
+        @Option(help: ArgumentHelp("Its private key (PEM).", valueName: "file"), completion: .file())
+        var tlsKey: String?
+        @Option(
+            help: ArgumentHelp(
+                "Take terminals with a certificate of these authorities only.", valueName: "file"),
+            completion: .file())
+        var tlsTrust: String?
+        @Option(
+            help: ArgumentHelp("Issuers, cards, tokens and accounts.", valueName: "file"), completion: .file()
+        )
+        var world: String?
+        @Option(
+            help: ArgumentHelp(
+                "Where books are kept; in the user's state directory by default.", valueName: "file"))
+        var books: String?
+        @Flag(help: "Begin new books: opening balances, no counter used.") var newBooks = false
+        @Option(help: ArgumentHelp("What goes wrong, and when; may be repeated.", valueName: "rule"))
+        var trouble: [String] = []
+        @Flag(help: "Amounts of 90.00 to 90.99 cause troubles by their last two digits.") var amountTable =
+            false
+        @OptionGroup var output: OutputOptions
+
+        /// What outlives the server.
+        struct Books: Codable {
+            var issuer: IssuerSimulator.State
+            var acquirer: AcquirerBooks
+        }
+
+        func run() async throws {
+            guard let endpoint = Endpoint(listen) else {
+                throw CommandFailure(.usage, "\"\(listen)\" is no address and port such as 127.0.0.1:8583")
+            }
+            let interface = try interface()
+            let security = try security()
+            var script = try SimulatedHost.script(trouble)
+            if amountTable { script.rules += TroubleScript.amountTable.rules }
+            let path = try books ?? StateDirectory.make() + "/host-server.json"
+            let simulator = try simulator(path)
+            let json = output.json
+            let service = HostService(acquirer: simulator, troubles: script) { Self.show($0, json: json) }
+            let listener = ISO8583Listener(
+                service: service, interface: interface, endpoint: endpoint, security: security)
+
+            do {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await listener.run() }
+                    group.addTask { await Self.endSignal() }
+                    group.addTask { try await Self.keep(simulator, path) }
+                    try await group.next()
+                    group.cancelAll()
+                }
+            } catch let failure as CommandFailure {
+                throw failure
+            } catch {
+                throw CommandFailure(.badInput, "cannot serve on \(endpoint): \(error)")
+            }
+            try await Self.write(simulator, path)
+        }
+
+        private func interface() throws -> HostInterface {
+            do {
+                var interface =
+                    try acquirer.map { (path) throws(ProfileFileError) in
+                        try AcquirerFile(path: path).interface
+                    } ?? HostInterface(dialect: try Dialect.named(dialect ?? "generic-bcd"))
+                if acquirer != nil, let dialect { interface.dialect = try Dialect.named(dialect) }
+                if let framing {
+                    guard let framing = Framing(framing) else {
+                        throw CommandFailure(
+                            .usage,
+                            "\"\(framing)\" is no framing: write \"2-byte\", \"4-byte\", \"bcd\" or \"ascii-4\", then \"+self\", \"tpdu\" or \"header N\" where needed"
+                        )
+                    }
+                    interface.framing = framing
+                }
+                return interface
+            } catch let error as ProfileFileError {
+                throw CommandFailure(.badInput, "\(error)")
+            }
+        }
+
+        private func security() throws -> TransportSecurity? {
+            guard tlsCertificate != nil || tlsKey != nil || tlsTrust != nil else { return nil }
+            guard let tlsCertificate, let tlsKey else {
+                throw CommandFailure(.usage, "TLS needs --tls-certificate and --tls-key")
+            }
+            let security = TransportSecurity(trust: tlsTrust, certificate: tlsCertificate, key: tlsKey)
+            do {
+                _ = try security.serverContext()
+            } catch {
+                throw CommandFailure(.badInput, "\(error)")
+            }
+            return security
+        }
+
+        private func simulator(_ path: String) throws -> SimulatedAcquirer {
+            var kept = Books(issuer: IssuerSimulator.State(), acquirer: AcquirerBooks())
+            if !newBooks, let data = FileManager.default.contents(atPath: path) {
+                do {
+                    kept = try JSONDecoder().decode(Books.self, from: data)
+                } catch {
+                    throw CommandFailure(
+                        .badInput, "the books in \(path) cannot be read: begin others with --new-books")
+                }
+            }
+            do {
+                let world =
+                    try world.map { (path) throws(ProfileFileError) in
+                        try IssuingWorld(ProfileFile(path: path))
+                    } ?? .test
+                return SimulatedAcquirer(
+                    issuer: try IssuerSimulator(
+                        world: world, state: kept.issuer, pinVerifier: TestPIN.verifier),
+                    books: kept.acquirer)
+            } catch {
+                throw CommandFailure(.badInput, "\(error)")
+            }
+        }
+
+        /// Writes the books every other second in which something happened.
+        private static func keep(_ simulator: SimulatedAcquirer, _ path: String) async throws {
+            var last = await simulator.messageCount
+            while true {
+                do { try await Task.sleep(for: .seconds(2)) } catch { return }
+                let count = await simulator.messageCount
+                if count != last { try await write(simulator, path) }
+                last = count
+            }
+        }
+
+        private static func write(_ simulator: SimulatedAcquirer, _ path: String) async throws {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys]
+            let books = Books(issuer: await simulator.issuer.state, acquirer: await simulator.books)
+            do {
+                try encoder.encode(books).write(to: URL(fileURLWithPath: path), options: .atomic)
+            } catch {
+                throw CommandFailure(
+                    .journal, "the books cannot be kept in \(path): \(error.localizedDescription)")
+            }
+        }
+
+        private static func show(_ entry: HostLogEntry, json: Bool) {
+            let now = Date()
+            if json {
+                struct Line: Encodable {
+                    var time: Date
+                    var entry: HostLogEntry
+                    func encode(to encoder: any Encoder) throws {
+                        try entry.encode(to: encoder)
+                        enum Keys: String, CodingKey { case time }
+                        var container = encoder.container(keyedBy: Keys.self)
+                        try container.encode(time, forKey: .time)
+                    }
+                }
+                let encoder = JSONEncoder()
+                encoder.dateEncodingStrategy = .iso8601
+                encoder.outputFormatting = [.sortedKeys]
+                if let data = try? encoder.encode(Line(time: now, entry: entry)) {
+                    Console.print(String(decoding: data, as: UTF8.self))
+                }
+                return
+            }
+            let console = Console.standard
+            let time = Self.time(now)
+            let style: Console.Style =
+                switch entry.kind {
+                case .unreadable, .wrongMAC: .red
+                case .message:
+                    entry.trouble != nil
+                        ? .yellow : ["00", "10", "11"].contains(entry.responseCode ?? "") ? .green : .red
+                default: .dim
+                }
+            Console.print("\(console.styled(time, .dim)) \(console.styled(entry.text, style))")
+        }
+
+        /// HH:MM:SS, local.
+        private static func time(_ date: Date) -> String {
+            let parts = Calendar.current.dateComponents([.hour, .minute, .second], from: date)
+            return [parts.hour, parts.minute, parts.second].map { String(format: "%02d", $0 ?? 0) }
+                .joined(separator: ":")
+        }
+
+        /// Returns when the program is asked to end, or the task is cancelled.
+        private static func endSignal() async {
+            let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+            let sources = [SIGINT, SIGTERM].map { number in
+                signal(number, SIG_IGN)
+                let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+                source.setEventHandler { continuation.yield() }
+                source.resume()
+                return source
+            }
+            for await _ in stream { break }
+            for source in sources { source.cancel() }
+        }
+    }
+}
