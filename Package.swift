@@ -148,7 +148,8 @@ let package = Package(
         .executableTarget(
             name: "tapbridge",
             dependencies: [
-                "Terminal", "Cards", "Issuing", "BERTLV", "ISO8583", "ISO8583Backend", "AcquirerHost", "PN532",
+                "Terminal", "Cards", "Issuing", "BERTLV", "ISO8583", "ISO8583Backend", "AcquirerHost",
+                "HTTPBackend", "PN532",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),

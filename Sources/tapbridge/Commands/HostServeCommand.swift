@@ -3,6 +3,7 @@ import Acquiring
 import ArgumentParser
 import EMV
 import Foundation
+import HTTPBackend
 import ISO8583
 import ISO8583Backend
 import Issuing
@@ -13,7 +14,7 @@ extension HostCommand {
         static let configuration = CommandConfiguration(
             abstract: "Run the simulated acquirer, network, token service and issuer as a server.",
             discussion: """
-                Terminals connect over ISO 8583. Every message is shown as it comes; card numbers are masked. \
+                Terminals connect over ISO 8583, and with --http over HTTP. Every message is shown as it comes; card numbers are masked. \
                 Accounts and tokens come from a world file, and what was booked outlives the server.
 
                 A trouble is "[MESSAGE] WHEN: TROUBLE [xN]". MESSAGE is authorization (which may be left out), \
@@ -25,6 +26,7 @@ extension HostCommand {
                   tapbridge host
                   tapbridge host --dialect jpos-87b --framing "2-byte tpdu" --listen 0.0.0.0:8583
                   tapbridge host --trouble "nth 3: silence" --trouble "card 4761739001010119: decline 05"
+                  tapbridge host --http 127.0.0.1:8080 --http-key till-1=00112233445566778899AABBCCDDEEFF
                   tapbridge host --tls-certificate host.pem --tls-key host-key.pem --tls-trust terminals.pem
                 """)
 
@@ -38,6 +40,16 @@ extension HostCommand {
         var dialect: String?
         @Option(help: ArgumentHelp("Such as \"2-byte tpdu\" or ascii-4.", valueName: "framing"))
         var framing: String?
+        @Option(
+            help: ArgumentHelp(
+                "Serve the JSON protocol over HTTP as well (`Sources/HTTPBackend/openapi.yaml`).",
+                valueName: "host:port"))
+        var http: String?
+        @Option(
+            help: ArgumentHelp(
+                "A terminal's name and key for HTTP, 16 to 64 bytes in hexadecimal; may be repeated.",
+                valueName: "name=hex"))
+        var httpKey: [String] = []
         @Option(
             help: ArgumentHelp("Certificate chain (PEM): serve over TLS.", valueName: "file"),
             completion: .file())
@@ -85,6 +97,8 @@ extension HostCommand {
             let listener = ISO8583Listener(
                 service: service, interface: interface, endpoint: endpoint, security: security)
 
+            let http = try await httpHost(service)
+            defer { if let http { Task { await http.stop() } } }
             do {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { try await listener.run() }
@@ -119,6 +133,42 @@ extension HostCommand {
                 }
                 return interface
             } catch let error as ProfileFileError {
+                throw CommandFailure(.badInput, "\(error)")
+            }
+        }
+
+        /// The HTTP side, with the same books and the same script; nil where none is wanted.
+        private func httpHost(_ service: HostService) async throws -> HTTPHost? {
+            guard let http else {
+                guard httpKey.isEmpty else { throw CommandFailure(.usage, "--http-key goes with --http") }
+                return nil
+            }
+            guard let endpoint = Endpoint(http) else {
+                throw CommandFailure(.usage, "\"\(http)\" is no address and port such as 127.0.0.1:8080")
+            }
+            var keys: [String: SecretKey] = [:]
+            for text in httpKey {
+                let parts = text.split(separator: "=", maxSplits: 1)
+                guard parts.count == 2, let key = SecretKey(hex: parts[1]) else {
+                    throw CommandFailure(.usage, "--http-key: write a name, =, and the key in hexadecimal")
+                }
+                keys[String(parts[0])] = key
+            }
+            guard !keys.isEmpty else { throw CommandFailure(.usage, "--http needs --http-key") }
+            var configuration = HTTPHost.Configuration(
+                address: endpoint.host, port: endpoint.port, keys: keys)
+            if let tlsCertificate, let tlsKey {
+                configuration.certificate = (tlsCertificate, tlsKey)
+                configuration.clientAuthority = tlsTrust
+            }
+            do {
+                let host = try await HTTPHost.start(ScriptedBackend(service, peer: "http"), configuration)
+                await service.note(
+                    HostLogEntry(
+                        .listening, peer: "\(Endpoint(host: endpoint.host, port: host.port))",
+                        reason: "HTTP \(configuration.path)"))
+                return host
+            } catch {
                 throw CommandFailure(.badInput, "\(error)")
             }
         }
