@@ -310,19 +310,23 @@ import Testing
 
     /// More than the sockets hold is waiting: what did not leave is told apart from what did.
     @Test func hostThatNeverReads() async throws {
-        let interface = try HostInterface.named("generic-bcd")
         let host = try await RawHost(.neverReads)
-        var settings = LinkSettings.quick(answer: .seconds(10))
-        settings.signsOn = false
-        settings.mostInFlight = 10_000
-        settings.echoTimeout = .seconds(30)
-        let acquirer = ISO8583Acquirer(
-            interface: interface, endpoints: [Endpoint(host: "127.0.0.1", port: host.port)],
-            settings: settings)
+        // Messages of 23 kB: a thousand of them no socket holds.
+        let fields = (105...127).map { "      \($0): { positions: [\"=x 998\", \"purpose 1\"] }\n" }.joined()
+        let file = try AcquirerFile(
+            text: """
+                hosts: ["127.0.0.1:\(host.port)"]
+                connection: { answer-timeout: 10s, echo-timeout: 30s, sign-on: false }
+                messages:
+                  dialect: generic-bcd
+                  additional-data:
+                    other:
+
+                """ + fields, source: "never-reads.yaml")
+        let acquirer = file.backend()
         let endings = await withTaskGroup(of: Ending.self) { group in
-            var request = Payment().request
-            request.chipData += bytes("DF01820320") + Array(repeating: 0x20, count: 800)
-            for terminal in 0..<6000 {
+            let request = Payment().request
+            for terminal in 0..<1000 {
                 var request = request
                 request.terminalID = "T\(1_000_000 + terminal)"
                 group.addTask { [request] in await Ending.of(acquirer, request) }
