@@ -103,7 +103,7 @@ let package = Package(
         .target(
             name: "HTTPBackend",
             dependencies: [
-                "Acquiring", "EMV", "BERTLV",
+                "Acquiring", "EMV", "BERTLV", "ProfileFile",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -203,6 +203,7 @@ let package = Package(
             name: "HTTPBackendTests",
             dependencies: [
                 "HTTPBackend", "Acquiring", "Issuing", "Terminal", "Cards", "Readers", "Journal", "EMV", "BERTLV",
+                "ProfileFile",
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -68,6 +68,9 @@ public final class HTTPBackend: AcquirerBackend {
         client.shutdown { _ in }
     }
 
+    /// Ends the connections; messages under way fail.
+    public func close() async { try? await client.shutdown() }
+
     private static func tls(
         _ settings: HTTPBackendSettings
     ) throws(HTTPBackendSettingsError) -> TLSConfiguration {
