@@ -210,6 +210,26 @@ import Testing
         #expect(read == batch)
     }
 
+    /// Without field 2 the track tells number and scheme.
+    @Test func trackAlone() throws {
+        var interface = try HostInterface.named("generic-bcd")
+        interface.sendsNumberWithTrack = false
+        interface.additionalData[.visa] = HostInterface.standardFields
+        interface.additionalData[.other] = []
+        var request = Payment().request
+        request.acceptsPartialApproval = true
+        request.chipData = []
+        request.entryMode = .contactlessMagStripe
+        let message = MessageBuilder(interface).authorization(request)
+        #expect(message[2] == nil && message[14] == nil)
+        guard case .authorization(let read) = try RequestReader(interface).read(message, year: 2026) else {
+            Issue.record("no authorization")
+            return
+        }
+        #expect(read.primaryAccountNumber == request.primaryAccountNumber)
+        #expect(read.acceptsPartialApproval)
+    }
+
     @Test(arguments: [
         ([2, 35], "fields 2 and 35"), ([4], "field 4"), ([11], "field 11"), ([22], "field 22"),
         ([37], "field 37"),

@@ -11,7 +11,7 @@ public struct AnswerBuilder: Sendable {
     public init(_ interface: HostInterface) { self.interface = interface }
 
     /// Fields that come back as they went (ISO 8583:1987, table of message formats, "ME").
-    private static let echoed = [3, 4, 7, 11, 12, 13, 14, 24, 25, 32, 33, 37, 41, 42, 49, 50, 70]
+    private static let echoed = [3, 4, 7, 11, 12, 13, 24, 25, 32, 33, 37, 41, 42, 49, 50, 70]
 
     /// An answer of the given code and nothing else of its own.
     public func answer(to request: Message, code: String, text: String? = nil) -> Message {
@@ -20,7 +20,6 @@ public struct AnswerBuilder: Sendable {
         for field in Self.echoed {
             // Reason and function codes of 1993 are the request's own.
             if field == 25, dialect.version == .v1993 { continue }
-            if field == 14 { continue }
             if let value = request[field] { message.set(field, value) }
         }
         put(&message, 39, ResponseCodes.outside(code, dialect.version, type: request.type))

@@ -179,7 +179,9 @@ public struct RequestReader: Sendable {
 
     private func additional(_ message: Message) -> [DataSource: String] {
         var found: [DataSource: String] = [:]
-        let scheme = message.text(2).flatMap { PrimaryAccountNumber(digits: $0) }.map {
+        // With track 2 alone its number tells the scheme.
+        let digits = message.text(2) ?? message.text(35)?.prefix { $0.isASCII && $0.isNumber }.description
+        let scheme = digits.flatMap { PrimaryAccountNumber(digits: $0) }.map {
             CardScheme(AuthorizationRequestSummary(number: $0, chipData: Array(message[55] ?? [])))
         }
         for field in interface.additionalFields(scheme ?? .other) {
