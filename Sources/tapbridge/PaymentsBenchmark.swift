@@ -26,7 +26,7 @@ extension BenchCommand {
             var account = world.accounts.first(where: { $0.id == issued.account })
         else { throw CommandFailure(.different, "the test world does not know the benchmark's card") }
         account.id = "bench"
-        account.balance = 1_000_000_000_000
+        account.balance = 900_000_000_000
         world.accounts.append(account)
         var profiles: [CardProfile] = []
         for index in 0..<terminals {
