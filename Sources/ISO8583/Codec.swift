@@ -133,6 +133,12 @@ extension Dialect {
         }
     }
 
+    /// All at once: byte by byte each would be a check of capacity and ownership.
+    @inline(__always)
+    static func append(_ bytes: Span<UInt8>, to array: inout [UInt8]) {
+        bytes.withUnsafeBufferPointer { array.append(contentsOf: $0) }
+    }
+
     /// Bytes that a length prefix takes.
     @inline(__always)
     static func prefixCount(_ digits: Int, _ encoding: FieldSpecification.Encoding) -> Int {
@@ -204,21 +210,17 @@ extension Dialect {
         }
         let start = message.storage.count
         switch field.encoding {
-        case .binary:
-            for index in offset..<(offset + needed) { message.storage.append(bytes[unchecked: index]) }
+        case .binary: Self.append(bytes.extracting(offset..<(offset + needed)), to: &message.storage)
         case .ascii:
             if field.format == .n {
                 for index in offset..<(offset + needed) {
-                    let byte = bytes[unchecked: index]
-                    guard byte &- 0x30 <= 9 else {
+                    guard bytes[unchecked: index] &- 0x30 <= 9 else {
                         throw .badContent(
                             field: field.number, offset: index, reason: "expected a digit")
                     }
-                    message.storage.append(byte)
                 }
-            } else {
-                for index in offset..<(offset + needed) { message.storage.append(bytes[unchecked: index]) }
             }
+            Self.append(bytes.extracting(offset..<(offset + needed)), to: &message.storage)
         case .ebcdic:
             for index in offset..<(offset + needed) {
                 let byte = EBCDIC.decoding[Int(bytes[unchecked: index])]
@@ -264,21 +266,24 @@ extension Dialect {
         // An odd count has one filler nibble, left or right.
         let odd = count & 1 == 1
         let skipsFirst = odd && field.padding == .leftZero
+        let last = offset + needed - 1
+        let hasFiller = field.format == .z || field.lengthUnit == .bytes
+        let start = message.storage.count
+        message.storage.append(contentsOf: repeatElement(0, count: needed * 2))
+        var place = start
         for index in offset..<(offset + needed) {
             let byte = bytes[unchecked: index]
             let high = byte >> 4
             let low = byte & 0x0F
             if !(skipsFirst && index == offset) {
-                message.storage.append(try character(high, field, index))
+                message.storage[place] = try character(high, field, index)
+                place += 1
             }
-            if odd, !skipsFirst, index == offset + needed - 1 { break }
-            if low == 0x0F, field.format == .z || field.lengthUnit == .bytes,
-                index == offset + needed - 1
-            {
-                break
-            }
-            message.storage.append(try character(low, field, index))
+            if index == last, odd && !skipsFirst || low == 0x0F && hasFiller { break }
+            message.storage[place] = try character(low, field, index)
+            place += 1
         }
+        message.storage.removeLast(start + needed * 2 - place)
     }
 
     @inline(__always)
@@ -391,8 +396,19 @@ extension Dialect {
             writeLength(length, digits, field.lengthEncoding, &output)
         }
         switch field.encoding {
-        case .binary:
-            for index in value.indices { output.append(value[unchecked: index]) }
+        case .binary: append(value, to: &output)
+        case .ascii where field.format != .xn:
+            // Numbers are filled with zeros on the left, characters with spaces on the right.
+            if field.format == .n {
+                for index in value.indices where value[unchecked: index] &- 0x30 > 9 {
+                    throw .badValue(field: field.number, reason: "a character that is not a digit")
+                }
+                for _ in 0..<fill { output.append(0x30) }
+                append(value, to: &output)
+            } else {
+                append(value, to: &output)
+                for _ in 0..<fill { output.append(0x20) }
+            }
         case .hex:
             for index in value.indices {
                 for nibble in [value[index] >> 4, value[index] & 0x0F] {
@@ -400,7 +416,6 @@ extension Dialect {
                 }
             }
         case .ascii, .ebcdic:
-            // Numbers are filled with zeros on the left, characters with spaces on the right.
             let isEBCDIC = field.encoding == .ebcdic
             if field.format == .n {
                 for _ in 0..<fill { output.append(isEBCDIC ? 0xF0 : 0x30) }

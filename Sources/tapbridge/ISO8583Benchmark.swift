@@ -32,30 +32,36 @@ extension BenchCommand {
                 throw CommandFailure(.different, "no dialect \(name)")
             }
             let values = message.fields.map { Array(message[$0] ?? []) }
-            let clock = ContinuousClock()
             let count = 20_000
             var ours: [Double] = []
             var bare: [Double] = []
             var sum = 0
             for _ in 0..<max(3, rounds) {
-                let start = clock.now
+                let start = processorTime()
                 for _ in 0..<count {
                     let read = try dialect.unpack(try dialect.pack(message))
                     sum &+= read.fields.count &- 21
                 }
-                ours.append(Double(count) / microseconds(start.duration(to: clock.now)) * 1e6)
-                let second = clock.now
+                ours.append(Double(count) / (processorTime() - start) * 1e6)
+                let second = processorTime()
                 for _ in 0..<count { sum &+= copied(values) }
-                bare.append(Double(count) / microseconds(second.duration(to: clock.now)) * 1e6)
+                bare.append(Double(count) / (processorTime() - second) * 1e6)
             }
             guard sum == 0 else { throw CommandFailure(.different, "a message lost fields") }
             return Row(
                 name: name == "generic-ascii" ? "iso8583-ascii" : "iso8583-bcd",
                 what:
-                    "pack and unpack a 0100 of 21 fields, 200 bytes in field 55, one core / bytes copied twice",
+                    "pack and unpack a 0100 of 21 fields, 200 bytes in field 55, a second of one core / bytes copied twice",
                 value: median(ours), unit: "/s", reference: median(bare),
                 ratio: median(zip(ours, bare).map { $1 / $0 }), goal: ">= 300000/s")
         }
+    }
+
+    /// Microseconds that this thread has had: others on the machine do not count.
+    private static func processorTime() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Double(time.tv_sec) * 1e6 + Double(time.tv_nsec) / 1e3
     }
 
     @inline(never)
