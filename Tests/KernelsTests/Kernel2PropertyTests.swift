@@ -93,7 +93,9 @@ import Testing
             let isMagStripe = round % 4 == 3
             let answers: [String: [UInt8]] = [
                 "A8": try bytes(
-                    isMagStripe ? "770A 82020000 940408010100 9000" : "770A 82021981 940410010100 9000"),
+                    round % 3 == 1 && !isMagStripe
+                        ? "7720 82021981 940410010100 9F5F0180 9F7D080000000000000000 9F7F0405060708 9000"
+                        : isMagStripe ? "770A 82020000 940408010100 9000" : "770A 82021981 940410010100 9000"),
                 "B2": isMagStripe
                     ? try bytes(
                         "7029 9F6C020001 9F6B135413330089020011D31122010000000000000F 9F6502000E 9F660207F0 9F670104 9000"
@@ -106,6 +108,18 @@ import Testing
             var configuration = Kernel2RecoveryTests.balance(true, true)
             configuration.kernelData.set(0xDF811B, [0x30])
             var fci = try bytes("6F0F8407A0000000041010A5045002 4D43 9000")
+            if round % 3 == 1 {
+                // Data exchange and storage of all kinds.
+                fci = try bytes(
+                    "6F2A 8407A0000000041010 A51F 50024D43 9F3803 9F5C08 BF0C12 9F5D03010300 9F5E09541333008902001101 9000"
+                )
+                for (tag, value): (BERTLV.Tag, [UInt8]) in [
+                    (0x9F5C, []), (0xDF810D, [1]), (0xDF8110, []), (0xDF8112, [0x9F, 0x75, 0x5F, 0x24]),
+                    (0xFF8102, []), (0xFF8103, [0x9F, 0x79, 0x01, 0x05]), (0xDF62, []), (0xDF60, []),
+                    (0xDF63, []),
+                    (0xDF8108, [0x40]), (0xDF810A, [UInt8.random(in: 0...255, using: &random)]),
+                ] { configuration.kernelData.set(tag, value) }
+            }
             if round % 5 == 4 { Self.spoil(&fci, &random) }
             guard let selected = try? ResponseAPDU(bytes: fci) else { continue }
             var kernel = MChipKernel(
@@ -137,16 +151,44 @@ import Testing
                 return
             }
             #expect(again == found)
-            log = found.persistentData
+            log = found.persistentData ?? log
         }
+    }
+
+    /// Data objects that were asked for and others, of whatever length.
+    private static func someData(_ needed: [BERTLV.Tag], _ random: inout SeededGenerator) -> DataObjects {
+        var data = DataObjects()
+        let tags: [BERTLV.Tag] = [
+            0x9F5C, 0xDF60, 0xDF62, 0xDF63, 0xDF8108, 0xDF8109, 0xDF810A, 0xDF8110, 0xDF8112, 0xFF8102,
+            0xFF8103,
+            0x9F75, 0x9F02, 0x5A, 0xDF8115, 0x9F53, 0x9F7C, 0xDF8104,
+        ]
+        for tag in needed + (0..<3).map({ _ in tags[Int.random(in: 0..<tags.count, using: &random)] }) {
+            let usual = [0x9F5C: 8, 0xDF60: 8, 0xDF8109: 8][tag.rawValue] ?? 1
+            let count = Bool.random(using: &random) ? usual : Int.random(in: 0...255, using: &random)
+            data.set(tag, (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) })
+        }
+        return data
     }
 
     private static func event(
         _ action: KernelAction, _ answers: [String: [UInt8]], _ random: inout SeededGenerator
     ) -> KernelEvent {
         guard case .transmit(let command) = action else {
-            if case .drawUnpredictableNumber = action { return .unpredictableNumber(7) }
-            return .done
+            switch action {
+            case .drawUnpredictableNumber: return .unpredictableNumber(7)
+            // The partner of data exchange: silent, late, right, wrong, stopping.
+            case .sendDataExchange(let signal):
+                switch UInt8.random(in: 0..<8, using: &random) {
+                case 0: return .stop
+                case 1, 2: return .done
+                default: return .dataExchange(someData(signal.dataNeeded, &random))
+                }
+            case .waitForData:
+                return UInt8.random(in: 0..<4, using: &random) == 0
+                    ? .timeout : .dataExchange(someData([0x9F5C, 0xDF8110], &random))
+            default: return .done
+            }
         }
         switch UInt8.random(in: 0..<12, using: &random) {
         case 0: return .communicationError(.timeout)
