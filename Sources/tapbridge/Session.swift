@@ -147,6 +147,7 @@ struct EventPrinter: Sendable {
                 Console.print(
                     "        outcome: \(console.styled(outcome.status.rawValue, .cyan)), CVM \(outcome.cvm.rawValue), start \(outcome.start?.rawValue ?? "N/A")"
                 )
+                explain("= ", outcome.encoded, kind: .tlv)
             }
         case .dataExchange(let signal):
             guard showsCommands else { return }
