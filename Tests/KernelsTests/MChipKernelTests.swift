@@ -603,6 +603,14 @@ import Testing
         #expect(try Self.run(setup).commands.filter { $0.hasPrefix("00B2") } == ["00B2011400"])
         setup.kernelData.set(0xDF811B, [0xB0])
         #expect(try Self.run(setup).commands.filter { $0.hasPrefix("00B2") }.first == "00B2010C00")
+        // The AFL of early cards: without CDA the certificates' files are not read, unless all are to be read. What this
+        // test's card answers there is the first record again, and refused.
+        setup.kernelData.set(0xDF811B, [0x20])
+        setup.locator = "08010100100101011801020020010200"
+        #expect(try Self.run(setup).commands.filter { $0.hasPrefix("00B2") } == ["00B2011400"])
+        setup.kernelData.set(0xDF811B, [0x24])
+        #expect(
+            try Self.run(setup).commands.filter { $0.hasPrefix("00B2") } == ["00B2011400", "00B2011C00"])
     }
 
     /// A phone that wants its owner first (S910, POS Cardholder Interaction Information): see phone, second tap.

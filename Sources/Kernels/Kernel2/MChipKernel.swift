@@ -331,12 +331,29 @@ public struct MChipKernel: Kernel {
         return startMagStripeMode()
     }
 
+    /// The AFL that all early cards have: mag-stripe data, payment data, issuer's certificate, card's certificate.
+    static let wellKnownLocator: [UInt8] = [
+        0x08, 0x01, 0x01, 0x00, 0x10, 0x01, 0x01, 0x01, 0x18, 0x01, 0x02, 0x00, 0x20, 0x01, 0x02, 0x00,
+    ]
+    /// Card and reader do CDA.
+    var doesCDA: Bool {
+        interchangeProfile.contains(.combinedDataAuthentication)
+            && (terminal.span(MChipConfiguration.securityCapability)?.first ?? 0) & 0x08 != 0
+    }
+
     /// The well-known first entry of an AFL: the one record of mag-stripe mode.
     static let magStripeEntry: [UInt8] = [0x08, 0x01, 0x01, 0x00]
 
     private mutating func startEMVMode() -> KernelAction {
         // S3: the first record of cards that do both modes serves mag-stripe mode alone, and need not be read.
         var value = Array(card[0x94] ?? [])
+        if value == Self.wellKnownLocator, !doesCDA, !storage.contains(.read),
+            !configuration.contains(.readsAllRecordsWithoutCDA)
+        {
+            // Without CDA the last two files, which hold certificates and keys alone, need not be read.
+            // Unconfirmed: that it is this AFL alone that "read all records even when no CDA" is about.
+            value = Array(value[0..<8])
+        }
         if value.count > 4, value.starts(with: Self.magStripeEntry),
             !configuration.contains(.magStripeModeNotSupported)
         {
@@ -370,10 +387,7 @@ public struct MChipKernel: Kernel {
     mutating func readFirst() -> KernelAction {
         readDataStorage()
         moveKnownTagsToRead()
-        usesCDA =
-            interchangeProfile.contains(.combinedDataAuthentication)
-            && (terminal.span(MChipConfiguration.securityCapability)?.first ?? 0) & 0x08 != 0
-            || storage.contains(.read)
+        usesCDA = doesCDA || storage.contains(.read)
         if !usesCDA { results.insert(.offlineDataAuthenticationNotPerformed) }
         position = locator?.entries.first.map { (0, $0.firstRecord) }
         return readNext()
