@@ -130,6 +130,11 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     /// Opens the device and makes it a reader, its field off.
     func open() throws(ReaderError) {
         guard device == nil else { return }
+        guard Self.hasUsableDescriptors else {
+            throw .readerUnavailable(
+                reader: connectionString,
+                reason: "libnfc works with descriptors below 1024 only, and this process has them all in use")
+        }
         guard let opened = LibNFCLibrary.open(connectionString) else {
             throw .readerUnavailable(reader: connectionString, reason: Self.reason(connectionString))
         }
@@ -158,6 +163,20 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
                 reader: connectionString,
                 reason: "it was found and does not do what it is told: plug it in again")
         }
+    }
+
+    /// libnfc waits with `select`, which writes outside its memory for descriptors from 1024 on (FD_SETSIZE). A line and
+    /// the pipe for aborts take three, and three more while an abort makes a new pipe.
+    private static var hasUsableDescriptors: Bool {
+        var descriptors: [Int32] = []
+        defer { for descriptor in descriptors { Glibc.close(descriptor) } }
+        for _ in 0..<6 {
+            let descriptor = Glibc.open("/dev/null", O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { return false }
+            descriptors.append(descriptor)
+            guard descriptor < 1024 else { return false }
+        }
+        return true
     }
 
     /// Frees the device. One that is gone costs a second.
