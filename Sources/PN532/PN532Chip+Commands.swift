@@ -28,6 +28,7 @@ extension PN532Chip {
         case .inCommunicateThru: communicateThrough(data)
         case .inDeselect, .inRelease: letGo(data, forGood: command == .inRelease)
         case .inSelect: selectAgain(data)
+        case .inAutoPoll: pollAutomatically(data)
         }
     }
 
@@ -118,7 +119,7 @@ extension PN532Chip {
         if listing.rate == 0x03, listing.data.isEmpty { return .syntaxError }
         if let found = list(listing) { return .data(found) }
         if activationRetries == 0xFF {
-            self.listing = listing
+            search = .list(listing)
             return .none
         }
         return .data([0x00], after: .milliseconds(5) * (Int(activationRetries) + 1))
@@ -149,6 +150,37 @@ extension PN532Chip {
         registers[Register.txMode] = 0x80 | framing
         registers[Register.rxMode] = 0x80 | framing
         return [UInt8(targets.count)] + found
+    }
+
+    /// InAutoPoll: rounds over types of targets, with a time for each (UM0701-02, 7.3.13).
+    private mutating func pollAutomatically(_ data: [UInt8]) -> Answer {
+        guard (3...17).contains(data.count), data[0] >= 1, (1...15).contains(data[1]) else {
+            return .syntaxError
+        }
+        let types = Array(data.dropFirst(2))
+        if let found = poll(types) { return .data(found) }
+        let endless = data[0] == 0xFF
+        search = .poll(types: types, endless: endless)
+        if endless { return .none }
+        return .data([0x00], after: .milliseconds(150) * Int(data[1]) * Int(data[0]) * types.count)
+    }
+
+    /// One round; what the answer tells of the first card found: NbTg 1, type, length, target data.
+    mutating func poll(_ types: [UInt8]) -> [UInt8]? {
+        for type in types {
+            let listing: Listing
+            switch type {
+            // Passive 106 kbit/s type A, MIFARE, ISO/IEC 14443-4 type A.
+            case 0x00, 0x10, 0x20: listing = Listing(maximum: 1, rate: 0x00, data: [])
+            case 0x03, 0x23: listing = Listing(maximum: 1, rate: 0x03, data: [0x00])
+            default: continue
+            }
+            guard let found = list(listing) else { continue }
+            // Type 20 means cards with the block protocol only.
+            if type == 0x20, targets.first?.session == nil { continue }
+            return [0x01, type, UInt8(found.count - 1)] + found.dropFirst()
+        }
+        return nil
     }
 
     private func short(_ byte: UInt8) -> RadioField.Answer {

@@ -27,6 +27,7 @@ public struct PN532Chip {
         case inListPassiveTarget = 0x4A
         case inRelease = 0x52
         case inSelect = 0x54
+        case inAutoPoll = 0x60
     }
 
     /// Status bytes (UM0701-02, 7.1).
@@ -81,6 +82,13 @@ public struct PN532Chip {
         var data: [UInt8]
     }
 
+    /// A command that goes on looking for cards.
+    enum Search {
+        case list(Listing)
+        /// InAutoPoll: types of targets, and whether it ends by itself.
+        case poll(types: [UInt8], endless: Bool)
+    }
+
     public var faults: [PN532Fault]
     /// How often cards presented from now on ask for more time before each answer.
     public var waitingTimeExtensions = 0
@@ -90,8 +98,8 @@ public struct PN532Chip {
     private var lastAnswer: [UInt8]?
     var field = RadioField()
     var targets: [Target] = []
-    /// An InListPassiveTarget without limit that waits for a card.
-    var listing: Listing?
+    /// What waits for a card.
+    var search: Search?
     var registers: [UInt16: UInt8] = [:]
     var automaticRATS = true
     var activationRetries: UInt8 = 0xFF
@@ -116,11 +124,25 @@ public struct PN532Chip {
     public mutating func present(_ card: any VirtualCard) -> Reaction {
         field.present(FieldCard(card, waitingTimeExtensions: waitingTimeExtensions))
         var reaction = Reaction()
-        if let listing, let found = list(listing) {
-            self.listing = nil
+        switch search {
+        case .list(let listing):
+            guard let found = list(listing) else { break }
+            search = nil
             send([Command.inListPassiveTarget.rawValue + 1] + found, &reaction)
+        case .poll(let types, _):
+            guard let found = poll(types) else { break }
+            search = nil
+            // In place of the answer "none", which is pending where the search ends by itself.
+            reaction.abandonsPending = true
+            send([Command.inAutoPoll.rawValue + 1] + found, &reaction)
+        case nil: break
         }
         return reaction
+    }
+
+    /// All outputs of earlier reactions have gone out: a search that ends by itself has ended.
+    public mutating func outputsAreSent() {
+        if case .poll(_, endless: false) = search { search = nil }
     }
 
     /// Takes all cards out of the field, in the middle of whatever they do.
@@ -131,7 +153,7 @@ public struct PN532Chip {
         parser = PN532FrameParser()
         power = .asleep
         lastAnswer = nil
-        listing = nil
+        search = nil
         targets = []
         field.setOn(false)
         automaticRATS = true
@@ -185,7 +207,7 @@ public struct PN532Chip {
     private mutating func abandon(_ reaction: inout Reaction) {
         reaction.abandonsPending = true
         reaction.outputs = []
-        listing = nil
+        search = nil
     }
 
     private mutating func send(_ data: [UInt8], _ reaction: inout Reaction) {

@@ -252,6 +252,7 @@ public final class PN532Device: Sendable {
             shared.pending = shared.pending.dropFirst()
         }
         shared.pending = []
+        shared.chip.outputsAreSent()
         return nil
     }
 }

@@ -44,14 +44,31 @@ import Testing
             "pay", "9.90", "--reader", "nfc-native:pn532_uart:\(link)", "--polling", "payment")
         #expect(refused.status == 3 && refused.errors.contains("this reader cannot"), "\(refused.errors)")
 
+        // A device of libnfc's configuration is listed, and taken where no reader is named.
+        let (listing, listed, _) = program.process(["readers", "--json"])
+        listing.environment?["LIBNFC_DEVICE"] = "pn532_uart:\(link)"
+        try listing.run()
+        let rows = try Program.list(
+            String(decoding: try listed.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self))
+        #expect(
+            rows.contains {
+                $0["name"] as? String == "nfc:pn532_uart:\(link)" && $0["kind"] as? String == "libnfc"
+            })
+        let (paying, receipt, _) = program.process(["pay", "9.90", "--json"])
+        paying.environment?["LIBNFC_DEVICE"] = "pn532_uart:\(link)"
+        try paying.run()
+        let report = try receipt.fileHandleForReading.readToEnd() ?? Data()
+        paying.waitUntilExit()
+        #expect(paying.terminationStatus == 0, "\(String(decoding: report, as: UTF8.self))")
+
         attached.interrupt()
         attached.waitUntilExit()
         #expect(attached.terminationReason == .exit && attached.terminationStatus == 0)
         #expect(!FileManager.default.fileExists(atPath: link))
-        // Three payments were made, and the counter was kept.
+        // Four payments were made, and the counter was kept.
         let cards = try Program.list(try await program.run("cards", "--json").output)
         let debit = try #require(cards.first { $0["id"] as? String == "visa-debit" })
-        #expect(debit["transactionCounter"] as? Int == 3)
+        #expect(debit["transactionCounter"] as? Int == 4)
         let gone = try await program.run("pay", "9.90", "--reader", "nfc:pn532_uart:\(link)")
         #expect(gone.status == 3 && gone.errors.contains("plug it in") || gone.output.contains("plug it in"))
     }

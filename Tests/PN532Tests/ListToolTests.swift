@@ -48,6 +48,30 @@ struct ListToolTests {
         #expect(answer.text.contains("PUPI: a1  b2  c3  d4"), "\(answer.text)")
     }
 
+    /// nfc-poll, which waits for a card and then for its leaving.
+    @Test(
+        .timeLimit(.minutes(1)),
+        .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/nfc-poll"), "nfc-poll is needed"))
+    func pollTool() async throws {
+        let device = try PN532Device()
+        async let polling = VirtualPCSC.output(
+            of: "/usr/bin/nfc-poll", ["-v"],
+            environment: [
+                "LIBNFC_DEVICE": try #require(device.connectionString), "PATH": "/usr/bin:/bin",
+                "LIBNFC_AUTO_SCAN": "false",
+            ])
+        try await Task.sleep(for: .milliseconds(700))
+        device.present(StubCard.paymentSystem())
+        try await Task.sleep(for: .milliseconds(700))
+        device.removeCards()
+        let answer = try await polling
+        #expect(answer.status == 0, "\(answer.text)")
+        #expect(answer.text.contains("UID (NFCID1): 08  01  02  03"), "\(answer.text)")
+        #expect(
+            answer.text.contains("Waiting for card removing...") && answer.text.contains("done."),
+            "\(answer.text)")
+    }
+
     /// Two cards: both are found.
     @Test(.timeLimit(.minutes(1))) func listsTwoCards() async throws {
         let device = try PN532Device()

@@ -136,6 +136,37 @@ import Testing
         #expect(host.answer([0x54, 0x01]) == [0x55, 0x01])
     }
 
+    /// InAutoPoll, as nfc-poll uses it: cards that are there, that come while it polls, that come too late.
+    @Test func pollsAutomatically() throws {
+        let poll: [UInt8] = [0x60, 0x02, 0x01, 0x20, 0x10, 0x23]
+        let found: [UInt8] = [
+            0x61, 0x01, 0x20, 0x0E, 0x01, 0x00, 0x04, 0x20, 0x04, 0x08, 0x01, 0x02, 0x03, 0x05, 0x78, 0x80,
+            0x70,
+            0x02,
+        ]
+        var host = Host()
+        _ = host.chip.present(StubCard.paymentSystem())
+        #expect(host.answer(poll) == found)
+        #expect(host.answer([0x40, 0x01] + StubCard.selectPaymentSystemEnvironment)?[1] == 0x00)
+        host.chip.removeCards()
+        #expect(host.answer([0x52, 0x00]) == [0x53, 0x00])
+        // Nobody: the answer takes two rounds of 150 ms for each of three types.
+        let reaction = host.chip.receive(PN532Frame.information(identifier: 0xD4, data: poll).bytes)
+        #expect(reaction.outputs.contains(.pause(.milliseconds(900))))
+        #expect(
+            reaction.outputs.last
+                == .bytes(PN532Frame.information(identifier: 0xD5, data: [0x61, 0x00]).bytes))
+        // One that comes meanwhile takes its place.
+        let coming = host.chip.present(StubCard.paymentSystem())
+        #expect(coming.abandonsPending)
+        #expect(coming.outputs == [.bytes(PN532Frame.information(identifier: 0xD5, data: found).bytes)])
+        host.chip.removeCards()
+        #expect(host.answer(poll) == [0x61, 0x00])
+        host.chip.outputsAreSent()
+        let late = host.chip.present(StubCard.paymentSystem())
+        #expect(late.outputs.isEmpty && !late.abandonsPending)
+    }
+
     /// Two cards: the chip resolves the collision and lists both (MaxTg 2).
     @Test func twoCards() throws {
         var host = Host()
