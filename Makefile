@@ -9,8 +9,9 @@ VENV        := .build/venv
 BUILD_PACKAGES := pkg-config libssl-dev libpcsclite-dev libnfc-dev libsqlite3-dev
 TEST_PACKAGES  := pcscd vsmartcard-vpcd libnfc-bin opensc openssl python3-venv
 ORACLES        := pyemv==1.5.0 psec==1.3.0 pyiso8583==4.0.1 openapi-spec-validator==0.9.0 jsonschema==4.26.0
+DEB_PACKAGES   := dpkg-dev python3 binutils
 
-.PHONY: all bootstrap bootstrap-tests demo test bench lint format release install clean help
+.PHONY: all bootstrap bootstrap-tests demo test bench lint format release install deb clean help
 
 all: release
 
@@ -20,6 +21,7 @@ help:
 	@echo "make bench     print the benchmarks"
 	@echo "make release   build the optimised program (.build/release/tapbridge)"
 	@echo "make install   install the program under PREFIX ($(PREFIX))"
+	@echo "make deb       build the Debian package (.build/tapbridge_VERSION_ARCH.deb)"
 	@echo "make lint      check the style;  make format  mends it"
 
 # Installs the Debian packages named in $(1) that are missing; does nothing, and needs no root, when all
@@ -68,6 +70,15 @@ install: release
 	install -D -m 755 .build/release/tapbridge $(DESTDIR)$(PREFIX)/bin/tapbridge
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	.build/release/tapbridge --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tapbridge
+	packaging/manpages.py .build/release/tapbridge $(DESTDIR)$(PREFIX)/share/man/man1
+
+# Swift's own libraries are linked in: the package needs no toolchain. In a build directory of its own, as the
+# ordinary release links them dynamically.
+deb: bootstrap
+	$(call install_packages,$(DEB_PACKAGES))
+	$(SWIFT) build -c release --product tapbridge --static-swift-stdlib --scratch-path .build/deb
+	packaging/build-deb.sh .build/deb/release/tapbridge .build
+	packaging/test-deb.sh "$$(ls -t .build/tapbridge_*.deb | head -1)"
 
 clean:
 	rm -rf .build

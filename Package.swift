@@ -177,7 +177,7 @@ let package = Package(
             name: "TerminalTests",
             dependencies: [
                 "Terminal", "Kernels", "Cards", "Readers", "Acquiring", "Issuing", "Journal", "Traces", "EMV",
-                "BERTLV", "SmartCard", "ProfileFile",
+                "BERTLV", "SmartCard", "ProfileFile", "TestSupport",
             ],
             swiftSettings: common),
         .testTarget(

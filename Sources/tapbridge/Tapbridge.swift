@@ -20,9 +20,10 @@ struct Tapbridge: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             PayCommand.self, CardsCommand.self, CardCommand.self, ReadersCommand.self,
+            DoctorCommand.self,
             ReplayCommand.self, DecodeCommand.self, ISOCommand.self, JournalCommand.self, HostCommand.self,
             ProfileCommand.self,
-            BenchCommand.self, DemoCommand.self,
+            BenchGroup.self, DemoCommand.self,
         ])
 
     /// Maps our own errors to their exit statuses; usage errors stay ArgumentParser's.

@@ -4,7 +4,8 @@ import Testing
 /// The program from outside: output, JSON and exit codes.
 @Suite struct CommandTests {
     @Test(arguments: [
-        "pay", "cards", "card", "readers", "replay", "decode", "iso", "journal", "host", "profile", "bench",
+        "pay", "cards", "card", "readers", "doctor", "replay", "decode", "iso", "journal", "host", "profile",
+        "bench",
         "demo",
     ]) func everyCommandHasHelp(_ command: String) async throws {
         let program = try Program()
@@ -41,6 +42,12 @@ import Testing
             says: "nonsense"),
         Case(arguments: ["pay", "12", "--reader", "ACS"], status: 3, says: "pcscd"),
         Case(arguments: ["readers"], status: 3, says: "pcscd"),
+        Case(arguments: ["readers", "--capabilities"], status: 3, says: "pcscd"),
+        Case(arguments: ["readers", "--capabilities", "--watch"], status: 64, says: "not both"),
+        Case(arguments: ["readers", "control", "ACR", "led", "green"], status: 3, says: "pcscd"),
+        Case(arguments: ["readers", "control", "ACR", "glow", "green"], status: 64, says: "card-beep"),
+        Case(arguments: ["bench", "reader", "ACR"], status: 3, says: "pcscd"),
+        Case(arguments: ["bench", "reader", "--echo", "--sizes", "1,x"], status: 64, says: "sizes"),
         Case(arguments: ["pay", "12", "--profile", "/no/such.yaml"], status: 65, says: "/no/such.yaml"),
         Case(arguments: ["replay", "/no/such.trace"], status: 65, says: "/no/such.trace"),
         Case(arguments: ["journal", "--journal", "/no/such.sqlite"], status: 4, says: "/no/such.sqlite"),

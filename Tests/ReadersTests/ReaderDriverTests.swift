@@ -170,3 +170,21 @@ struct ReaderControlTests {
         }
     }
 }
+
+struct KnownUSBReaderTests {
+    /// The rules for udev and the program know the same readers.
+    @Test func rulesAndListAgree() throws {
+        let rules = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("udev/60-tapbridge-readers.rules")
+        let text = try String(contentsOf: rules, encoding: .utf8)
+        let line =
+            #/ATTR\{idVendor\}=="([0-9a-f]{4})", ATTR\{idProduct\}=="([0-9a-f]{4})", ENV\{TAPBRIDGE_READER\}="([a-z0-9-]+)"/#
+        let found = text.matches(of: line).map { "\($0.1):\($0.2) \($0.3)" }
+        #expect(found == KnownUSBReader.all.map { "\($0.device) \($0.shortName)" })
+        #expect(Set(KnownUSBReader.all.map(\.device)).count == KnownUSBReader.all.count)
+        // What the driver files name is known as well.
+        for driver in ReaderDriver.all where driver.id != "hid-omnikey-5x2x" {
+            #expect(driver.devices.allSatisfy { KnownUSBReader.reader($0) != nil }, "\(driver.id)")
+        }
+    }
+}

@@ -8,9 +8,22 @@ import SmartCard
 import Terminal
 import Traces
 
-struct BenchCommand: AsyncParsableCommand {
+struct BenchGroup: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
+        abstract: "Measure this program against a reference, or a reader.",
+        discussion: """
+            Examples:
+              tapbridge bench
+              tapbridge bench tlv qvsdc-fdda --json
+              tapbridge bench reader ACR1252
+            """,
+        subcommands: [BenchCommand.self, BenchReaderCommand.self], defaultSubcommand: BenchCommand.self)
+}
+
+struct BenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
         abstract: "Measure, against a reference in the same run.",
         discussion: """
             Machines are shared and noisy: look at the ratios. Each figure is the median of alternating rounds \

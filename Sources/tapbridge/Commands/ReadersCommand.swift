@@ -43,11 +43,20 @@ struct ReadersCommand: AsyncParsableCommand {
             Examples:
               tapbridge readers
               tapbridge readers --watch
+              tapbridge readers --capabilities
+              tapbridge readers control ACR122 led green
               tapbridge readers --json
-            """)
+            """,
+        subcommands: [ReaderControlCommand.self])
 
     @Flag(help: "Go on telling what is plugged in and presented, until Ctrl-C.") var watch = false
+    @Flag(help: "Tell what each PC/SC reader is and can: firmware, lengths, features, direct control.")
+    var capabilities = false
     @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        guard !(watch && capabilities) else { throw ValidationError("--watch or --capabilities, not both") }
+    }
 
     struct Row: Encodable {
         var kind = "pcsc"
@@ -60,6 +69,7 @@ struct ReadersCommand: AsyncParsableCommand {
 
     func run() async throws {
         if watch { return try await follow() }
+        if capabilities { return try await tellCapabilities() }
         let devices = await LibNFCContext.connectionStrings()
         var readers: [PCSCReaderState] = []
         do {
@@ -98,6 +108,73 @@ struct ReadersCommand: AsyncParsableCommand {
                             $0.answerToReset ?? "",
                         ]
                     }))
+    }
+
+    private struct Capabilities: Encodable {
+        var reader: PCSCReaderDetails
+        var controls: [String]
+        /// Why the reader could not be asked.
+        var trouble: String?
+    }
+
+    private func tellCapabilities() async throws {
+        var told: [Capabilities] = []
+        do throws(ReaderError) {
+            for state in try await PCSCContext.readers() {
+                do throws(ReaderError) {
+                    let details = try await PCSCContext.details(of: state.name)
+                    let driver = ReaderDriver.all.first { $0.id == details.driver }
+                    told.append(Capabilities(reader: details, controls: driver?.commands.keys.sorted() ?? []))
+                } catch {
+                    let details = PCSCReaderDetails(name: state.name, interface: state.interface)
+                    told.append(Capabilities(reader: details, controls: [], trouble: "\(error)"))
+                }
+            }
+        } catch {
+            throw CommandFailure(.reader, "\(error)")
+        }
+        if output.json { return try Console.printJSON(told) }
+        if told.isEmpty { Console.print("no PC/SC reader is attached") }
+        for (index, entry) in told.enumerated() {
+            if index > 0 { Console.print() }
+            let reader = entry.reader
+            Console.print(Console.standard.styled(reader.name, .bold))
+            func line(_ what: String, _ value: String?) {
+                if let value {
+                    Console.print(
+                        "  " + what + String(repeating: " ", count: max(1, 16 - what.count)) + value)
+                }
+            }
+            line("trouble", entry.trouble)
+            line("interface", reader.interface.rawValue)
+            line("vendor", reader.vendor)
+            line("model", reader.model)
+            line("version", reader.version)
+            line("firmware", reader.firmware)
+            line("serial number", reader.serialNumber)
+            line("USB", reader.usb?.description)
+            if entry.trouble == nil {
+                line(
+                    "APDUs",
+                    reader.maximumDataSize.map {
+                        switch $0 {
+                        case 0: "short"
+                        case ...256: "short, up to \($0) bytes of data"
+                        default: "extended, up to \($0) bytes of data"
+                        }
+                    } ?? "the driver does not tell")
+                line("longest input", reader.maximumInput.map { "\($0) bytes" })
+                line("features", reader.features.isEmpty ? nil : reader.features.joined(separator: ", "))
+                line(
+                    "direct control",
+                    reader.driver.map {
+                        $0
+                            + (reader.allowsEscape
+                                ? "" : " (escape commands not allowed: see tapbridge doctor)")
+                    } ?? "no driver file")
+                line("controls", entry.controls.isEmpty ? nil : entry.controls.joined(separator: ", "))
+            }
+        }
     }
 
     private func follow() async throws {

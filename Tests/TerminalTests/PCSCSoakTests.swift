@@ -1,0 +1,124 @@
+import Cards
+import EMV
+import Foundation
+import Readers
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Terminal
+
+/// Payments through the real pcscd, the card torn out again and again at any moment, and sometimes the daemon killed:
+/// each ends in a result, and neither threads nor descriptors nor memory are left behind.
+///
+/// `TAPBRIDGE_SOAK_PAYMENTS=1000 swift test --filter PCSCSoakTests` runs as many and prints the figures.
+@Suite(.serialized, .enabled(if: VirtualPCSC.isAvailable, "pcscd, vsmartcard-vpcd and unshare are needed"))
+struct PCSCSoakTests {
+    struct Use: CustomStringConvertible {
+        var threads: Int
+        var descriptors: Int
+        var kilobytes: Int
+
+        init() {
+            func count(_ folder: String) -> Int {
+                (try? FileManager.default.contentsOfDirectory(atPath: folder).count) ?? -1
+            }
+            threads = count("/proc/self/task")
+            descriptors = count("/proc/self/fd")
+            kilobytes = -1
+            // Second number of statm: resident pages.
+            if let file = fopen("/proc/self/statm", "r") {
+                var line = [CChar](repeating: 0, count: 256)
+                if fgets(&line, 256, file) != nil {
+                    let text = String(
+                        decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+                    let words = text.split(separator: " ")
+                    if words.count > 1, let pages = Int(words[1]) {
+                        kilobytes = pages * Int(getpagesize()) / 1024
+                    }
+                }
+                fclose(file)
+            }
+        }
+        var description: String { "\(threads) threads, \(descriptors) descriptors, \(kilobytes) kB" }
+    }
+
+    /// xorshift64*, so that a failure can be run again.
+    struct Generator: RandomNumberGenerator {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state ^= state >> 12
+            state ^= state << 25
+            state ^= state >> 27
+            return state &* 2_685_821_657_736_338_717
+        }
+    }
+
+    @Test(.timeLimit(.minutes(30))) func randomRemovals() async throws {
+        let wanted = ProcessInfo.processInfo.environment["TAPBRIDGE_SOAK_PAYMENTS"].flatMap { Int($0) }
+        let count = wanted ?? 40
+        try await VirtualPCSC.run { pcsc in
+            var options = VPCDClient.Options(port: pcsc.ports[0])
+            options.retryAfter = .milliseconds(20)
+            let client = VPCDClient(card: try card("visa-debit"), options: options)
+            let serving = Task { try await client.run() }
+            var generator = Generator(state: 0x5EED_CAFE)
+            let reader = PCSCReader(name: pcsc.readers[0])
+            var till = try await Till()
+            till.environment.observer = nil
+            till.environment.limits.cardWait = .seconds(10)
+            till.environment.limits.removal = .seconds(1)
+            let session = till.session(reader: reader)
+
+            var approved = 0
+            var ended: [String: Int] = [:]
+            var kills = 0
+            var before: Use?
+            let warmUp = min(100, count / 4)
+            for number in 0..<count {
+                if number == warmUp { before = Use() }
+                // A quarter lose the card at some moment of the payment.
+                let tears = Int.random(in: 0..<4, using: &generator) == 0
+                let moment = Int.random(in: 0..<25000, using: &generator)
+                if number > 0, number.isMultiple(of: 250) || number == count / 2 {
+                    kills += 1
+                    pcsc.stop()
+                    try await pcsc.start()
+                }
+                let tearing =
+                    tears
+                    ? Task {
+                        try? await Task.sleep(for: .microseconds(moment))
+                        client.pull()
+                    } : nil
+                let result = try await session.pay(
+                    PaymentRequest(amount: Amount(clamping: UInt64(number % 50 + 1) * 10), type: .purchase))
+                await tearing?.value
+                if result.isApproved {
+                    approved += 1
+                } else {
+                    ended["\(result.status)", default: 0] += 1
+                }
+            }
+            // Let go of what the last payment held.
+            await reader.fieldOff()
+            try await Task.sleep(for: .milliseconds(300))
+            let after = Use()
+            let first = try #require(before)
+            if wanted != nil {
+                print("\(count) payments, \(kills) restarts of pcscd: \(approved) approved, others \(ended)")
+                print("after \(warmUp): \(first)")
+                print("at the end: \(after)")
+            }
+            // The card is there most of the time; what was torn is tapped again by the terminal's own rules.
+            #expect(approved > count / 2, "\(approved) approved, \(ended)")
+            #expect(after.descriptors <= first.descriptors + 2, "\(first) -> \(after)")
+            #expect(after.threads <= first.threads + 2, "\(first) -> \(after)")
+            // A journal of some kilobytes for each payment is kept in memory here.
+            #expect(after.kilobytes <= first.kilobytes + 16384 + count * 16, "\(first) -> \(after)")
+            await reader.close()
+            serving.cancel()
+            _ = await serving.result
+        }
+    }
+}
