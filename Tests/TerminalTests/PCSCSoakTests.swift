@@ -65,7 +65,12 @@ struct PCSCSoakTests {
             var generator = Generator(state: 0x5EED_CAFE)
             let reader = PCSCReader(name: pcsc.readers[0])
             var till = try await Till()
-            till.environment.observer = nil
+            let troubles = Mutex<[String: Int]>([:])
+            till.environment.observer = { event in
+                if case .readerError(let error) = event {
+                    troubles.withLock { $0["\(error)", default: 0] += 1 }
+                }
+            }
             till.environment.limits.cardWait = .seconds(10)
             till.environment.limits.removal = .seconds(1)
             let session = till.session(reader: reader)
@@ -97,7 +102,9 @@ struct PCSCSoakTests {
                 if result.isApproved {
                     approved += 1
                 } else {
-                    ended["\(result.status)", default: 0] += 1
+                    ended[
+                        "\(result.status), \(tears ? "torn" : "left alone"): \(result.reason ?? "-")",
+                        default: 0] += 1
                 }
             }
             // Let go of what the last payment held.
@@ -107,6 +114,7 @@ struct PCSCSoakTests {
             let first = try #require(before)
             if wanted != nil {
                 print("\(count) payments, \(kills) restarts of pcscd: \(approved) approved, others \(ended)")
+                print("reader errors: \(troubles.withLock { $0 })")
                 print("after \(warmUp): \(first)")
                 print("at the end: \(after)")
             }

@@ -270,7 +270,7 @@ private final class PCSCDevice: @unchecked Sendable {
                     } catch {
                         // It left between the two calls, or another program reset it: the state is asked for anew.
                         state.known = 0
-                        if !error.meansNoCard, error != .resetCard { trouble = error }
+                        if !error.meansNoCard, error != .resetCard { trouble = error } else { usleep(10_000) }
                     }
                 }
             }
@@ -286,6 +286,9 @@ private final class PCSCDevice: @unchecked Sendable {
                 state = PCSCConnection.ReaderState(name: findAgain() ?? slotName)
                 passes = wasThere
             case .sharingViolation: passes = true
+            // The card left and another, or the same, came before the daemon looked: it powers that one at its next
+            // look.
+            case .unpoweredCard: passes = true
             // Where we have been let in before, this is a daemon that died while it greeted us: libpcsclite takes
             // its hanging up for a refusal.
             case .securityViolation: passes = hadConnection || wasThere
