@@ -3,6 +3,7 @@ import ArgumentParser
 import Cards
 import EMV
 import Foundation
+import HTTPBackend
 import ISO8583Backend
 import Issuing
 import Journal
@@ -23,15 +24,29 @@ struct TerminalOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Acquirer file (YAML): authorize with its host over ISO 8583. By default that of the profile, else the built-in host.",
+            "Acquirer file (YAML): authorize with its host over ISO 8583 or HTTP. By default that of the profile, else the built-in host.",
             valueName: "file"), completion: .file())
     var acquirer: String?
 
+    /// A host outside of this program, and what ends its connections.
+    struct OutsideHost {
+        var backend: any AcquirerBackend
+        var close: @Sendable () async -> Void
+    }
+
     /// The host of the acquirer file; nil where none is given.
-    func host(_ profile: TerminalProfile, quiet: Bool) throws -> ISO8583Acquirer? {
+    func host(_ profile: TerminalProfile, quiet: Bool) throws -> OutsideHost? {
         guard let file = acquirer ?? profile.acquirerFile else { return nil }
         do {
-            return try AcquirerFile(path: file).backend { if !quiet { Console.printError($0) } }
+            if try HTTPBackendSettings.isMeant(byFile: file) {
+                let backend = try HTTPBackend(
+                    .init(
+                        settings: try HTTPBackendSettings(file: file),
+                        answerTimeout: profile.timing.authorization))
+                return OutsideHost(backend: backend) { await backend.close() }
+            }
+            let backend = try AcquirerFile(path: file).backend { if !quiet { Console.printError($0) } }
+            return OutsideHost(backend: backend) { await backend.close() }
         } catch {
             throw CommandFailure(.badInput, "\(error)")
         }

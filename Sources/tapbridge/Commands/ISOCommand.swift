@@ -2,6 +2,7 @@ import ArgumentParser
 import BERTLV
 import EMV
 import Foundation
+import HTTPBackend
 import ISO8583
 import ISO8583Backend
 import ProfileFile
@@ -230,10 +231,17 @@ struct ISOCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Print an acquirer file with all keys explained, or check one.")
         @Argument(help: "An acquirer file to check.", completion: .file()) var file: String?
+        @Flag(help: "Print that of a host behind HTTP.") var http = false
 
         func run() throws {
-            guard let file else { return Console.write(AcquirerFile.sample, to: STDOUT_FILENO) }
+            guard let file else {
+                return Console.write(
+                    http ? HTTPBackendSettings.sample : AcquirerFile.sample, to: STDOUT_FILENO)
+            }
             do {
+                if try HTTPBackendSettings.isMeant(byFile: file) {
+                    return Console.print("\(file): \(try HTTPBackendSettings(file: file))")
+                }
                 let read = try AcquirerFile(path: file)
                 let hosts = read.endpoints.map(\.description).joined(separator: ", ")
                 Console.print(

@@ -141,7 +141,7 @@ struct PayCommand: AsyncParsableCommand {
         let simulator = try SimulatedHost.make(
             troubles: trouble, keepsBooks: keepsBooks, answerTimeout: profile.timing.authorization)
         let session = TerminalSession(
-            profile: profile, reader: device, backend: host ?? simulator, journal: journal,
+            profile: profile, reader: device, backend: host?.backend ?? simulator, journal: journal,
             environment: environment)
         try await Self.recover(session, quiet: output.json)
 
