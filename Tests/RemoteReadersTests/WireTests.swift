@@ -31,6 +31,12 @@ struct WireTests {
         (.awaitRemoval(milliseconds: 1), "00000009 07 00000007 00000001"),
         (.fieldOff, "00000005 08 00000007"),
         (.cancel(request: 6), "00000009 09 00000007 00000006"),
+        (
+            .poll(
+                PollingSchedule(steps: [
+                    .typeA, .pause(milliseconds: 300), .frame([0x6A, 0x02]), .typeB, .typeF, .typeV,
+                ])), "00000011 0A 00000007 06 01 06012C 05026A02 02 03 04"
+        ),
     ]
 
     static let answers: [(ServerMessage, String)] = [

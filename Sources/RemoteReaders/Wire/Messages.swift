@@ -1,5 +1,5 @@
 public import Readers
-public import SmartCard
+internal import SmartCard
 
 /// What a terminal asks of a server. Each is answered once, under the same request id, with what its
 /// documentation names or with `ServerMessage.fault`.
@@ -27,6 +27,9 @@ public enum TerminalMessage: WireMessage {
     case awaitRemoval(milliseconds: UInt32?)
     /// Answer: `done`.
     case fieldOff
+    /// What the reader sends while it waits for a card, until it is freed. At most `Wire.pollingLimit` steps with
+    /// frames of at most 255 bytes. Answer: `done`.
+    case poll(PollingSchedule)
     /// Nobody waits for the answer of this request any more. Has no answer of its own; the cancelled request
     /// is answered all the same.
     case cancel(request: UInt32)
@@ -48,6 +51,23 @@ public enum TerminalMessage: WireMessage {
             writer.number32(activation)
             writer.number32(milliseconds ?? Wire.forever)
             writer.raw(command)
+        case .poll(let schedule):
+            let steps = schedule.steps.prefix(Wire.pollingLimit)
+            writer.byte(UInt8(truncatingIfNeeded: steps.count))
+            for step in steps {
+                switch step {
+                case .typeA: writer.byte(1)
+                case .typeB: writer.byte(2)
+                case .typeF: writer.byte(3)
+                case .typeV: writer.byte(4)
+                case .frame(let bytes):
+                    writer.byte(5)
+                    writer.short(bytes)
+                case .pause(let milliseconds):
+                    writer.byte(6)
+                    writer.number16(Int(milliseconds))
+                }
+            }
         case .cancel(let request): writer.number32(request)
         }
         return writer.finish()
@@ -66,6 +86,7 @@ public enum TerminalMessage: WireMessage {
         case .awaitRemoval: 0x07
         case .fieldOff: 0x08
         case .cancel: 0x09
+        case .poll: 0x0A
         }
     }
 
@@ -105,6 +126,28 @@ public enum TerminalMessage: WireMessage {
         case 0x07: message = .awaitRemoval(milliseconds: limit(try reader.number32("waiting time")))
         case 0x08: message = .fieldOff
         case 0x09: message = .cancel(request: try reader.number32("request"))
+        case 0x0A:
+            let countOffset = reader.offset
+            let count = Int(try reader.byte("number of steps"))
+            guard count <= Wire.pollingLimit else {
+                throw .invalid(
+                    field: "number of steps", offset: countOffset,
+                    reason: "\(count), at most \(Wire.pollingLimit) are allowed")
+            }
+            var steps: [PollingSchedule.Step] = []
+            for _ in 0..<count {
+                let at = reader.offset
+                switch try reader.byte("step") {
+                case 1: steps.append(.typeA)
+                case 2: steps.append(.typeB)
+                case 3: steps.append(.typeF)
+                case 4: steps.append(.typeV)
+                case 5: steps.append(.frame(try reader.short("frame")))
+                case 6: steps.append(.pause(milliseconds: UInt16(clamping: try reader.number16("pause"))))
+                case let other: throw .invalid(field: "step", offset: at, reason: "\(other) is none")
+                }
+            }
+            message = .poll(PollingSchedule(steps: steps))
         default: return nil
         }
         try reader.end()

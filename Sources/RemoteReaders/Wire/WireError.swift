@@ -51,8 +51,16 @@ public enum Wire {
     static let reasonLimit = 1024
     /// Most readers that one server offers.
     public static let readerLimit = 255
+    /// Most steps of a polling schedule.
+    static let pollingLimit = 64
     /// A waiting time without end.
     static let forever = UInt32.max
+    /// Longest command APDU in one frame, with its activation and time limit.
+    static let commandLimit = frameLimit - headerCount - 8
+    /// Longest response APDU: 65536 bytes and the status word.
+    static let responseLimit = 65_538
+    /// Heartbeat times that a server may name.
+    static let heartbeats: ClosedRange<Duration> = .milliseconds(50) ... .seconds(60)
 }
 
 /// Reads the fields of one message.

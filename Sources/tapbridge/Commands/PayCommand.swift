@@ -21,6 +21,7 @@ struct PayCommand: AsyncParsableCommand {
               tapbridge pay 12.50 --card visa-debit
               tapbridge pay 64.00 --card google-pay-visa --apdus
               tapbridge pay 1.00 --reader ACS --record my-card.trace
+              tapbridge pay 1.00 --reader remote:readers.example:7316/ACS
               tapbridge pay 20.00 --card alipay-wallet --json
               tapbridge pay 10.00 --card visa-credit --trouble silence
             """)
@@ -35,7 +36,8 @@ struct PayCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "PC/SC reader by a part of its name, or nfc: and libnfc's connection string.", valueName: "name"))
+            "PC/SC reader by a part of its name, nfc: and libnfc's connection string, or a reader of another machine: remote:host:port/name.",
+            valueName: "name"))
     var reader: String?
 
     @Option(
@@ -75,6 +77,7 @@ struct PayCommand: AsyncParsableCommand {
     var freshCard = false
 
     @OptionGroup var terminal: TerminalOptions
+    @OptionGroup var remote: RemoteOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
@@ -112,7 +115,7 @@ struct PayCommand: AsyncParsableCommand {
                 Console.print(Console.standard.styled("Tapping \(tapped.profile.title)", .dim))
             }
         } else {
-            device = try await PCSC.reader(matching: reader)
+            device = try await ReaderChoice.open(reader, remote)
             try await setPolling(device, profile)
             if !output.json {
                 Console.print(Console.standard.styled("Reader \(device.information.name)", .dim))

@@ -178,6 +178,11 @@ struct ReadersCommand: AsyncParsableCommand {
     }
 
     private func follow() async throws {
+        try await Self.tell(PCSCContext.events(), json: output.json)
+    }
+
+    /// Prints events until Ctrl-C.
+    static func tell(_ events: AsyncStream<ReaderEvent>, json: Bool) async throws {
         signal(SIGINT, SIG_DFL)
         struct Event: Encodable {
             var event: String
@@ -185,7 +190,7 @@ struct ReadersCommand: AsyncParsableCommand {
             var answerToReset: String?
             var reason: String?
         }
-        for await event in PCSCContext.events() {
+        for await event in events {
             let told: Event
             switch event {
             case .readerAdded(let state):
@@ -198,7 +203,7 @@ struct ReadersCommand: AsyncParsableCommand {
             case .serviceLost(let reason): told = Event(event: "service-lost", reason: reason)
             case .serviceFound: told = Event(event: "service-found")
             }
-            if output.json {
+            if json {
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
                 Console.print(String(decoding: try encoder.encode(told), as: UTF8.self))
