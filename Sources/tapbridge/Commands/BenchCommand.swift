@@ -54,9 +54,11 @@ struct BenchCommand: AsyncParsableCommand {
         case pcsc
         case libnfc
         case libnfcEndurance = "libnfc-endurance"
+        case remote
+        case remoteEndurance = "remote-endurance"
 
         /// Takes minutes: only when asked for.
-        var isEndurance: Bool { self == .libnfcEndurance }
+        var isEndurance: Bool { self == .libnfcEndurance || self == .remoteEndurance }
     }
 
     struct Row: Encodable {
@@ -94,6 +96,8 @@ struct BenchCommand: AsyncParsableCommand {
             case .pcsc: if let row = try await Self.pcsc(rounds) { rows.append(row) }
             case .libnfc: rows.append(try await Self.libnfc(rounds))
             case .libnfcEndurance: rows.append(try await Self.libnfcEndurance(max(10, payments)))
+            case .remote: rows.append(try await Self.remote(rounds))
+            case .remoteEndurance: rows += try await Self.remoteEndurance(max(10, payments))
             }
         }
         if output.json { return try Console.printJSON(rows) }

@@ -1,0 +1,148 @@
+import Foundation
+import Testing
+
+/// Two processes: one offers an emulated card's reader, the other one takes payments from it.
+struct RemoteReaderCommandTests {
+    /// A `reader share` that runs, and the port it listens on.
+    final class Share {
+        let process: Process
+        let port: Int
+        private let output: Pipe
+
+        init(_ program: Program, _ arguments: String...) throws {
+            let (process, output, _) = program.process(["reader", "share", "--port", "0"] + arguments)
+            process.standardError = output
+            try process.run()
+            self.process = process
+            self.output = output
+            var text = ""
+            while true {
+                let data = output.fileHandleForReading.availableData
+                guard !data.isEmpty else { break }
+                text += String(decoding: data, as: UTF8.self)
+                if let line = text.split(separator: "\n").first(where: { $0.hasPrefix("listening on ") }),
+                    text.hasSuffix("\n")
+                {
+                    let address = line.dropFirst("listening on ".count).prefix { $0 != "," }
+                    port = try #require(Int(address.split(separator: ":").last ?? ""))
+                    return
+                }
+            }
+            process.waitUntilExit()
+            throw Failure(text: text, status: process.terminationStatus)
+        }
+
+        struct Failure: Error {
+            var text: String
+            var status: Int32
+        }
+
+        /// Ends it as Ctrl-C does.
+        /// - Returns: what it still said.
+        func stop() throws -> String {
+            process.interrupt()
+            let rest = try output.fileHandleForReading.readToEnd() ?? Data()
+            process.waitUntilExit()
+            return String(decoding: rest, as: UTF8.self)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2))) func paymentsOverTLS() async throws {
+        let program = try Program()
+        defer { program.remove() }
+        let made = try await program.run("certs", "--json")
+        #expect(made.status == 0, "\(made.errors)")
+        #expect(try Program.object(made.output)["made"] as? [String] == ["ca", "server", "terminal"])
+        let again = try await program.run("certs", "--terminal", "till-2", "--json")
+        #expect(try Program.object(again.output)["made"] as? [String] == ["till-2"])
+
+        let share = try Share(program, "--card", "visa-debit", "--card", "mc-debit", "--allow", "terminal")
+        defer { share.process.terminate() }
+        let listed = try await program.run("reader", "list", "localhost:\(share.port)", "--json")
+        #expect(
+            try Program.list(listed.output).map { $0["name"] as? String } == [
+                "Emulated visa-debit", "Emulated mc-debit",
+            ])
+        for name in ["visa", "mc"] {
+            let paid = try await program.run(
+                "pay", "9.90", "--reader", "remote:localhost:\(share.port)/\(name)", "--json")
+            #expect(paid.status == 0, "\(paid.errors)")
+            #expect(try Program.object(paid.output)["status"] as? String == "approved")
+        }
+        // A terminal that is not on the list, one without certificates, a reader that is not there.
+        let other = try await program.run(
+            "pay", "9.90", "--reader", "remote:localhost:\(share.port)/visa", "--identity", "till-2")
+        #expect(other.status == 3)
+        #expect(other.errors.contains("not allowed"), "\(other.errors)")
+        let plain = try await program.run(
+            "pay", "9.90", "--reader", "remote:localhost:\(share.port)/visa", "--no-tls")
+        #expect(plain.status == 3)
+        let absent = try await program.run("pay", "9.90", "--reader", "remote:localhost:\(share.port)/absent")
+        #expect(absent.status == 3)
+        #expect(absent.errors.contains("Emulated visa-debit"), "\(absent.errors)")
+        let said = try share.stop()
+        #expect(share.process.terminationStatus == 0)
+        #expect(said.contains("terminal has Emulated visa-debit"), "\(said)")
+        // The cards' counters were kept.
+        let cards = try Program.list(try await program.run("cards", "--json").output)
+        let debit = try #require(cards.first { $0["id"] as? String == "visa-debit" })
+        #expect(debit["transactionCounter"] as? Int == 1)
+    }
+
+    @Test(.timeLimit(.minutes(2))) func withoutCertificatesOverLoopbackOnly() async throws {
+        let program = try Program()
+        defer { program.remove() }
+        let share = try Share(program, "--card", "visa-debit", "--fresh-card")
+        defer { share.process.terminate() }
+        let paid = try await program.run(
+            "pay", "9.90", "--reader", "remote:127.0.0.1:\(share.port)", "--json")
+        #expect(paid.status == 0, "\(paid.errors)")
+        _ = try share.stop()
+        let beyond = try await program.run("reader", "share", "--card", "visa-debit", "--host", "0.0.0.0")
+        #expect(beyond.status == 3)
+        #expect(beyond.errors.contains("tapbridge certs"), "\(beyond.errors)")
+        for usage in ["remote:", "remote:host:0"] {
+            #expect(try await program.run("pay", "1.00", "--reader", usage).status == 64)
+        }
+    }
+
+    /// The server's process is killed, at different times of a payment: the terminal ends with a clear error or with
+    /// the payment done, and its journal is sound.
+    @Test(.timeLimit(.minutes(5)), arguments: [0, 40, 80, 120, 160, 200, 300])
+    func theServerIsKilled(milliseconds: Int) async throws {
+        let program = try Program()
+        defer { program.remove() }
+        let share = try Share(program, "--card", "visa-credit", "--fresh-card")
+        let kill = Task {
+            try? await Task.sleep(for: .milliseconds(milliseconds))
+            Foundation.kill(share.process.processIdentifier, SIGKILL)
+        }
+        let paid = try await program.run(
+            "pay", "12.50", "--reader", "remote:127.0.0.1:\(share.port)", "--json")
+        await kill.value
+        share.process.waitUntilExit()
+        #expect([0, 3].contains(paid.status), "\(paid.errors)")
+        if paid.status == 3, !paid.output.isEmpty {
+            let report = try Program.object(paid.output)
+            #expect(report["status"] as? String == "failed")
+            #expect(report["reversalOutstanding"] as? Bool == false)
+            #expect((report["reason"] as? String)?.contains("remote:127.0.0.1:\(share.port)") == true)
+        }
+        #expect(try await program.run("journal", "verify").status == 0)
+    }
+
+    /// A short form of `bench remote-endurance`.
+    @Test(.timeLimit(.minutes(5))) func enduresCutsAndRemovals() async throws {
+        let program = try Program()
+        defer { program.remove() }
+        let result = try await program.run("bench", "remote-endurance", "--payments", "60", "--json")
+        #expect(result.status == 0, "\(result.errors)")
+        let rows = try Program.list(result.output)
+        func value(_ name: String) -> Double? {
+            rows.first { $0["name"] as? String == name }?["value"] as? Double
+        }
+        #expect(value("remote-endurance") == 60)
+        #expect(value("remote-handles") == 0)
+        #expect((value("remote-threads") ?? 99) <= 2)
+    }
+}
