@@ -3,8 +3,8 @@ internal import BERTLV
 internal import EMV
 internal import Foundation
 
-/// An authorization request as the journal keeps it, enciphered, until an offline approval is forwarded. It holds the
-/// card number in clear and never a PIN block or track (an advice needs neither).
+/// An authorization request as the journal keeps it, enciphered, until it is settled, reversed or declined. It holds the
+/// card number in clear and never a PIN block or track (what comes after an authorization needs neither).
 struct KeptRequest: Codable {
     private var transactionID, terminalID, merchantID, merchantName, merchantCategoryCode, acquirerID: String
     private var stan: UInt32
@@ -21,6 +21,8 @@ struct KeptRequest: Codable {
     private var expiry: String?
     private var chipData: String
     private var cvm: Outcome.CVM
+    private var purpose: AuthorizationPurpose?
+    private var acceptsPartialApproval: Bool?
 
     init(_ request: AuthorizationRequest) {
         transactionID = request.transactionID
@@ -44,6 +46,8 @@ struct KeptRequest: Codable {
         expiry = request.expiry.map { Hex.string($0.bytes) }
         chipData = Hex.string(request.chipData)
         cvm = request.cvm
+        purpose = request.purpose
+        acceptsPartialApproval = request.acceptsPartialApproval
     }
 
     var bytes: [UInt8]? { (try? JSONEncoder().encode(self)).map { Array($0) } }
@@ -65,6 +69,7 @@ struct KeptRequest: Codable {
             entryMode: kept.entryMode, primaryAccountNumber: number,
             panSequenceNumber: kept.panSequenceNumber,
             expiry: kept.expiry.flatMap { Hex.bytes($0) }.flatMap { EMVDate(bytes: $0) }, chipData: chip,
-            cvm: kept.cvm)
+            cvm: kept.cvm, acceptsPartialApproval: kept.acceptsPartialApproval ?? false,
+            purpose: kept.purpose ?? .sale)
     }
 }

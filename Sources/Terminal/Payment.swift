@@ -1,5 +1,6 @@
 public import Acquiring
 public import EMV
+internal import Journal
 public import Kernels
 
 /// What is to be paid.
@@ -14,10 +15,24 @@ public struct PaymentRequest: Sendable, Equatable {
     /// Replaces the journal's counter in 9F41: for replays.
     public var sequenceCounter: UInt32?
 
+    public var purpose: AuthorizationPurpose
+    /// Names this payment for ever: asked for again with the same key, it is not taken again. 1 to 64 bytes.
+    public var idempotencyKey: String?
+    /// The transaction that a refund gives back.
+    public var original: String?
+    /// An approval for a part of the amount is taken.
+    public var acceptsPartialApproval: Bool
+
     public init(
         amount: Amount, amountOther: Amount = .zero, type: TransactionType = .purchase,
-        date: EMVDate? = nil, hhmmss: Int? = nil, sequenceCounter: UInt32? = nil
+        date: EMVDate? = nil, hhmmss: Int? = nil, sequenceCounter: UInt32? = nil,
+        purpose: AuthorizationPurpose = .sale, idempotencyKey: String? = nil, original: String? = nil,
+        acceptsPartialApproval: Bool = false
     ) {
+        self.purpose = purpose
+        self.idempotencyKey = idempotencyKey
+        self.original = original
+        self.acceptsPartialApproval = acceptsPartialApproval
         self.amount = amount
         self.amountOther = amountOther
         self.type = type
@@ -57,6 +72,10 @@ public struct PaymentResult: Sendable {
     /// A reversal was sent and not yet acknowledged.
     public var reversalOutstanding = false
     public var receipt: Receipt?
+    /// The service is given; the host is asked later.
+    public var isDeferred = false
+    /// The result of an earlier payment under the same idempotency key: nothing was done now.
+    public var isRepeated = false
 
     public var isApproved: Bool { status == .approved }
     public var cvm: Outcome.CVM { outcome?.outcome.cvm ?? .notApplicable }
@@ -75,6 +94,48 @@ public enum TerminalError: Error, Sendable, CustomStringConvertible {
         case .busy: "another payment is under way on this terminal"
         case .journal(let reason): "the journal refuses the transaction: \(reason)"
         case .invalidRequest(let reason): "the payment cannot be started: \(reason)"
+        }
+    }
+}
+
+extension TransactionPurpose {
+    init(_ purpose: AuthorizationPurpose) {
+        switch purpose {
+        case .sale: self = .sale
+        case .preAuthorization: self = .preAuthorization
+        case .deferred: self = .deferred
+        }
+    }
+}
+
+extension PaymentResult {
+    /// How an earlier payment under the same key ended, as the journal has it.
+    init(repeating record: TransactionRecord, inputs: TransactionInputs) {
+        let (status, reason): (Status, String?) =
+            switch record.state {
+            case .approved, .adjustmentDue, .adjusted, .approvedOffline, .forwarded, .settled, .deferred:
+                (.approved, record.reason)
+            case .declined, .declinedOffline: (.declined, record.reason)
+            case .cancelled: (.cancelled, record.reason)
+            case .failed: (.failed, record.reason)
+            case .reversalDue, .reversed: (.failed, record.reversalReason ?? record.reason)
+            case .started, .cardRead, .requestWritten, .authorizing, .answered:
+                (.failed, "the payment under this key was interrupted: it is resolved at the next start")
+            }
+        self.init(
+            status: status, transactionID: record.id, stan: record.stan,
+            retrievalReference: record.retrievalReference, inputs: inputs)
+        self.reason = reason
+        isRepeated = true
+        isDeferred = record.state == .deferred
+        reversalOutstanding = record.state == .reversalDue
+        if let code = record.responseCode {
+            response = AuthorizationResponse(
+                responseCode: code, authorizationCode: record.authorizationCode,
+                approvedAmount: record.approvedAmount)
+            online = true
+        } else if status == .approved || status == .declined {
+            online = false
         }
     }
 }

@@ -31,6 +31,8 @@ public struct TerminalProfile: Sendable {
     public var polling: PollingSchedule?
     /// Path of the acquirer file (key `acquirer-file`, relative to the profile's folder); nil is the built-in host.
     public var acquirerFile: String?
+    /// Days after which final transactions are deleted from the journal, at each settlement; nil keeps them.
+    public var retentionDays: Int?
 
     public struct Merchant: Sendable, Equatable {
         public var id: String
@@ -209,6 +211,9 @@ public struct TerminalProfile: Sendable {
             let folder = source.split(separator: "/", omittingEmptySubsequences: false).dropLast()
                 .joined(separator: "/")
             acquirerFile = name.hasPrefix("/") || folder.isEmpty ? name : folder + "/" + name
+        if let keys = try optional("journal")?.mapping() {
+            retentionDays = try keys.optional("retention-days")?.integer(in: 1...36_500)
+            try keys.finish()
         }
         try top.finish()
     }

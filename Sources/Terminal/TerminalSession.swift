@@ -54,6 +54,8 @@ public actor TerminalSession {
     let journal: Journal
     let environment: TerminalEnvironment
     let kernels: KernelRegistry
+    /// Delivers what is owed to the host: let it `run` beside the payments.
+    public nonisolated let forwarder: Forwarder
     private var paying = false
     /// Language Preference (5F2D) of the card of this payment.
     private var languagePreference: String?
@@ -80,6 +82,16 @@ public actor TerminalSession {
         self.kernels = kernels
         self.kernelMemory = kernelMemory ?? [:]
         memoryIsLoaded = kernelMemory != nil
+        var policy = Forwarder.Policy()
+        policy.answerTimeout = profile.timing.authorization
+        forwarder = Forwarder(
+            terminalID: profile.terminalID, journal: journal, backend: backend, policy: policy,
+            sleep: environment.sleep,
+            observer: { [observer = environment.observer] event in
+                if case .reversal(let request, let delivered) = event {
+                    observer?(.reversal(request, delivered: delivered))
+                }
+            })
     }
 
     /// Takes one payment, from the empty display to the receipt.
@@ -89,20 +101,23 @@ public actor TerminalSession {
         guard request.amountOther <= request.amount else {
             throw .invalidRequest("the cashback amount is larger than the whole amount")
         }
+        if let original = request.original { try await checkRefund(request, of: original) }
         paying = true
         languagePreference = nil
         shown = nil
         defer { paying = false }
 
-        let record: TransactionRecord
+        let (record, isNew): (TransactionRecord, Bool)
         do {
-            record = try await journal.begin(
+            (record, isNew) = try await journal.beginOnce(
                 TransactionIntent(
                     terminalID: profile.terminalID, merchantID: profile.merchant.id,
                     amount: request.amount, amountOther: request.amountOther,
                     currency: profile.currency, currencyExponent: profile.currencyExponent,
-                    transactionType: request.type.code))
+                    transactionType: request.type.code, purpose: TransactionPurpose(request.purpose),
+                    idempotencyKey: request.idempotencyKey, original: request.original))
         } catch {
+            if case .keyReused = error { throw .invalidRequest("\(error)") }
             throw .journal("\(error)")
         }
 
@@ -113,12 +128,13 @@ public actor TerminalSession {
             currencyExponent: profile.currencyExponent, date: request.date ?? now.date,
             hhmmss: request.hhmmss ?? now.hhmmss,
             sequenceCounter: request.sequenceCounter ?? UInt32(record.stan))
+        guard isNew else { return PaymentResult(repeating: record, inputs: inputs) }
         environment.observer?(.transaction(id: record.id, inputs: inputs))
 
         var result = PaymentResult(
             status: .failed, transactionID: record.id, stan: record.stan,
             retrievalReference: record.retrievalReference, inputs: inputs)
-        await run(&result)
+        await run(&result, request)
         result.receipt = Receipt(result, profile: profile)
         environment.observer?(.finished(result))
         return result
@@ -126,7 +142,7 @@ public actor TerminalSession {
 
     // MARK: - One payment
 
-    private func run(_ result: inout PaymentResult) async {
+    private func run(_ result: inout PaymentResult, _ wanted: PaymentRequest) async {
         await loadKernelMemory()
         cleanKernelMemory(result.inputs)
         let memoryBefore = kernelMemory
@@ -148,12 +164,19 @@ public actor TerminalSession {
         let instrument = PaymentInstrument(
             dataRecord: final.outcome.dataRecord ?? DataObjects(), selected: final.selected)
         if final.outcome.dataRecord != nil { result.instrument = instrument }
+        if let original = wanted.original, let number = instrument.primaryAccountNumber,
+            await !isCard(number, of: original)
+        {
+            await letGo(of: final.outcome, driver)
+            await refuse(&result, "the refund goes to the card that paid, and this is another one")
+            return
+        }
 
         switch final.outcome.status {
         case .approved, .onlineRequest, .requestOnlinePIN:
             if let rule = profile.acceptance.refusal(of: instrument) {
                 await letGo(of: final.outcome, driver)
-                await refuse(&result, rule)
+                await refuse(&result, rule.text)
                 return
             }
         default: break
@@ -161,12 +184,12 @@ public actor TerminalSession {
 
         switch final.outcome.status {
         case .approved:
-            await approveOffline(&result, final.outcome, driver)
+            await approveOffline(&result, wanted, final.outcome, driver)
         case .onlineRequest, .requestOnlinePIN:
             // Where a PIN is to be entered first, that is what is shown.
             if result.cvm != .onlinePIN { await show(final.outcome.uiRequestOnOutcome) }
             await letGo(of: final.outcome, driver)
-            await goOnline(&result, entryPoint: &entryPoint, driver: driver)
+            await goOnline(&result, wanted, entryPoint: &entryPoint, driver: driver)
         case .declined
         where result.inputs.transactionType == TransactionType.refund.code
             && instrument.primaryAccountNumber != nil:
@@ -174,7 +197,7 @@ public actor TerminalSession {
             // the data that were read. Unconfirmed: Book C-3 is silent on what the terminal does then.
             await show(UserInterfaceRequest(.authorising, .notReady))
             await letGo(of: final.outcome, driver)
-            await goOnline(&result, entryPoint: &entryPoint, driver: driver)
+            await goOnline(&result, wanted, entryPoint: &entryPoint, driver: driver)
         case .declined:
             await show(final.outcome.uiRequestOnOutcome ?? UserInterfaceRequest(.notAuthorised))
             await letGo(of: final.outcome, driver)
@@ -197,7 +220,7 @@ public actor TerminalSession {
             && final.outcome.dataRecord?[0x9F27]?.first.map { $0 >> 6 } == 0:
             await show(UserInterfaceRequest(.authorising, .notReady))
             await letGo(of: final.outcome, driver)
-            await goOnline(&result, entryPoint: &entryPoint, driver: driver)
+            await goOnline(&result, wanted, entryPoint: &entryPoint, driver: driver)
         case .endApplication, .selectNext, .tryAgain:
             await show(final.outcome.uiRequestOnOutcome)
             await letGo(of: final.outcome, driver)
@@ -337,18 +360,19 @@ public actor TerminalSession {
         await show(UserInterfaceRequest(.clearDisplay, .notReady))
     }
 
-    private func refuse(_ result: inout PaymentResult, _ rule: AcceptancePolicy.Rule) async {
+    private func refuse(_ result: inout PaymentResult, _ reason: String) async {
         result.status = .refusedByMerchant
-        result.reason = rule.text
-        environment.observer?(.refusedByMerchant(reason: rule.text))
+        result.reason = reason
+        environment.observer?(.refusedByMerchant(reason: reason))
         await show(UserInterfaceRequest(.insertSwipeOrTryAnotherCard, .processingError))
         await record(.cancelled, &result)
     }
 
     private func approveOffline(
-        _ result: inout PaymentResult, _ outcome: Outcome, _ driver: TransactionDriver
+        _ result: inout PaymentResult, _ wanted: PaymentRequest, _ outcome: Outcome,
+        _ driver: TransactionDriver
     ) async {
-        guard let request = authorizationRequest(result) else {
+        guard let request = authorizationRequest(result, wanted) else {
             await driver.reader.fieldOff()
             await failUnreadable(&result)
             return
@@ -363,10 +387,15 @@ public actor TerminalSession {
         }
         await show(outcome.uiRequestOnOutcome)
         await letGo(of: outcome, driver)
-        // Forwarded at once where the host can be reached, else by `recover`.
+        // Forwarded at once where the host can be reached, else by the forwarder or `recover`.
+        if await forwarder.isRunning { return await forwarder.wake() }
         do {
-            if let problem = try await forward(request) {
-                result.reason = "approved offline; not yet forwarded: \(problem)"
+            let deliveries = try await forwarder.flush()
+            switch deliveries.first(where: { $0.record.id == request.transactionID })?.result {
+            case .delivered: break
+            case .postponed(let problem): result.reason = "approved offline; not yet forwarded: \(problem)"
+            case .parked(let problem): result.reason = "approved offline; not forwarded: \(problem)"
+            case nil: result.reason = "approved offline; not yet forwarded: others come first"
             }
         } catch {
             result.reason = "approved offline; the journal did not take the forwarding: \(error)"
@@ -386,17 +415,24 @@ public actor TerminalSession {
         }
     }
 
-    /// Tells the host of an offline approval.
-    /// - Returns: why it could not be told; nil where it acknowledged.
-    private func forward(_ request: AuthorizationRequest) async throws(JournalError) -> AcquirerError? {
-        _ = try await journal.forwardAttempt(request.transactionID)
-        do throws(AcquirerError) {
-            try await backend.advise(request, offline: .approved)
+    /// The service is given on the card's readiness to go online; the forwarder asks the host.
+    private func deferAuthorization(_ result: inout PaymentResult, _ request: AuthorizationRequest) async {
+        do {
+            try await journal.requestWritten(
+                result.transactionID, reading(result), keeping: KeptRequest(request).bytes)
+            try await journal.deferred(result.transactionID, reason: "the host is asked later")
         } catch {
-            return error
+            result.status = .failed
+            result.reason = "the journal did not take the result: \(error)"
+            await show(UserInterfaceRequest(.notAuthorised, .processingError))
+            return
         }
-        try await journal.forwarded(request.transactionID)
-        return nil
+        result.status = .approved
+        result.online = false
+        result.isDeferred = true
+        result.reason = "the host is asked later"
+        await show(UserInterfaceRequest(.approved, .notApplicable))
+        await forwarder.wake()
     }
 
     private func failUnreadable(_ result: inout PaymentResult) async {
@@ -407,13 +443,28 @@ public actor TerminalSession {
     }
 
     private func goOnline(
-        _ result: inout PaymentResult, entryPoint: inout EntryPoint, driver: TransactionDriver
+        _ result: inout PaymentResult, _ wanted: PaymentRequest, entryPoint: inout EntryPoint,
+        driver: TransactionDriver
     ) async {
-        guard var request = authorizationRequest(result) else {
+        guard var request = authorizationRequest(result, wanted) else {
             await failUnreadable(&result)
             return
         }
-        await recordReading(result)
+        // A PIN block is not kept: with online PIN nothing can be deferred.
+        if wanted.purpose == .deferred, result.cvm != .onlinePIN,
+            result.outcome?.outcome.status != .requestOnlinePIN
+        {
+            await deferAuthorization(&result, request)
+            return
+        }
+        do {
+            try await journal.requestWritten(
+                result.transactionID, reading(result), keeping: KeptRequest(request).bytes)
+        } catch {
+            result.reason = "the journal did not take the request, so it was not sent: \(error)"
+            await show(UserInterfaceRequest(.notAuthorised, .processingError))
+            return
+        }
         if result.cvm == .onlinePIN || result.outcome?.outcome.status == .requestOnlinePIN {
             await show(UserInterfaceRequest(.enterPIN, .notApplicable))
             do throws(PINPadError) {
@@ -447,7 +498,7 @@ public actor TerminalSession {
             return
         }
         environment.observer?(.authorizationSent(request))
-        let answer = await authorize(request)
+        let answer = await HostCall.authorize(request, by: backend, within: profile.timing.authorization)
         // PIN blocks are not kept after authorization.
         request.onlinePIN = nil
         switch answer {
@@ -457,6 +508,12 @@ public actor TerminalSession {
             result.online = true
             result.status = response.isApproved ? .approved : .declined
             result.reason = response.message
+            if let part = response.approvedAmount, part < request.amount, !wanted.acceptsPartialApproval {
+                result.status = .declined
+                result.reason = "the host approved a part of the amount, which was not asked for"
+                await finishOnline(&result, request)
+                return
+            }
             await bringAnswerToCard(&result, entryPoint: &entryPoint, driver: driver)
             await finishOnline(&result, request)
         case .failure(let error):
@@ -472,33 +529,6 @@ public actor TerminalSession {
             }
             await show(UserInterfaceRequest(.notAuthorised, .notReady))
         }
-    }
-
-    /// The backend's answer, or `.timeout` after the profile's time. Not ended by the cancellation of the
-    /// payment: once sent, its outcome must be known.
-    private func authorize(
-        _ request: AuthorizationRequest
-    ) async -> Result<AuthorizationResponse, AcquirerError> {
-        let backend = backend
-        let limit = profile.timing.authorization
-        return await Task.detached {
-            await withTaskGroup(of: Result<AuthorizationResponse, AcquirerError>.self) { group in
-                group.addTask {
-                    do throws(AcquirerError) {
-                        return .success(try await backend.authorize(request))
-                    } catch {
-                        return .failure(error)
-                    }
-                }
-                group.addTask {
-                    try? await Task.sleep(for: limit)
-                    return .failure(.timeout)
-                }
-                let first = await group.next() ?? .failure(.timeout)
-                group.cancelAll()
-                return first
-            }
-        }.value
     }
 
     /// Second presentment: the issuer's answer goes to the card where kernel and answer ask for it
@@ -517,6 +547,13 @@ public actor TerminalSession {
         case .notApplicable: return
         case .emvData where update.isEmpty: return
         case .emvData, .any: break
+        }
+        do {
+            // A restart in the meantime knows what the host decided.
+            try await journal.answered(result.transactionID, result: summary(result))
+        } catch {
+            result.reason = "the journal did not take the answer: \(error)"
+            return
         }
         await show(final.outcome.uiRequestOnRestart)
         var driver = driver
@@ -558,96 +595,78 @@ public actor TerminalSession {
 
     // MARK: - Reversals and recovery
 
-    /// Makes a reversal due, durably, and tries to deliver it once; what stays is delivered by `recover`.
+    /// Makes a reversal due, durably, and tries to deliver it; what stays is delivered by the forwarder or `recover`.
     private func reverse(_ result: inout PaymentResult, _ reason: ReversalRequest.Reason) async {
         result.reversalOutstanding = true
         do {
             try await journal.reversalDue(
-                result.transactionID, reason: reason.rawValue, result: summary(result))
-            if try await deliverReversal(of: result.transactionID, reason: reason) {
-                result.reversalOutstanding = false
-            }
+                result.transactionID, reason: reason.rawValue, result: summary(result),
+                from: [.authorizing, .answered])
+            _ = try await forwarder.flush()
+            result.reversalOutstanding = try await journal.show(result.transactionID)?.state != .reversed
         } catch {
             result.reason = "the journal failed while a reversal was due: \(error)"
         }
     }
 
-    /// - Returns: whether the host acknowledged.
-    private func deliverReversal(
-        of id: String, reason: ReversalRequest.Reason
-    ) async throws(JournalError) -> Bool {
-        guard let record = try await journal.show(id) else { return false }
-        let transmission = try await journal.reversalAttempt(id)
-        let request = ReversalRequest(
-            transactionID: id, terminalID: record.terminalID, stan: record.stan,
-            retrievalReference: record.retrievalReference, amount: record.amount,
-            currency: record.currency, reason: reason, transmission: transmission)
-        do throws(AcquirerError) {
-            try await backend.reverse(request)
-        } catch {
-            environment.observer?(.reversal(request, delivered: false))
-            return false
-        }
-        environment.observer?(.reversal(request, delivered: true))
-        try await journal.reversed(id)
-        return true
-    }
-
-    /// What `recover` did with one transaction.
-    public struct Recovery: Sendable {
-        public var record: TransactionRecord
-        public var action: String
-        public var resolved: Bool
-    }
+    public typealias Recovery = Forwarder.Recovery
 
     /// Resolves what an earlier run left unfinished: payments that never reached the host are closed,
-    /// authorizations without an answer are reversed, offline approvals are forwarded. Call it before the
-    /// first payment.
-    public func recover() async throws(JournalError) -> [Recovery] {
-        var done: [Recovery] = []
-        for record in try await journal.unfinished(terminal: profile.terminalID) {
-            switch record.state {
-            case .started, .cardRead:
-                try await journal.complete(
-                    record.id, from: [.started, .cardRead], to: .cancelled,
-                    result: TransactionResult(reason: "interrupted before the authorization was sent"))
-                done.append(Recovery(record: record, action: "closed: nothing was sent", resolved: true))
-            case .authorizing, .reversalDue:
-                if record.state == .authorizing {
-                    try await journal.reversalDue(
-                        record.id, reason: ReversalRequest.Reason.restart.rawValue,
-                        result: TransactionResult(reason: "interrupted while waiting for the host"))
-                }
-                let delivered = try await deliverReversal(of: record.id, reason: .restart)
-                done.append(
-                    Recovery(
-                        record: record,
-                        action: delivered ? "reversed" : "reversal still due: host not reached",
-                        resolved: delivered))
-            case .approvedOffline:
-                done.append(try await forwardAgain(record))
-            default: break
-            }
-        }
-        return done
+    /// authorizations without an answer are reversed, what is owed is delivered. Call it before the first payment.
+    public func recover() async throws(JournalError) -> [Recovery] { try await forwarder.recover() }
+
+    /// Takes no payment while a batch is settled.
+    /// - Throws: `SettlementError`; `.busy` where a payment is under way.
+    public func settle() async throws -> [SettlementReport] {
+        guard !paying else { throw TerminalError.busy }
+        paying = true
+        defer { paying = false }
+        return try await Settlement(
+            terminalID: profile.terminalID, acquirerID: profile.merchant.acquirerID, journal: journal,
+            backend: backend, forwarder: forwarder, now: environment.now
+        ).run()
     }
 
-    /// Forwards an offline approval of an earlier run from what the journal kept of it.
-    private func forwardAgain(_ record: TransactionRecord) async throws(JournalError) -> Recovery {
-        guard let kept = try await journal.kept(record.id), let request = KeptRequest.request(kept) else {
-            return Recovery(
-                record: record, action: "approved offline, and nothing was kept to forward it",
-                resolved: false)
+    // MARK: - Refunds of a payment
+
+    /// A refund gives back at most what was taken, together with those before it.
+    private func checkRefund(_ request: PaymentRequest, of original: String) async throws(TerminalError) {
+        guard request.type == .refund else {
+            throw .invalidRequest("only a refund names an earlier transaction")
         }
-        if let problem = try await forward(request) {
-            return Recovery(record: record, action: "not yet forwarded: \(problem)", resolved: false)
+        do throws(JournalError) {
+            guard let paid = try await journal.show(original), paid.id == original else {
+                throw .unknownTransaction(id: original)
+            }
+            let given = try await journal.list(JournalFilter(original: original), order: .oldestFirst)
+                .filter { ![.declined, .declinedOffline, .reversed, .cancelled, .failed].contains($0.state) }
+                .filter { request.idempotencyKey == nil || $0.idempotencyKey != request.idempotencyKey }
+                .reduce(UInt64(0)) { $0 &+ $1.amountTaken.minorUnits }
+            let states: [TransactionState] = [.approved, .adjusted, .forwarded, .settled]
+            guard states.contains(paid.state), !paid.isCredit, paid.currency == profile.currency else {
+                throw .invalidValue(
+                    "a refund of transaction \(original), which took nothing in this currency")
+            }
+            guard given + request.amount.minorUnits <= paid.amountTaken.minorUnits else {
+                throw .invalidValue(
+                    "a refund above what transaction \(original) took and is not given back yet")
+            }
+        } catch {
+            throw .invalidRequest("\(error)")
         }
-        return Recovery(record: record, action: "forwarded", resolved: true)
+    }
+
+    /// Whether a card paid a transaction, as far as the journal's masked number tells.
+    private func isCard(_ number: PrimaryAccountNumber, of original: String) async -> Bool {
+        guard let paid = try? await journal.show(original), let masked = paid.maskedPAN else { return true }
+        return masked == number.masked
     }
 
     // MARK: - Helpers
 
-    private func authorizationRequest(_ result: PaymentResult) -> AuthorizationRequest? {
+    private func authorizationRequest(
+        _ result: PaymentResult, _ wanted: PaymentRequest
+    ) -> AuthorizationRequest? {
         guard let outcome = result.outcome?.outcome, let record = outcome.dataRecord,
             let instrument = result.instrument, let number = instrument.primaryAccountNumber
         else { return nil }
@@ -667,7 +686,7 @@ public actor TerminalSession {
             primaryAccountNumber: number, panSequenceNumber: instrument.panSequenceNumber,
             expiry: instrument.expiry, track2: instrument.track2,
             chipData: instrument.isMagStripe ? [] : chip.encoded(),
-            cvm: outcome.cvm)
+            cvm: outcome.cvm, acceptsPartialApproval: wanted.acceptsPartialApproval, purpose: wanted.purpose)
     }
 
     private func summary(_ result: PaymentResult) -> TransactionResult {
@@ -678,9 +697,15 @@ public actor TerminalSession {
     }
 
     private func recordReading(_ result: PaymentResult) async {
-        guard let instrument = result.instrument else { return }
+        guard let reading = reading(result) else { return }
+        // A reading that the journal does not take is found again at the next write.
+        try? await journal.cardRead(result.transactionID, reading)
+    }
+
+    private func reading(_ result: PaymentResult) -> CardReading? {
+        guard let instrument = result.instrument else { return nil }
         let outcome = result.outcome?.outcome
-        let reading = CardReading(
+        return CardReading(
             maskedPAN: instrument.primaryAccountNumber?.masked,
             panSequenceNumber: instrument.panSequenceNumber,
             applicationIdentifier: Hex.string(instrument.applicationIdentifier),
@@ -691,8 +716,6 @@ public actor TerminalSession {
             entryMode: instrument.isMagStripe ? "contactless-mag-stripe" : "contactless-chip",
             tokenRequestorID: instrument.tokenRequestorID,
             formFactor: instrument.formFactor.rawValue)
-        // A reading that the journal does not take is found again at the next write.
-        try? await journal.cardRead(result.transactionID, reading)
     }
 
     /// Writes the final state; a journal failure turns the result into a failed one.

@@ -8,6 +8,7 @@ import Terminal
 /// The built-in host with its books, which outlive a run as the cards' counters do.
 enum SimulatedHost {
     static func statePath() throws -> String { try StateDirectory.make() + "/host.json" }
+    static func batchesPath() throws -> String { try StateDirectory.make() + "/host-batches.json" }
 
     /// - Parameters:
     ///   - troubles: rules as text; without a colon they hold for every authorization.
@@ -17,6 +18,17 @@ enum SimulatedHost {
     ) throws -> SimulatedAcquirer {
         let script = try script(troubles)
         var state = IssuerSimulator.State()
+        var books = AcquirerBooks()
+        if keepsBooks, let data = FileManager.default.contents(atPath: try batchesPath()) {
+            do {
+                books = try JSONDecoder().decode(AcquirerBooks.self, from: data)
+            } catch {
+                throw CommandFailure(
+                    .badInput,
+                    "the simulated host's batches (\(try batchesPath())) cannot be read: begin new ones with `tapbridge host reset`"
+                )
+            }
+        }
         if keepsBooks, let data = FileManager.default.contents(atPath: try statePath()) {
             do {
                 state = try JSONDecoder().decode(IssuerSimulator.State.self, from: data)
@@ -34,7 +46,7 @@ enum SimulatedHost {
             throw CommandFailure(.badInput, "\(error)")
         }
         return SimulatedAcquirer(
-            issuer: issuer, troubles: script, answerTimeout: answerTimeout)
+            issuer: issuer, books: books, troubles: script, answerTimeout: answerTimeout)
     }
 
     static func script(_ troubles: [String]) throws -> TroubleScript {
@@ -77,6 +89,8 @@ enum SimulatedHost {
         do {
             try encoder.encode(await host.issuer.state).write(
                 to: URL(fileURLWithPath: path), options: .atomic)
+            try encoder.encode(await host.books).write(
+                to: URL(fileURLWithPath: try batchesPath()), options: .atomic)
         } catch {
             throw CommandFailure(
                 .journal,
@@ -141,6 +155,7 @@ struct HostCommand: AsyncParsableCommand {
             abstract: "Begin new books: opening balances, no counter used.")
         func run() throws {
             try? FileManager.default.removeItem(atPath: try SimulatedHost.statePath())
+            try? FileManager.default.removeItem(atPath: try SimulatedHost.batchesPath())
             Console.print("the simulated host begins new books")
         }
     }

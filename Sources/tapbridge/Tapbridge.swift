@@ -19,8 +19,9 @@ struct Tapbridge: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            PayCommand.self, CardsCommand.self, CardCommand.self, ReadersCommand.self,
-            DoctorCommand.self,
+            PayCommand.self, RefundCommand.self, VoidCommand.self, CompleteCommand.self, TipCommand.self,
+            ForwardCommand.self, SettleCommand.self,
+            CardsCommand.self, CardCommand.self, ReadersCommand.self, DoctorCommand.self,
             ReplayCommand.self, DecodeCommand.self, ISOCommand.self, JournalCommand.self, HostCommand.self,
             ProfileCommand.self, ReaderCommand.self, CertsCommand.self,
             BenchGroup.self, DemoCommand.self,

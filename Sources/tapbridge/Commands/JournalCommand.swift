@@ -14,8 +14,12 @@ struct JournalCommand: AsyncParsableCommand {
               tapbridge journal show txn_01k
               tapbridge journal export --format csv > payments.csv
               tapbridge journal verify
+              tapbridge journal batches
+              tapbridge journal prune --older-than 400
             """,
-        subcommands: [List.self, Show.self, Export.self, Verify.self], defaultSubcommand: List.self)
+        subcommands: [
+            List.self, Show.self, Export.self, Verify.self, Batches.self, Park.self, Resume.self, Prune.self,
+        ], defaultSubcommand: List.self)
 
     struct Options: ParsableArguments {
         @Option(
@@ -65,8 +69,11 @@ struct JournalCommand: AsyncParsableCommand {
                 + records.map { record in
                     [
                         record.id, JournalCommand.time(record.createdAt),
-                        Money(record.amount, record.currency).description, record.maskedPAN ?? "-",
-                        record.applicationLabel ?? "-", record.state.rawValue, record.responseCode ?? "-",
+                        (record.isCredit ? "-" : "")
+                            + Money(record.amountTaken, record.currency).description, record.maskedPAN ?? "-",
+                        record.applicationLabel ?? "-",
+                        record.state.rawValue + (record.isParked ? ", parked" : ""),
+                        record.responseCode ?? "-",
                         String(record.stan),
                     ]
                 }
@@ -150,6 +157,117 @@ struct JournalCommand: AsyncParsableCommand {
                 for problem in verification.problems { Console.print("  \(problem)") }
             }
             if !verification.isSound { throw ExitWithStatus(status: .different) }
+        }
+    }
+
+    struct Batches: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List batches, newest first; `tapbridge settle --report` prints one.")
+        @Option(help: "At most so many.") var limit = 50
+        @Option(help: "Only this terminal.") var terminal: String?
+        @OptionGroup var options: Options
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let journal = try options.open()
+            let batches = try await JournalCommand.reading {
+                try await journal.batches(terminal: terminal, limit: max(1, limit))
+            }
+            if output.json { return try Console.printJSON(batches) }
+            if batches.isEmpty { return Console.print("no batches") }
+            Console.print(
+                Console.standard.table(
+                    [["BATCH", "TERMINAL", "TIME (UTC)", "SALES", "AMOUNT", "REFUNDS", "AMOUNT", "STATE"]]
+                        + batches.map { batch in
+                            func money(_ units: UInt64) -> String {
+                                Money(Amount(clamping: units), batch.currency).description
+                            }
+                            return [
+                                String(batch.batch), batch.terminalID, JournalCommand.time(batch.closingAt),
+                                String(batch.sums.debits), money(batch.sums.debitAmount),
+                                String(batch.sums.credits), money(batch.sums.creditAmount),
+                                batch.state.rawValue,
+                            ]
+                        }))
+        }
+    }
+
+    /// Opens for writing, changes, closes.
+    static func writing<T>(_ options: Options, _ body: (Journal) async throws -> T) async throws -> T {
+        try await reading {
+            let journal = try await Journal.open(at: options.journal ?? Journal.defaultPath)
+            let result = try await body(journal)
+            try await journal.close()
+            return result
+        }
+    }
+
+    static func find(_ id: String, _ journal: Journal) async throws -> TransactionRecord {
+        guard let record = try await journal.show(id) else {
+            throw CommandFailure(.badInput, "no transaction, or more than one, begins with \(id)")
+        }
+        return record
+    }
+
+    struct Park: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract:
+                "Set aside what a transaction owes to the host: it is not delivered until it is resumed.")
+        @Argument(help: "Its identifier, or the start of it.") var id: String
+        @Option(help: "Why, for the history.") var reason = "by hand"
+        @OptionGroup var options: Options
+
+        func run() async throws {
+            try await JournalCommand.writing(options) { journal in
+                let record = try await JournalCommand.find(id, journal)
+                try await journal.parked(record.id, reason: reason)
+                Console.print("\(record.id) is set aside")
+            }
+        }
+    }
+
+    struct Resume: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take up again what was set aside; `tapbridge forward` delivers it.")
+        @Argument(help: "Its identifier, or the start of it.") var id: String
+        @Option(help: "Why, for the history.") var reason = "by hand"
+        @OptionGroup var options: Options
+
+        func run() async throws {
+            try await JournalCommand.writing(options) { journal in
+                let record = try await JournalCommand.find(id, journal)
+                try await journal.resumed(record.id, reason: reason)
+                Console.print("\(record.id) is owed again")
+            }
+        }
+    }
+
+    struct Prune: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Delete old transactions that are settled, declined, reversed or cancelled.",
+            discussion: """
+                From the oldest on, as far as all are final: the chain of changes is cut at its beginning, and the cut \
+                is vouched for with the journal's key. A terminal profile's `retention-days` does the same at \
+                each settlement.
+                """)
+        @Option(help: ArgumentHelp("Those last changed so many days ago.", valueName: "days"))
+        var olderThan: Int
+        @OptionGroup var options: Options
+        @OptionGroup var output: OutputOptions
+
+        func validate() throws {
+            guard (0...36_500).contains(olderThan) else {
+                throw ValidationError("--older-than is 0 to 36500 days")
+            }
+        }
+
+        func run() async throws {
+            let done = try await JournalCommand.writing(options) { journal in
+                try await journal.prune(before: Date(timeIntervalSinceNow: -86_400 * Double(olderThan)))
+            }
+            if output.json { return try Console.printJSON(done) }
+            Console.print("\(done.transactions) transactions deleted")
+            if let id = done.stoppedAt { Console.print("  stopped at \(id), which is not final yet") }
         }
     }
 }

@@ -76,6 +76,26 @@ struct PayCommand: AsyncParsableCommand {
     @Flag(help: "Use the emulated card as it left personalisation, and keep nothing of this tap.")
     var freshCard = false
 
+    @Flag(help: "Only hold the amount: `tapbridge complete` names what is taken.")
+    var preAuthorize = false
+
+    @Flag(
+        help:
+            "Give the service at once and ask the host later, as transit gates do: `tapbridge forward` asks.")
+    var `defer` = false
+
+    @Flag(help: "Take an approval for a part of the amount.")
+    var partial = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Names this payment for ever: asked for again with the same key, it is not taken again.",
+            valueName: "key"))
+    var key: String?
+
+    @Option(help: ArgumentHelp("The payment that a refund gives back: its identifier.", valueName: "id"))
+    var of: String?
+
     @OptionGroup var terminal: TerminalOptions
     @OptionGroup var remote: RemoteOptions
     @OptionGroup var output: OutputOptions
@@ -148,7 +168,20 @@ struct PayCommand: AsyncParsableCommand {
             environment: environment)
         try await Self.recover(session, quiet: output.json)
 
-        let request = PaymentRequest(amount: amount, amountOther: other, type: type)
+        guard !(preAuthorize && `defer`) else {
+            throw CommandFailure(.usage, "a pre-authorization cannot be deferred")
+        }
+        var original: String?
+        if let of {
+            guard let record = try? await journal.show(of) else {
+                throw CommandFailure(.badInput, "no transaction, or more than one, is or begins with \(of)")
+            }
+            original = record.id
+        }
+        let request = PaymentRequest(
+            amount: amount, amountOther: other, type: type,
+            purpose: preAuthorize ? .preAuthorization : `defer` ? .deferred : .sale, idempotencyKey: key,
+            original: original, acceptsPartialApproval: partial)
         let result = try await Self.interruptible { () async throws(TerminalError) in
             try await session.pay(request)
         }
@@ -231,13 +264,8 @@ struct PayCommand: AsyncParsableCommand {
         _ body: @escaping @Sendable () async throws -> PaymentResult
     ) async throws -> PaymentResult {
         let task = Task { try await body() }
-        signal(SIGINT, SIG_IGN)
-        let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
-        source.setEventHandler { task.cancel() }
-        source.resume()
-        defer { source.cancel() }
         do {
-            return try await task.value
+            return try await Interruption.cancelling(task) { try await task.value }
         } catch let error as TerminalError {
             if case .journal = error { throw CommandFailure(.journal, "\(error)") }
             throw CommandFailure(.usage, "\(error)")
@@ -255,3 +283,17 @@ struct PayCommand: AsyncParsableCommand {
 }
 
 extension TransactionType: ExpressibleByArgument {}
+
+/// Ctrl-C as the cancellation of a task.
+enum Interruption {
+    static func cancelling<Success: Sendable, Failure: Error, T>(
+        _ task: Task<Success, Failure>, _ body: () async throws -> T
+    ) async rethrows -> T {
+        signal(SIGINT, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
+        source.setEventHandler { task.cancel() }
+        source.resume()
+        defer { source.cancel() }
+        return try await body()
+    }
+}

@@ -1,0 +1,399 @@
+public import Acquiring
+internal import EMV
+public import Journal
+
+/// Delivers what one terminal owes its host: reversals until they are acknowledged, advices of offline approvals,
+/// final amounts, deferred authorizations. In the order of their transactions, one after the other, each counted in the
+/// journal before it leaves; with back-off while the line is down.
+///
+/// `run` works beside the payments until its task is cancelled; `flush` makes one pass. What the host refuses for good, or
+/// answers with nothing usable again and again, is parked for a person and holds up nothing.
+public actor Forwarder {
+    /// When to try again.
+    public struct Policy: Sendable, Equatable {
+        /// After the first failure; doubled with each that follows.
+        public var firstDelay: Duration = .seconds(2)
+        public var greatestDelay: Duration = .seconds(600)
+        /// So much of a delay is chance, so that many terminals do not come at once.
+        public var jitter = 0.2
+        /// Transmissions after which an unusable answer parks a message, and a missing one no longer holds up those
+        /// behind it.
+        public var patience = 6
+        /// How long to wait for an acknowledgement.
+        public var answerTimeout: Duration = .seconds(30)
+        /// How often to look though nothing is known to be due.
+        public var idleDelay: Duration = .seconds(60)
+        public init() {}
+
+        /// - Parameters:
+        ///   - failures: in a row, from 1.
+        ///   - chance: 0 to 1.
+        public func delay(after failures: Int, chance: Double) -> Duration {
+            let factor = Double(UInt64(1) << UInt64(min(max(failures, 1) - 1, 40)))
+            let plain = min(firstDelay * factor, greatestDelay)
+            return plain * (1 + jitter * (2 * min(max(chance, 0), 1) - 1))
+        }
+    }
+
+    /// What became of one message.
+    public struct Delivery: Sendable {
+        public enum Result: Sendable, Equatable {
+            /// The host acknowledged; the transaction is in this state now.
+            case delivered(TransactionState)
+            /// Still owed.
+            case postponed(AcquirerError)
+            /// Set aside for a person.
+            case parked(String)
+        }
+        /// As it was before.
+        public var record: TransactionRecord
+        public var result: Result
+    }
+
+    public enum Event: Sendable {
+        case delivery(Delivery)
+        /// A reversal was transmitted, and acknowledged or not.
+        case reversal(ReversalRequest, delivered: Bool)
+        /// An answer came after the wait: noted, and changes nothing.
+        case lateAnswer(LateAnswer)
+        /// The next pass comes after this time, after so many passes that failed.
+        case waiting(Duration, failures: Int)
+        case journalFailed(JournalError)
+    }
+
+    public nonisolated let terminalID: String
+    let journal: Journal
+    let backend: any AcquirerBackend
+    let policy: Policy
+    private let sleep: @Sendable (Duration) async -> Void
+    private let chance: @Sendable () -> Double
+    private let observer: (@Sendable (Event) -> Void)?
+    private var pass: Task<Result<[Delivery], JournalError>, Never>?
+    private var bell: AsyncStream<Void>.Continuation?
+
+    /// - Parameters:
+    ///   - sleep: what waiting goes by.
+    ///   - chance: 0 to 1, for the jitter.
+    public init(
+        terminalID: String, journal: Journal, backend: any AcquirerBackend, policy: Policy = Policy(),
+        sleep: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) },
+        chance: @escaping @Sendable () -> Double = { Double.random(in: 0...1) },
+        observer: (@Sendable (Event) -> Void)? = nil
+    ) {
+        self.terminalID = terminalID
+        self.journal = journal
+        self.backend = backend
+        self.policy = policy
+        self.sleep = sleep
+        self.chance = chance
+        self.observer = observer
+    }
+
+    /// Whether `run` is at work.
+    public var isRunning: Bool { bell != nil }
+
+    /// Something new is owed: makes `run` look at once.
+    public func wake() { bell?.yield() }
+
+    /// Delivers what is owed, and what becomes owed, until the task is cancelled. One at a time.
+    public func run() async {
+        guard bell == nil else { return }
+        let (signals, bell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        self.bell = bell
+        let listener = Task { await listen() }
+        var signal = signals.makeAsyncIterator()
+        var failures = 0
+        while !Task.isCancelled {
+            var delay = policy.idleDelay
+            do throws(JournalError) {
+                let isHeldUp = try await flush().contains {
+                    if case .postponed = $0.result { true } else { false }
+                }
+                failures = isHeldUp ? failures + 1 : 0
+            } catch {
+                observer?(.journalFailed(error))
+                failures += 1
+            }
+            if failures > 0 {
+                delay = policy.delay(after: failures, chance: chance())
+                observer?(.waiting(delay, failures: failures))
+            }
+            if Task.isCancelled { break }
+            let sleep = sleep
+            let clock = Task {
+                await sleep(delay)
+                bell.yield()
+            }
+            _ = await signal.next()
+            clock.cancel()
+        }
+        listener.cancel()
+        bell.finish()
+        self.bell = nil
+    }
+
+    /// One pass over all that is owed, in order; ends at the first message that the line does not carry. Not ended by a
+    /// task's cancellation. Passes do not overlap: one that is asked for during another follows it.
+    public func flush() async throws(JournalError) -> [Delivery] {
+        while let pass { _ = await pass.value }
+        let task = Task { await self.work() }
+        pass = task
+        return try await task.value.get()
+    }
+
+    private func work() async -> Result<[Delivery], JournalError> {
+        defer { pass = nil }
+        var done: [Delivery] = []
+        do throws(JournalError) {
+            for record in try await journal.owed(terminal: terminalID) {
+                let delivery: Delivery
+                do throws(JournalError) {
+                    delivery = Delivery(record: record, result: try await deliver(record))
+                } catch {
+                    // Somebody else took it on meanwhile.
+                    if case .stateMoved = error { continue }
+                    throw error
+                }
+                done.append(delivery)
+                observer?(.delivery(delivery))
+                if case .postponed(let error) = delivery.result, !mayPass(record, error) { break }
+            }
+        } catch {
+            return .failure(error)
+        }
+        return .success(done)
+    }
+
+    /// Whether those behind a message that failed are tried: a message to which the host never answers must not hold up
+    /// all others.
+    private func mayPass(_ record: TransactionRecord, _ error: AcquirerError) -> Bool {
+        switch error {
+        case .unreachable: false
+        case .malformedResponse, .rejected: true
+        case .timeout, .connectionLost: attempts(record) + 1 >= policy.patience
+        }
+    }
+
+    private func attempts(_ record: TransactionRecord) -> Int {
+        switch record.state {
+        case .reversalDue: record.reversalAttempts
+        case .approvedOffline: record.forwardAttempts
+        case .adjustmentDue: record.adjustmentAttempts
+        default: 0
+        }
+    }
+
+    // MARK: - One message
+
+    private func deliver(_ record: TransactionRecord) async throws(JournalError) -> Delivery.Result {
+        let original = try await keptRequest(record)
+        switch record.state {
+        case .reversalDue: return try await reverse(record, original)
+        case .approvedOffline:
+            guard let original else { return try await park(record, "nothing was kept to forward it") }
+            return try await advise(record, original)
+        case .adjustmentDue: return try await adjust(record, original)
+        case .deferred:
+            guard let original else { return try await park(record, "nothing was kept to send it") }
+            return try await authorize(record, original)
+        default: return .delivered(record.state)
+        }
+    }
+
+    private func keptRequest(_ record: TransactionRecord) async throws(JournalError) -> AuthorizationRequest?
+    {
+        do throws(JournalError) {
+            return try await journal.kept(record.id).flatMap(KeptRequest.request)
+        } catch {
+            // A lost key must not hold back a reversal: it goes by its numbers.
+            if case .damaged = error, record.state == .reversalDue { return nil }
+            throw error
+        }
+    }
+
+    private func reverse(
+        _ record: TransactionRecord, _ original: AuthorizationRequest?
+    ) async throws(JournalError) -> Delivery.Result {
+        let transmission = try await journal.reversalAttempt(record.id)
+        let request = ReversalRequest(
+            transactionID: record.id, terminalID: record.terminalID, stan: record.stan,
+            retrievalReference: record.retrievalReference, amount: record.amount,
+            currency: record.currency,
+            reason: record.reversalReason.flatMap(ReversalRequest.Reason.init) ?? .cancelled,
+            transmission: transmission, original: original, authorizationCode: record.authorizationCode)
+        let error = await within(policy.answerTimeout) { [backend] () async throws(AcquirerError) in
+            try await backend.reverse(request)
+        }
+        observer?(.reversal(request, delivered: error == nil))
+        if let error { return try await failed(record, error, transmission) }
+        try await journal.reversed(record.id)
+        return .delivered(.reversed)
+    }
+
+    private func advise(
+        _ record: TransactionRecord, _ original: AuthorizationRequest
+    ) async throws(JournalError) -> Delivery.Result {
+        let transmission = try await journal.forwardAttempt(record.id)
+        let error = await within(policy.answerTimeout) { [backend] () async throws(AcquirerError) in
+            try await backend.advise(original, offline: .approved)
+        }
+        if let error { return try await failed(record, error, transmission) }
+        try await journal.forwarded(record.id)
+        return .delivered(.forwarded)
+    }
+
+    private func adjust(
+        _ record: TransactionRecord, _ original: AuthorizationRequest?
+    ) async throws(JournalError) -> Delivery.Result {
+        let record = try await journal.adjustmentAttempt(record.id)
+        guard let amount = record.finalAmount, let kind = record.adjustment else {
+            return try await park(record, "its final amount is missing")
+        }
+        let request = AdjustmentRequest(
+            kind: kind == .completion ? .completion : .tip, transactionID: record.id,
+            terminalID: record.terminalID, merchantID: record.merchantID, stan: record.stan,
+            retrievalReference: record.retrievalReference, authorizationCode: record.authorizationCode,
+            approvedAmount: record.approvedAmount ?? record.amount, amount: amount,
+            currency: record.currency, revision: record.revision,
+            transmission: record.adjustmentAttempts, original: original)
+        let error = await within(policy.answerTimeout) { [backend] () async throws(AcquirerError) in
+            try await backend.adjust(request)
+        }
+        if let error { return try await failed(record, error, record.adjustmentAttempts) }
+        try await journal.adjusted(record.id, revision: record.revision)
+        return .delivered(.adjusted)
+    }
+
+    private func authorize(
+        _ record: TransactionRecord, _ original: AuthorizationRequest
+    ) async throws(JournalError) -> Delivery.Result {
+        try await journal.authorizing(record.id, backend: backend.name)
+        switch await HostCall.authorize(original, by: backend, within: policy.answerTimeout) {
+        case .success(let response):
+            let state: TransactionState = response.isApproved ? .approved : .declined
+            try await journal.complete(
+                record.id, from: [.authorizing], to: state,
+                result: TransactionResult(
+                    responseCode: response.responseCode, authorizationCode: response.authorizationCode,
+                    approvedAmount: response.approvedAmount, reason: response.message))
+            return .delivered(state)
+        case .failure(let error) where error.isOutcomeUnknown:
+            try await sendAnew(record, original, error == .timeout ? .timeout : .malformedResponse)
+            return .postponed(error)
+        case .failure(let error):
+            // It certainly did not leave, or the host did not take it.
+            try await journal.deferred(record.id, reason: "\(error)")
+            if case .rejected = error { return try await park(record, "\(error)") }
+            return .postponed(error)
+        }
+    }
+
+    /// A deferred authorization whose outcome is unknown is reversed and sent again under new numbers, as no
+    /// authorization is ever repeated. Safe to be done again after a crash at any place.
+    func sendAnew(
+        _ record: TransactionRecord, _ original: AuthorizationRequest, _ reason: ReversalRequest.Reason
+    ) async throws(JournalError) {
+        let (next, _) = try await journal.beginOnce(
+            TransactionIntent(
+                terminalID: record.terminalID, merchantID: record.merchantID, amount: record.amount,
+                amountOther: record.amountOther, currency: record.currency,
+                currencyExponent: record.currencyExponent, transactionType: record.transactionType,
+                purpose: .deferred, idempotencyKey: "again:\(record.id)", original: record.id))
+        if TransactionState.deferred.predecessors.contains(next.state), next.state != .authorizing {
+            var request = original
+            request.transactionID = next.id
+            request.stan = next.stan
+            request.retrievalReference = next.retrievalReference
+            try await journal.cardRead(next.id, CardReading(record))
+            try await journal.deferred(
+                next.id, reason: "in place of \(record.id)", keeping: KeptRequest(request).bytes)
+        }
+        try await journal.reversalDue(record.id, reason: reason.rawValue)
+        wake()
+    }
+
+    private func failed(
+        _ record: TransactionRecord, _ error: AcquirerError, _ transmission: Int
+    ) async throws(JournalError) -> Delivery.Result {
+        switch error {
+        case .rejected: return try await park(record, "\(error)")
+        case .malformedResponse where transmission >= policy.patience:
+            return try await park(record, "\(transmission) times: \(error)")
+        default: return .postponed(error)
+        }
+    }
+
+    private func park(_ record: TransactionRecord, _ reason: String) async throws(JournalError)
+        -> Delivery.Result
+    {
+        try await journal.parked(record.id, reason: reason)
+        return .parked(reason)
+    }
+
+    /// - Returns: the error; nil where it went well.
+    private func within(
+        _ limit: Duration, _ body: @escaping @Sendable () async throws(AcquirerError) -> Void
+    ) async -> AcquirerError? {
+        if case .failure(let error) = await HostCall.within(limit, body) { error } else { nil }
+    }
+
+    // MARK: - Late answers
+
+    /// A late approval never revives a transaction: it is written down, and the reversal goes on.
+    private func listen() async {
+        for await answer in await backend.answersOutOfTime() {
+            observer?(.lateAnswer(answer))
+            do throws(JournalError) {
+                try await journal.note(
+                    answer.transactionID, "late answer, response code \(answer.response.responseCode)")
+            } catch {
+                if case .unknownTransaction = error { continue }
+                observer?(.journalFailed(error))
+            }
+        }
+    }
+}
+
+/// Calls of a backend that end in time. Not ended by the caller's cancellation: once sent, the outcome must be known.
+enum HostCall {
+    static func within<T: Sendable>(
+        _ limit: Duration, _ body: @escaping @Sendable () async throws(AcquirerError) -> T
+    ) async -> Result<T, AcquirerError> {
+        await Task.detached {
+            await withTaskGroup(of: Result<T, AcquirerError>.self) { group in
+                group.addTask {
+                    do throws(AcquirerError) {
+                        return .success(try await body())
+                    } catch {
+                        return .failure(error)
+                    }
+                }
+                group.addTask {
+                    try? await Task.sleep(for: limit)
+                    return .failure(.timeout)
+                }
+                let first = await group.next() ?? .failure(.timeout)
+                group.cancelAll()
+                return first
+            }
+        }.value
+    }
+
+    static func authorize(
+        _ request: AuthorizationRequest, by backend: any AcquirerBackend, within limit: Duration
+    ) async -> Result<AuthorizationResponse, AcquirerError> {
+        await within(limit) { () async throws(AcquirerError) in try await backend.authorize(request) }
+    }
+}
+
+extension CardReading {
+    /// What a transaction has of its card.
+    init(_ record: TransactionRecord) {
+        self.init(
+            maskedPAN: record.maskedPAN, panSequenceNumber: record.panSequenceNumber,
+            applicationIdentifier: record.applicationIdentifier, applicationLabel: record.applicationLabel,
+            kernel: record.kernel, outcome: record.outcome, cvm: record.cvm,
+            terminalVerificationResults: record.terminalVerificationResults, entryMode: record.entryMode,
+            tokenRequestorID: record.tokenRequestorID, formFactor: record.formFactor)
+    }
+}
