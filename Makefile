@@ -11,13 +11,14 @@ TEST_PACKAGES  := pcscd vsmartcard-vpcd libnfc-bin opensc openssl python3-venv
 ORACLES        := pyemv==1.5.0 psec==1.3.0 pyiso8583==4.0.1 openapi-spec-validator==0.9.0 jsonschema==4.26.0
 DEB_PACKAGES   := dpkg-dev python3 binutils
 
-.PHONY: all bootstrap bootstrap-tests demo test bench lint format release install deb clean help
+.PHONY: all bootstrap bootstrap-tests demo test crash-test bench lint format release install deb clean help
 
 all: release
 
 help:
 	@echo "make demo      install missing packages, build, and watch a terminal take payments"
 	@echo "make test      install what tests need and run them all"
+	@echo "make crash-test  kill a terminal 400 times and compare both books"
 	@echo "make bench     print the benchmarks"
 	@echo "make release   build the optimised program (.build/release/tapbridge)"
 	@echo "make install   install the program under PREFIX ($(PREFIX))"
@@ -56,6 +57,11 @@ demo: release
 
 test: bootstrap-tests
 	TAPBRIDGE_PYTHON="$(CURDIR)/$(VENV)/bin/python" $(SWIFT) test
+
+# A terminal's process killed CRASHES times, anywhere, against a host with books of its own.
+CRASHES ?= 400
+crash-test: bootstrap-tests
+	TAPBRIDGE_CRASHES=$(CRASHES) $(SWIFT) test --filter CrashTests
 
 bench: release
 	@.build/release/tapbridge bench

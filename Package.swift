@@ -153,6 +153,8 @@ let package = Package(
                 "Terminal", "Cards", "Issuing", "BERTLV", "ISO8583", "ISO8583Backend", "AcquirerHost",
                 "HTTPBackend", "PN532", "RemoteReaders",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                // The benchmark's bare SQLite loop.
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             swiftSettings: common),
 

@@ -211,6 +211,7 @@ public struct TerminalProfile: Sendable {
             let folder = source.split(separator: "/", omittingEmptySubsequences: false).dropLast()
                 .joined(separator: "/")
             acquirerFile = name.hasPrefix("/") || folder.isEmpty ? name : folder + "/" + name
+        }
         if let keys = try optional("journal")?.mapping() {
             retentionDays = try keys.optional("retention-days")?.integer(in: 1...36_500)
             try keys.finish()

@@ -9,7 +9,7 @@ import Terminal
 struct Desk {
     let profile: TerminalProfile
     let journal: Journal
-    let backend: SimulatedAcquirer
+    let backend: any AcquirerBackend
     let forwarder: Forwarder
 
     var desk: PaymentDesk { PaymentDesk(journal: journal, forwarder: forwarder) }
@@ -20,7 +20,17 @@ struct Desk {
     ) async throws -> T {
         let profile = try terminal.loadProfile()
         let journal = try await terminal.openJournal()
-        let backend = try SimulatedHost.make(troubles: troubles, answerTimeout: profile.timing.authorization)
+        let host = try terminal.host(profile, quiet: false)
+        if host != nil, !troubles.isEmpty {
+            throw CommandFailure(
+                .usage, "--trouble is for the built-in host: give it to `tapbridge host` instead")
+        }
+        let simulator = try SimulatedHost.make(
+            troubles: troubles, answerTimeout: profile.timing.authorization)
+        let backend: any AcquirerBackend = host ?? simulator
+        func end() async throws {
+            if let host { await host.close() } else { try await SimulatedHost.keepBooks(of: simulator) }
+        }
         var policy = Forwarder.Policy()
         policy.answerTimeout = profile.timing.authorization
         let forwarder = Forwarder(
@@ -28,10 +38,10 @@ struct Desk {
         do {
             let result = try await body(
                 Desk(profile: profile, journal: journal, backend: backend, forwarder: forwarder))
-            try await SimulatedHost.keepBooks(of: backend)
+            try await end()
             return result
         } catch {
-            try? await SimulatedHost.keepBooks(of: backend)
+            try? await end()
             switch error {
             case let error as JournalError: throw CommandFailure(.journal, "\(error)")
             case DeskError.journal(let error): throw CommandFailure(.journal, "\(error)")

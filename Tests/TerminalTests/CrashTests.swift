@@ -67,7 +67,13 @@ struct Day: Sendable {
         for _ in 0..<operations {
             do {
                 try await one(&random, session, desk, field, journal)
-            } catch is TerminalError {} catch is DeskError {} catch is SettlementError {}
+            } catch {
+                // Told to a person; the day goes on.
+                guard error is TerminalError || error is DeskError || error is SettlementError else {
+                    throw error
+                }
+                write("refused \(error)")
+            }
         }
         beside?.cancel()
         await beside?.value
@@ -103,7 +109,10 @@ struct Day: Sendable {
                 write("void \(paid.id)")
                 _ = try await desk.void(paid.id)
             }
-        default: _ = try await session.settle()
+        default:
+            for report in try await session.settle() {
+                write("settled \(report.batch.batch) \(report.batch.state.rawValue)")
+            }
         }
     }
 
@@ -117,12 +126,14 @@ struct Day: Sendable {
         let parts = what.split(separator: " ").map(String.init)
         guard parts.count == 3, let cents = UInt64(parts[1]) else { return }
         let tapped = try card(parts[0] == "offline" ? "visa-debit" : "visa-credit")
+        field.remove()
         field.present(tapped)
         let result = try await session.pay(
             PaymentRequest(
                 amount: Amount(clamping: cents), type: parts[0] == "refund" ? .refund : .purchase,
                 purpose: parts[0] == "hold" ? .preAuthorization : parts[0] == "defer" ? .deferred : .sale,
                 idempotencyKey: parts[2]))
+        if !result.isApproved { write("not \(parts[0]): \(result.status.rawValue) \(result.reason ?? "-")") }
         if result.isApproved { write("approved \(result.transactionID) \(cents)") }
     }
 
@@ -298,6 +309,9 @@ struct Day: Sendable {
         print(
             "crash test: \(count) kills, \(transactions) transactions, \(books.closed.count) batches, \(problems.count) differences"
         )
+        if let copy = ProcessInfo.processInfo.environment["TAPBRIDGE_CRASH_DIARY"] {
+            try? FileManager.default.copyItem(atPath: folder + "/diary", toPath: copy)
+        }
     }
 
     /// No death, but a line on which every third message meets a trouble, and a disk that is full now and then.

@@ -51,6 +51,7 @@ struct BenchCommand: AsyncParsableCommand {
         case mChipNoODA = "mchip-no-oda"
         case iso8583
         case payments
+        case journal
         case pcsc
         case libnfc
         case libnfcEndurance = "libnfc-endurance"
@@ -93,6 +94,7 @@ struct BenchCommand: AsyncParsableCommand {
                 rows.append(try await Self.whole(name.rawValue, card: "mc-no-oda", goal: 15000, rounds))
             case .iso8583: rows += try Self.iso8583(rounds)
             case .payments: rows.append(try await Self.payments(rounds))
+            case .journal: rows += try await Self.journal(rounds)
             case .pcsc: if let row = try await Self.pcsc(rounds) { rows.append(row) }
             case .libnfc: rows.append(try await Self.libnfc(rounds))
             case .libnfcEndurance: rows.append(try await Self.libnfcEndurance(max(10, payments)))

@@ -37,6 +37,7 @@ struct RefundCommand: AsyncParsableCommand {
         add("--key", key)
         add("--profile", terminal.profile)
         add("--journal", terminal.journal)
+        add("--acquirer", terminal.acquirer)
         for trouble in trouble { add("--trouble", trouble) }
         if output.json { words.append("--json") }
         try await PayCommand.parse(words).run()
