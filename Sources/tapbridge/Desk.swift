@@ -27,7 +27,7 @@ struct Desk {
         }
         let simulator = try SimulatedHost.make(
             troubles: troubles, answerTimeout: profile.timing.authorization)
-        let backend: any AcquirerBackend = host ?? simulator
+        let backend: any AcquirerBackend = host?.backend ?? simulator
         func end() async throws {
             if let host { await host.close() } else { try await SimulatedHost.keepBooks(of: simulator) }
         }
