@@ -1,4 +1,5 @@
 import Acquiring
+import Cards
 import EMV
 import Foundation
 import Journal
@@ -9,6 +10,18 @@ import Testing
 
 /// What is done to payments after they were taken, and how a batch is closed.
 @Suite struct DeskTests {
+    /// Cards go on counting from one payment to the next: the host refuses a counter that was used.
+    final class Shelf {
+        private var cards: [String: EmulatedCard] = [:]
+        func take(_ id: String) throws -> EmulatedCard {
+            if let known = cards[id] { return known }
+            let fresh = try card(id)
+            cards[id] = fresh
+            return fresh
+        }
+    }
+    let shelf = Shelf()
+
     static func policy() -> Forwarder.Policy {
         var policy = Forwarder.Policy()
         policy.answerTimeout = .seconds(2)
@@ -32,7 +45,7 @@ import Testing
         _ change: (inout PaymentRequest) -> Void = { _ in }
     ) async throws -> PaymentResult {
         till.field.remove()
-        till.field.present(try card(id))
+        till.field.present(try shelf.take(id))
         var request = PaymentRequest(amount: Amount(clamping: cents))
         change(&request)
         return try await till.session().pay(request)
