@@ -55,8 +55,17 @@ release: bootstrap
 demo: release
 	@.build/release/tapbridge demo
 
+# Suites that count time, descriptors or processes run alone: those that only compute would starve them.
+ALONE = AcquirerHostTests HTTPBackendTests RemoteReadersTests ReadersTests JournalTests CommandLineTests
+test: export TAPBRIDGE_PYTHON = $(CURDIR)/$(VENV)/bin/python
 test: bootstrap-tests
-	TAPBRIDGE_PYTHON="$(CURDIR)/$(VENV)/bin/python" $(SWIFT) test
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build $(foreach suite,$(ALONE) PN532Tests TerminalTests,--skip '^$(suite)[.]')
+	@set -e; for suite in $(ALONE); do $(SWIFT) test --skip-build --filter "^$$suite[.]"; done
+	$(SWIFT) test --skip-build --filter '^PN532Tests[.]' --skip ManyReaders
+	$(SWIFT) test --skip-build --filter '^PN532Tests[.]ManyReaders'
+	$(SWIFT) test --skip-build --filter '^TerminalTests[.]' --skip PCSCSoakTests
+	$(SWIFT) test --skip-build --filter '^TerminalTests[.]PCSCSoakTests'
 
 # A terminal's process killed CRASHES times, anywhere, against a host with books of its own.
 CRASHES ?= 400

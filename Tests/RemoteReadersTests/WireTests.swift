@@ -111,7 +111,7 @@ struct WireTests {
         ("00010201", .oversized(declared: 66049, limit: 66048)),
         ("FFFFFFFF", .oversized(declared: 4_294_967_295, limit: 66048)),
         ("00000004", .undersized(declared: 4)),
-        ("00000005 0A 00000001", .unknownType(0x0A, offset: 4)),
+        ("00000005 0B 00000001", .unknownType(0x0B, offset: 4)),
         // An answer does not go this way.
         ("00000005 82 00000001", .unknownType(0x82, offset: 4)),
         ("00000006 02 00000001 00", .trailing(count: 1, offset: 9)),
