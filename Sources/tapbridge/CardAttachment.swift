@@ -37,14 +37,8 @@ enum CardAttachment {
             }
         }
         let task = Task { try await client.run() }
-        let sources = [SIGINT, SIGTERM].map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { task.cancel() }
-            source.resume()
-            return source
-        }
-        defer { for source in sources { source.cancel() } }
+        let signals = EndSignals { task.cancel() }
+        defer { signals.cancel() }
         let result = await task.result
         let state = client.withCard { ($0 as? EmulatedCard)?.state }
         if case .failure(let error) = result, !task.isCancelled { throw CommandFailure(.reader, "\(error)") }

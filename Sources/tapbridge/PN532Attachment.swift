@@ -54,24 +54,10 @@ enum PN532Attachment {
                 .dim))
         // Alone on standard output, for scripts.
         Console.print(connection)
-        await interrupted()
+        await EndSignals.wait()
         let state = device.withCards { ($0.first as? EmulatedCard)?.state }
         device.removeCards()
         guard let state else { throw CommandFailure(.reader, "the card is gone") }
         return state
-    }
-
-    /// Waits for Ctrl-C, or for being asked to end.
-    private static func interrupted() async {
-        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
-        let sources = [SIGINT, SIGTERM].map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { continuation.yield() }
-            source.resume()
-            return source
-        }
-        for await _ in stream { break }
-        for source in sources { source.cancel() }
     }
 }

@@ -102,7 +102,7 @@ extension HostCommand {
             do {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { try await listener.run() }
-                    group.addTask { await Self.endSignal() }
+                    group.addTask { await EndSignals.wait() }
                     group.addTask { try await Self.keep(simulator, path) }
                     try await group.next()
                     group.cancelAll()
@@ -273,20 +273,6 @@ extension HostCommand {
             let parts = Calendar.current.dateComponents([.hour, .minute, .second], from: date)
             return [parts.hour, parts.minute, parts.second].map { String(format: "%02d", $0 ?? 0) }
                 .joined(separator: ":")
-        }
-
-        /// Returns when the program is asked to end, or the task is cancelled.
-        private static func endSignal() async {
-            let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
-            let sources = [SIGINT, SIGTERM].map { number in
-                signal(number, SIG_IGN)
-                let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-                source.setEventHandler { continuation.yield() }
-                source.resume()
-                return source
-            }
-            for await _ in stream { break }
-            for source in sources { source.cancel() }
         }
     }
 }

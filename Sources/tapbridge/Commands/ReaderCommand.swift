@@ -83,7 +83,7 @@ struct ReaderShareCommand: AsyncParsableCommand {
 
         let offersAll = names.isEmpty && card.isEmpty
         let watching = Task { await Self.follow(server, offersAll: offersAll) }
-        await Self.untilSignalled()
+        await EndSignals.wait()
         watching.cancel()
         await server.stop()
         for (id, reader) in tapping where !freshCard {
@@ -135,19 +135,6 @@ struct ReaderShareCommand: AsyncParsableCommand {
         case .disconnected(let terminal, let reason): Console.print("\(terminal) is gone: \(reason)")
         case .refused(let address, let reason): Console.print("refused \(address): \(reason)")
         }
-    }
-
-    private static func untilSignalled() async {
-        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
-        let sources = [SIGINT, SIGTERM].map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { continuation.finish() }
-            source.resume()
-            return source
-        }
-        for await _ in stream {}
-        for source in sources { source.cancel() }
     }
 }
 
