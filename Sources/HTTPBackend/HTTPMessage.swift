@@ -1,5 +1,5 @@
 public import Acquiring
-internal import EMV
+public import EMV
 internal import Foundation
 
 /// One message from terminal to host, as it travels in the body of a request. Its JSON is described by

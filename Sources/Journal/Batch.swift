@@ -13,22 +13,6 @@ public enum BatchState: String, Sendable, Codable, CaseIterable {
     case closed
 }
 
-/// Counts and sums in minor units.
-public struct BatchSums: Sendable, Codable, Equatable {
-    /// Purchases, cash and cashback.
-    public var debits: Int
-    public var debitAmount: UInt64
-    /// Refunds.
-    public var credits: Int
-    public var creditAmount: UInt64
-    public init(debits: Int = 0, debitAmount: UInt64 = 0, credits: Int = 0, creditAmount: UInt64 = 0) {
-        self.debits = debits
-        self.debitAmount = debitAmount
-        self.credits = credits
-        self.creditAmount = creditAmount
-    }
-}
-
 /// One batch of one terminal in one currency.
 public struct BatchRecord: Sendable, Codable, Equatable {
     public var terminalID: String
@@ -40,7 +24,7 @@ public struct BatchRecord: Sendable, Codable, Equatable {
     public var state: BatchState
     /// System Trace Audit Number of the reconciliation.
     public var stan: UInt32
-    public var sums: BatchSums
+    public var sums: BatchTotals
     public var closingAt: Date
     public var updatedAt: Date
     /// Reconciliations transmitted so far.
@@ -48,7 +32,7 @@ public struct BatchRecord: Sendable, Codable, Equatable {
     /// Transactions that the host took in the present upload.
     public var uploaded: Int
     /// What the host had, where it told and did not agree.
-    public var hostSums: BatchSums?
+    public var hostSums: BatchTotals?
     public var count: Int { sums.debits + sums.credits }
 }
 
@@ -57,8 +41,8 @@ public enum BatchChange: Sendable, Equatable {
     /// A reconciliation is about to leave.
     case attempt
     /// So many transactions were taken by the host; 0 begins an upload.
-    case uploading(Int, host: BatchSums?)
-    case outOfBalance(host: BatchSums?)
+    case uploading(Int, host: BatchTotals?)
+    case outOfBalance(host: BatchTotals?)
     case closed
 }
 

@@ -82,7 +82,7 @@ public struct Settlement: Sendable {
                 case .success(.balanced): return .success(try await journal.changeBatch(batch, .closed))
                 case .success(.outOfBalance(let host)):
                     batch = try await journal.changeBatch(
-                        batch, .uploading(0, host: host.map(BatchSums.init)))
+                        batch, .uploading(0, host: host))
                 }
             }
             if let error = try await upload(&batch) { return .failure(.host(batch: batch.batch, error)) }
@@ -91,7 +91,7 @@ public struct Settlement: Sendable {
             case .success(.balanced): return .success(try await journal.changeBatch(batch, .closed))
             case .success(.outOfBalance(let host)):
                 return .success(
-                    try await journal.changeBatch(batch, .outOfBalance(host: host.map(BatchSums.init))))
+                    try await journal.changeBatch(batch, .outOfBalance(host: host)))
             }
         } catch {
             return .failure(.journal(error))
@@ -106,10 +106,7 @@ public struct Settlement: Sendable {
         let request = ReconciliationRequest(
             terminalID: terminalID, merchantID: batch.merchantID, acquirerID: acquirerID,
             batch: batch.batch, stan: batch.stan, currency: batch.currency,
-            totals: BatchTotals(
-                debits: batch.sums.debits, debitAmount: batch.sums.debitAmount, credits: batch.sums.credits,
-                creditAmount: batch.sums.creditAmount),
-            isAfterUpload: isAfterUpload, date: now.date, hhmmss: now.hhmmss)
+            totals: batch.sums, isAfterUpload: isAfterUpload, date: now.date, hhmmss: now.hhmmss)
         return await HostCall.within(forwarder.policy.answerTimeout) {
             [backend] () async throws(AcquirerError) in try await backend.reconcile(request)
         }
@@ -136,20 +133,12 @@ public struct Settlement: Sendable {
     }
 }
 
-extension BatchSums {
-    init(_ totals: BatchTotals) {
-        self.init(
-            debits: totals.debits, debitAmount: totals.debitAmount, credits: totals.credits,
-            creditAmount: totals.creditAmount)
-    }
-}
-
 /// What was settled: for paper, people and programs.
 public struct SettlementReport: Sendable, Codable {
     /// Counts and sums of one kind of card.
     public struct Group: Sendable, Codable, Equatable {
         public var application: String
-        public var sums: BatchSums
+        public var sums: BatchTotals
     }
     public var batch: BatchRecord
     public var groups: [Group]
@@ -170,19 +159,14 @@ public struct SettlementReport: Sendable, Codable {
             sums[item.applicationLabel ?? "other", default: BatchTotals()].add(
                 item.amountTaken, isCredit: item.isCredit)
         }
-        groups = sums.map { Group(application: $0.key, sums: BatchSums($0.value)) }
+        groups = sums.map { Group(application: $0.key, sums: $0.value) }
             .sorted { $0.application < $1.application }
     }
 
     public var isBalanced: Bool { batch.state == .closed }
 
     /// What the merchant gets: negative where refunds are more.
-    public var net: Int64 {
-        BatchTotals(
-            debits: batch.sums.debits, debitAmount: batch.sums.debitAmount, credits: batch.sums.credits,
-            creditAmount: batch.sums.creditAmount
-        ).net
-    }
+    public var net: Int64 { batch.sums.net }
 
     /// The report in `width` columns.
     public func text(width: Int = 42) -> String {

@@ -26,7 +26,7 @@ private let euro = NumericCode(978)!
         #expect(batch.batch == 1 && batch.state == .closing && batch.attempts == 0)
         // Approved 10.00, forwarded 10.00, adjusted 11.00, completed 42.00; a refund of 3.00.
         #expect(
-            batch.sums == BatchSums(debits: 4, debitAmount: 7300, credits: 1, creditAmount: 300))
+            batch.sums == BatchTotals(debits: 4, debitAmount: 7300, credits: 1, creditAmount: 300))
         #expect(try await journal.items(of: batch).count == 5)
         #expect(try await journal.verify().problems == [])
         // Asked again, the same one: what came meanwhile waits for the next.
@@ -79,7 +79,7 @@ private let euro = NumericCode(978)!
         for _ in 0..<3 { _ = try await journal.make(.approved) }
         let batch = try #require(try await journal.closeBatch(terminal: "TERM0001", currency: euro))
         try await journal.changeBatch(batch, .attempt)
-        let host = BatchSums(debits: 2, debitAmount: 2500)
+        let host = BatchTotals(debits: 2, debitAmount: 2500)
         try await journal.changeBatch(batch, .uploading(0, host: host))
         try await journal.changeBatch(batch, .uploading(2, host: nil))
         try await journal.close()

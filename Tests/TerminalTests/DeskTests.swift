@@ -97,7 +97,7 @@ import Testing
         }
         let reports = try await settlement.run()
         #expect(reports.map(\.isBalanced) == [true])
-        #expect(reports.first?.batch.sums == BatchSums(debits: 1, debitAmount: 6543))
+        #expect(reports.first?.batch.sums == BatchTotals(debits: 1, debitAmount: 6543))
     }
 
     @Test func tipsReplaceEachOther() async throws {
@@ -120,7 +120,7 @@ import Testing
         _ = try await pay(till, 4200) { $0.purpose = .preAuthorization }
         let (_, _, settlement) = Self.desk(till)
         let report = try #require(try await settlement.run().first)
-        #expect(report.isBalanced && report.batch.sums == BatchSums(debits: 2, debitAmount: 2990))
+        #expect(report.isBalanced && report.batch.sums == BatchTotals(debits: 2, debitAmount: 2990))
         #expect(report.held.count == 1 && report.batch.attempts == 1 && report.net == 2990)
         #expect(report.text().contains("BALANCED, CLOSED"))
         for result in [sale, offline] {
@@ -162,9 +162,9 @@ import Testing
         await #expect(throws: SettlementError.self) { try await settlement.run() }
         let batch = try #require(try await till.journal.batches().first)
         #expect(batch.state == .uploading && batch.uploaded == 1)
-        #expect(batch.hostSums == BatchSums(debits: 3, debitAmount: 9000))
+        #expect(batch.hostSums == BatchTotals(debits: 3, debitAmount: 9000))
         let report = try #require(try await settlement.run().first)
-        #expect(report.isBalanced && report.batch.sums == BatchSums(debits: 4, debitAmount: 14000))
+        #expect(report.isBalanced && report.batch.sums == BatchTotals(debits: 4, debitAmount: 14000))
     }
 
     /// A host without the message: told so, and the batch waits.

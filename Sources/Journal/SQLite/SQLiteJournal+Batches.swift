@@ -34,17 +34,9 @@ extension SQLiteJournal {
                     """, arguments: [terminal, Int64(currency.value)]
             ).map { StoredRow($0, of: "transactions") }
             guard let first = members.first else { return nil }
-            var sums = BatchSums()
+            var sums = BatchTotals()
             for member in members {
-                let amount = try member.amount(2).minorUnits
-                // Sums of twelve-digit amounts stay within 64 bits.
-                if try member.integer(1) == 0x20 {
-                    sums.credits += 1
-                    sums.creditAmount &+= amount
-                } else {
-                    sums.debits += 1
-                    sums.debitAmount &+= amount
-                }
+                sums.add(try member.amount(2), isCredit: try member.integer(1) == 0x20)
             }
             let number =
                 try Int64.fetchOne(
@@ -82,7 +74,7 @@ extension SQLiteJournal {
         let time = Timestamp.text(at)
         var sets = ["updated_at = ?"]
         var values: [(any DatabaseValueConvertible)?] = [time]
-        func set(_ host: BatchSums?) {
+        func set(_ host: BatchTotals?) {
             sets.append(
                 "host_debits = ?, host_debit_amount = ?, host_credits = ?, host_credit_amount = ?")
             values += [
@@ -190,9 +182,9 @@ extension SQLiteJournal {
         guard let state = try stored.named(5, as: BatchState.self) else {
             throw StoredRow.Unfit(reason: "batches: no state")
         }
-        var host: BatchSums?
+        var host: BatchTotals?
         if let debits = try stored.optionalInteger(15, as: Int.self) {
-            host = BatchSums(
+            host = BatchTotals(
                 debits: debits, debitAmount: try stored.integer(16, as: UInt64.self),
                 credits: try stored.integer(17, as: Int.self),
                 creditAmount: try stored.integer(18, as: UInt64.self))
@@ -202,7 +194,7 @@ extension SQLiteJournal {
             merchantID: try stored.text(2), currency: currency,
             currencyExponent: try stored.integer(4, as: UInt8.self), state: state,
             stan: try stored.integer(6, as: UInt32.self),
-            sums: BatchSums(
+            sums: BatchTotals(
                 debits: try stored.integer(7, as: Int.self),
                 debitAmount: try stored.integer(8, as: UInt64.self),
                 credits: try stored.integer(9, as: Int.self),
