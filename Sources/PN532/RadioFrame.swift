@@ -9,20 +9,12 @@ struct RadioFrame: Equatable, Sendable {
 
     var bitCount: Int { max(0, bytes.count * 8 - (lastBits == 0 ? 0 : 8 - lastBits)) }
 
-    /// CRC_A: register starts at 6363. CRC_B: starts at FFFF and is inverted. Both least significant byte
-    /// first (ISO/IEC 14443-3, annex B).
+    /// CRC_A or CRC_B, least significant byte first.
     static func checksum(
         _ bytes: some Sequence<UInt8>, _ modulation: ContactlessActivation.Modulation
     ) -> [UInt8] {
-        var register: UInt16 = modulation == .typeA ? 0x6363 : 0xFFFF
-        for byte in bytes {
-            var value = byte ^ UInt8(truncatingIfNeeded: register)
-            value ^= value << 4
-            let wide = UInt16(value)
-            register = (register >> 8) ^ (wide << 8) ^ (wide << 3) ^ (wide >> 4)
-        }
-        if modulation == .typeB { register = ~register }
-        return [UInt8(truncatingIfNeeded: register), UInt8(truncatingIfNeeded: register >> 8)]
+        let value = FrameChecksum.value(bytes, modulation)
+        return [UInt8(truncatingIfNeeded: value), UInt8(truncatingIfNeeded: value >> 8)]
     }
 
     /// With the checksum behind.

@@ -46,21 +46,6 @@ protocol FrameLink: AnyObject {
     func pause(_ duration: Duration)
 }
 
-/// CRC_A and CRC_B (ISO/IEC 14443-3, annex B).
-enum FrameChecksum {
-    static func value(_ bytes: some Sequence<UInt8>, _ modulation: ContactlessActivation.Modulation) -> UInt16
-    {
-        var register: UInt16 = modulation == .typeA ? 0x6363 : 0xFFFF
-        for byte in bytes {
-            var value = byte ^ UInt8(truncatingIfNeeded: register)
-            value ^= value << 4
-            let wide = UInt16(value)
-            register = (register >> 8) ^ (wide << 8) ^ (wide << 3) ^ (wide >> 4)
-        }
-        return modulation == .typeA ? register : ~register
-    }
-}
-
 /// Times of the field and of cards (ISO/IEC 14443-3 and -4; EMV Contactless Book D, annex A).
 enum ContactlessTiming {
     /// The field stays off so long to reset cards: at least 5.1 ms (t RESET).
