@@ -246,13 +246,7 @@ public struct ISO8583Listener: Sendable {
 
     private func frame(_ message: Message) -> [UInt8] {
         do {
-            let bytes: [UInt8]
-            if let mac = interface.mac {
-                bytes = try interface.dialect.pack(message, authenticatedBy: { mac.code($0) })
-            } else {
-                bytes = try interface.dialect.pack(message)
-            }
-            return try interface.framing.frame(bytes)
+            return try interface.framed(message)
         } catch {
             // A dialect without room for a field of the answer: the code alone tells what counts.
             var bare = Message(message.type)

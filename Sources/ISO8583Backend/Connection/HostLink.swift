@@ -124,7 +124,7 @@ actor HostLink {
         }
         let frame: [UInt8]
         do {
-            frame = try framed(message)
+            frame = try interface.framed(message)
         } catch { throw .rejected("the message cannot be written: \(error)") }
         nextNumber += 1
         let number = nextNumber
@@ -140,16 +140,6 @@ actor HostLink {
             Task { await self.cancel(key, number) }
         }
         return try answer.get()
-    }
-
-    private func framed(_ message: Message) throws -> [UInt8] {
-        let bytes: [UInt8]
-        if let mac = interface.mac {
-            bytes = try interface.dialect.pack(message, authenticatedBy: { mac.code($0) })
-        } else {
-            bytes = try interface.dialect.pack(message)
-        }
-        return try interface.framing.frame(bytes)
     }
 
     private func cancel(_ key: Key, _ number: Int) {
@@ -576,7 +566,7 @@ actor HostLink {
         let code = request.text(interface.dialect.version == .v1993 ? 24 : 70) ?? ""
         let isKnown = isManagement && ["001", "002", "301", "801", "802", "831"].contains(code)
         let answer = AnswerBuilder(interface).answer(to: request, code: isKnown ? "00" : "12")
-        guard replies.count < 100, let frame = try? framed(answer) else { return }
+        guard replies.count < 100, let frame = try? interface.framed(answer) else { return }
         replies.append(frame)
         wakeWriter()
     }

@@ -59,6 +59,17 @@ public struct HostInterface: Sendable {
         self.mac = mac
     }
 
+    /// A message as it goes on the line: packed, with its MAC where the host wants one, framed.
+    public func framed(_ message: Message) throws -> [UInt8] {
+        let bytes: [UInt8]
+        if let mac {
+            bytes = try dialect.pack(message, authenticatedBy: { mac.code($0) })
+        } else {
+            bytes = try dialect.pack(message)
+        }
+        return try framing.frame(bytes)
+    }
+
     static func standardHeader(_ framing: Framing) -> [UInt8] {
         framing.header == .tpdu ? [0x60, 0, 0, 0, 0] : Array(repeating: 0, count: framing.header.count)
     }
