@@ -32,6 +32,7 @@ let package = Package(
         .library(name: "ISO8583Backend", targets: ["ISO8583Backend"]),
         .library(name: "AcquirerHost", targets: ["AcquirerHost"]),
         .library(name: "Terminal", targets: ["Terminal"]),
+        .library(name: "TerminalService", targets: ["TerminalService"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -44,6 +45,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.0"..<"5.0.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // System libraries.
@@ -147,12 +151,25 @@ let package = Package(
             ],
             resources: [.embedInCode("Profiles")],
             swiftSettings: common),
+        // The daemon: HTTP API, live events, console page, metrics, lifecycle.
+        .target(
+            name: "TerminalService",
+            dependencies: [
+                "Terminal", "Cards", "Issuing", "ISO8583", "ISO8583Backend", "HTTPBackend", "RemoteReaders",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: common),
         .executableTarget(
             name: "tapbridge",
             dependencies: [
-                "Terminal", "Cards", "Issuing", "BERTLV", "ISO8583", "ISO8583Backend", "AcquirerHost",
+                "Terminal", "TerminalService", "Cards", "Issuing", "BERTLV", "ISO8583", "ISO8583Backend", "AcquirerHost",
                 "HTTPBackend", "PN532", "RemoteReaders",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
                 // The benchmark's bare SQLite loop.
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
@@ -190,6 +207,15 @@ let package = Package(
         .testTarget(
             name: "CardsTests",
             dependencies: ["Cards", "Kernels", "EMV", "BERTLV", "SmartCard", "ProfileFile"],
+            swiftSettings: common),
+        .testTarget(
+            name: "TerminalServiceTests",
+            dependencies: [
+                "TerminalService", "Terminal", "Cards", "Readers", "Journal", "EMV", "TestSupport",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "Yams", package: "Yams"),
+            ],
             swiftSettings: common),
         .testTarget(name: "IssuingTests", dependencies: ["Issuing", "EMV"], swiftSettings: common),
         .testTarget(
