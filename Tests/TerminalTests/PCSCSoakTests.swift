@@ -16,7 +16,9 @@ import Testing
 struct PCSCSoakTests {
     struct Use: CustomStringConvertible {
         var threads: Int
+        /// Files, pipes and sockets.
         var descriptors: Int
+        var loops: Int
         var kilobytes: Int
 
         init() {
@@ -24,7 +26,10 @@ struct PCSCSoakTests {
                 (try? FileManager.default.contentsOfDirectory(atPath: folder).count) ?? -1
             }
             threads = count("/proc/self/task")
-            descriptors = count("/proc/self/fd")
+            let kinds = Self.open()
+            // Event loops and timers (epoll, eventfd, timerfd) are the run time's: made when first needed, once.
+            descriptors = kinds.filter { !$0.key.hasPrefix("anon_inode") }.values.reduce(0, +)
+            loops = kinds.values.reduce(0, +) - descriptors
             kilobytes = -1
             // Second number of statm: resident pages.
             if let file = fopen("/proc/self/statm", "r") {
@@ -40,7 +45,37 @@ struct PCSCSoakTests {
                 fclose(file)
             }
         }
-        var description: String { "\(threads) threads, \(descriptors) descriptors, \(kilobytes) kB" }
+        var description: String {
+            "\(threads) threads, \(descriptors) descriptors and \(loops) of event loops, \(kilobytes) kB"
+        }
+
+        /// What the process has open, each kind with its number.
+        static func open() -> [String: Int] {
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+            return names.reduce(into: [:]) { kinds, name in
+                guard
+                    let link = try? FileManager.default.destinationOfSymbolicLink(
+                        atPath: "/proc/self/fd/" + name)
+                else { return }
+                kinds[String(link.prefix { $0 != "[" }), default: 0] += 1
+            }
+        }
+
+        /// As it is once nothing is under way: what is being closed or connected again is waited for.
+        static func settled(atMost allowed: Use? = nil) async throws -> Use {
+            var use = Use()
+            for _ in 0..<50 {
+                try await Task.sleep(for: .milliseconds(200))
+                let next = Use()
+                defer { use = next }
+                guard next.descriptors == use.descriptors, next.threads == use.threads else { continue }
+                guard let allowed else { return next }
+                if next.descriptors <= allowed.descriptors + 2, next.threads <= allowed.threads + 2 {
+                    return next
+                }
+            }
+            return use
+        }
     }
 
     /// xorshift64*, so that a failure can be run again.
@@ -79,9 +114,14 @@ struct PCSCSoakTests {
             var ended: [String: Int] = [:]
             var kills = 0
             var before: Use?
+            var openBefore: [String: Int] = [:]
             let warmUp = min(100, count / 4)
             for number in 0..<count {
-                if number == warmUp { before = Use() }
+                if number == warmUp {
+                    await reader.fieldOff()
+                    before = try await Use.settled()
+                    openBefore = Use.open()
+                }
                 // A quarter lose the card at some moment of the payment.
                 let tears = Int.random(in: 0..<4, using: &generator) == 0
                 let moment = Int.random(in: 0..<25000, using: &generator)
@@ -109,9 +149,8 @@ struct PCSCSoakTests {
             }
             // Let go of what the last payment held.
             await reader.fieldOff()
-            try await Task.sleep(for: .milliseconds(300))
-            let after = Use()
             let first = try #require(before)
+            let after = try await Use.settled(atMost: first)
             if wanted != nil {
                 print("\(count) payments, \(kills) restarts of pcscd: \(approved) approved, others \(ended)")
                 print("reader errors: \(troubles.withLock { $0 })")
@@ -120,7 +159,10 @@ struct PCSCSoakTests {
             }
             // The card is there most of the time; what was torn is tapped again by the terminal's own rules.
             #expect(approved > count / 2, "\(approved) approved, \(ended)")
-            #expect(after.descriptors <= first.descriptors + 2, "\(first) -> \(after)")
+            #expect(
+                after.descriptors <= first.descriptors + 2,
+                "\(first) -> \(after); \(openBefore) -> \(Use.open())")
+            #expect(after.loops <= first.loops + 8, "\(first) -> \(after)")
             #expect(after.threads <= first.threads + 2, "\(first) -> \(after)")
             // A journal of some kilobytes for each payment is kept in memory here.
             #expect(after.kilobytes <= first.kilobytes + 16384 + count * 16, "\(first) -> \(after)")
