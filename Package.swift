@@ -170,6 +170,7 @@ let package = Package(
                 "HTTPBackend", "PN532", "RemoteReaders",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Hummingbird", package: "hummingbird"),
                 // The benchmark's bare SQLite loop.
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],

@@ -16,6 +16,8 @@ public final class EmulatedReader: CardReader {
         case afterCommands(Int)
         /// Leaves while it works on the command after so many: the answer is lost, the card has acted.
         case duringCommand(Int)
+        /// The same at the first command with this INS.
+        case duringInstruction(UInt8)
     }
 
     // Cards are not Sendable; they are only touched under this lock.
@@ -61,6 +63,18 @@ public final class EmulatedReader: CardReader {
             field.wake()
         }
     }
+
+    /// Brings cards into the field at the same moment.
+    public func present(_ cards: [any VirtualCard], removal: Removal = .never) {
+        lock.withLock { _ in
+            field.powerDown()
+            field.cards += cards
+            field.removal = removal
+            field.wake()
+        }
+    }
+
+    public var isEmpty: Bool { lock.withLock { _ in field.cards.isEmpty } }
 
     /// Takes all cards out of the field, in the middle of whatever they do.
     public func remove() {
@@ -185,6 +199,11 @@ public final class EmulatedReader: CardReader {
                 leave()
                 return .failure(.cardRemoved)
             case .duringCommand(let count) where field.commands >= count:
+                _ = card.process(command)
+                leave()
+                return .failure(.cardRemoved)
+            case .duringInstruction(let instruction)
+            where command.count > 1 && command[1] == instruction:
                 _ = card.process(command)
                 leave()
                 return .failure(.cardRemoved)

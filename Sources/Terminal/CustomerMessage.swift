@@ -48,6 +48,16 @@ public struct CustomerMessage: Sendable, Equatable {
         sound = Self.sound(request.status)
     }
 
+    /// Languages that messages can be shown in (ISO 639, two letters).
+    public static var catalogueLanguages: [String] { MessageCatalogue.languages }
+
+    /// The message's text in a language of the catalogue.
+    public func text(in language: String) -> String {
+        var request = request
+        request.languagePreference = nil
+        return CustomerMessage(request, languages: [language]).text
+    }
+
     static func codes(_ preference: String) -> [String] {
         let letters = Array(preference.lowercased())
         return stride(from: 0, to: letters.count - 1, by: 2).map { String(letters[$0...($0 + 1)]) }

@@ -22,13 +22,16 @@ public struct PaymentRequest: Sendable, Equatable {
     public var original: String?
     /// An approval for a part of the amount is taken.
     public var acceptsPartialApproval: Bool
+    /// How long to wait for a card, each time that one is asked for; nil is what the profile says.
+    public var cardWait: Duration?
 
     public init(
         amount: Amount, amountOther: Amount = .zero, type: TransactionType = .purchase,
         date: EMVDate? = nil, hhmmss: Int? = nil, sequenceCounter: UInt32? = nil,
         purpose: AuthorizationPurpose = .sale, idempotencyKey: String? = nil, original: String? = nil,
-        acceptsPartialApproval: Bool = false
+        acceptsPartialApproval: Bool = false, cardWait: Duration? = nil
     ) {
+        self.cardWait = cardWait
         self.purpose = purpose
         self.idempotencyKey = idempotencyKey
         self.original = original
@@ -88,12 +91,14 @@ public enum TerminalError: Error, Sendable, CustomStringConvertible {
     /// The journal does not take the transaction: nothing was done.
     case journal(String)
     case invalidRequest(String)
+    /// The idempotency key names an earlier payment that was another one.
+    case keyReused(String)
 
     public var description: String {
         switch self {
         case .busy: "another payment is under way on this terminal"
         case .journal(let reason): "the journal refuses the transaction: \(reason)"
-        case .invalidRequest(let reason): "the payment cannot be started: \(reason)"
+        case .invalidRequest(let reason), .keyReused(let reason): "the payment cannot be started: \(reason)"
         }
     }
 }

@@ -73,6 +73,17 @@ public struct TerminalProfile: Sendable {
         String(decoding: PackageResources.default_yaml, as: UTF8.self)
     }
 
+    /// The same terminal under another identifier.
+    /// - Parameter id: 1...8 characters; padded with spaces in 9F1C.
+    public func renamed(_ id: String) -> TerminalProfile {
+        guard id != terminalID else { return self }
+        var result = self
+        result.terminalID = id
+        result.configuration.terminal.data.set(
+            0x9F1C, Array(id.padding(toLength: 8, withPad: " ", startingAt: 0).utf8))
+        return result
+    }
+
     init(_ file: ProfileFile, source: String) throws(ProfileFileError) {
         self.source = source
         digest = Hex.string(SHA256.hash(Array(file.text.utf8).span).prefix(8))

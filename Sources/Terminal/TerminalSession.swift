@@ -117,7 +117,7 @@ public actor TerminalSession {
                     transactionType: request.type.code, purpose: TransactionPurpose(request.purpose),
                     idempotencyKey: request.idempotencyKey, original: request.original))
         } catch {
-            if case .keyReused = error { throw .invalidRequest("\(error)") }
+            if case .keyReused = error { throw .keyReused("\(error)") }
             throw .journal("\(error)")
         }
 
@@ -150,7 +150,7 @@ public actor TerminalSession {
             configuration: profile.configuration, kernels: kernels, persistentData: kernelMemory)
         environment.observer?(.kernelMemory(kernelMemory))
         var driver = makeDriver()
-        driver.limits.cardWait = profile.timing.cardWait
+        driver.limits.cardWait = wanted.cardWait ?? profile.timing.cardWait
         let end = await driver.run(&entryPoint, from: entryPoint.start(result.inputs))
         kernelMemory = entryPoint.persistentData
         await keepKernelMemory(since: memoryBefore)

@@ -1,0 +1,131 @@
+public import Acquiring
+internal import EMV
+public import Journal
+public import Readers
+internal import Synchronization
+public import Terminal
+
+/// One terminal of the hall: its session, what delivers what it owes, and its stage.
+public final class HallTerminal: Sendable {
+    public var id: String { stage.id }
+    public let session: TerminalSession
+    let stage: Stage
+    private let journal: Journal
+    private let forwarding = Mutex<Task<Void, Never>?>(nil)
+
+    init(
+        stage: Stage, reader: any CardReader, backend: any AcquirerBackend, journal: Journal,
+        pinKeyCounter: any KeyCounter
+    ) throws {
+        self.stage = stage
+        self.journal = journal
+        let isEmulated = stage.field != nil
+        let keys = try stage.profile.pinKeys ?? .test()
+        let environment = TerminalEnvironment(
+            observer: { [stage] event in stage.observe(event) },
+            sleep: { [stage] duration in
+                let payment = stage.payment
+                payment?.waits()
+                try? await Task.sleep(for: duration)
+                payment?.goesOn()
+            },
+            // Nobody looks at an emulated terminal's display while it waits for itself.
+            holdsMessages: !isEmulated,
+            pinPad: .software(keys: keys, counter: pinKeyCounter) { [stage] _ in await stage.askPIN() })
+        session = TerminalSession(
+            profile: stage.profile, reader: Stage.WatchedReader(base: reader, stage: stage), backend: backend,
+            journal: journal, environment: environment)
+    }
+
+    /// Delivers what is owed beside the payments, from the first one on.
+    func startForwarding() {
+        forwarding.withLock { forwarding in
+            guard forwarding == nil else { return }
+            forwarding = Task { [forwarder = session.forwarder] in await forwarder.run() }
+        }
+    }
+    func stopForwarding() async {
+        let task = forwarding.withLock { forwarding in
+            defer { forwarding = nil }
+            return forwarding
+        }
+        task?.cancel()
+        await task?.value
+    }
+
+    /// Begins a payment; it goes on whatever becomes of the caller.
+    /// - Throws: `Problem` where the terminal takes none now.
+    func begin(_ payment: LivePayment, cards: [ShelfCard]) throws(Problem) {
+        try stage.begin(payment)
+        if let tap = payment.order.tap {
+            do throws(Problem) {
+                try stage.tap(cards, tap.removal)
+            } catch {
+                stage.end(payment, nil)
+                throw error
+            }
+        }
+        startForwarding()
+        payment.run { [self] in
+            let order = payment.order
+            let request = PaymentRequest(
+                amount: order.amount, amountOther: order.amountOther, type: order.type,
+                purpose: order.purpose,
+                idempotencyKey: order.key, original: order.original,
+                acceptsPartialApproval: order.acceptsPartialApproval, cardWait: order.cardWait)
+            do throws(TerminalError) {
+                let result = try await session.pay(request)
+                stage.end(payment, result)
+                if result.isRepeated {
+                    // Another program of the same journal took it.
+                    payment.begin(id: result.transactionID)
+                    payment.begun.happen()
+                }
+                await countBacklog()
+            } catch {
+                stage.end(payment, nil)
+                payment.refuse(Problem(error))
+            }
+        }
+    }
+
+    /// What the terminal owes to the host.
+    func countBacklog() async {
+        guard let owed = try? await journal.owed(terminal: id, includingParked: true) else { return }
+        stage.setBacklog(
+            count: owed.count, amount: owed.reduce(0) { $0 &+ $1.amountTaken.minorUnits })
+    }
+
+    var desk: PaymentDesk { PaymentDesk(journal: journal, forwarder: session.forwarder) }
+}
+
+extension Problem {
+    init(_ error: TerminalError) {
+        switch error {
+        case .busy:
+            self.init(
+                .terminalBusy, status: 409, title: "The terminal is busy", detail: "\(error)", retryable: true
+            )
+        case .keyReused: self = .keyReused("\(error)")
+        case .invalidRequest: self.init(.badRequest, status: 400, title: "Not a payment", detail: "\(error)")
+        case .journal(let reason): self = .journal(reason)
+        }
+    }
+    init(_ error: JournalError) { self = .journal("\(error)") }
+
+    static func journal(_ reason: String) -> Problem {
+        Problem(.journalFailed, status: 503, title: "The journal failed", detail: reason, retryable: true)
+    }
+    static func keyReused(_ detail: String) -> Problem {
+        Problem(.keyReused, status: 422, title: "The key names another payment", detail: detail)
+    }
+    static func notFound(_ what: String) -> Problem {
+        Problem(.notFound, status: 404, title: "Not found", detail: "there is no \(what)")
+    }
+    static func bad(_ detail: String) -> Problem {
+        Problem(.badRequest, status: 400, title: "The request is not as it must be", detail: detail)
+    }
+    static func conflict(_ detail: String) -> Problem {
+        Problem(.conflict, status: 409, title: "Not possible as things stand", detail: detail)
+    }
+}

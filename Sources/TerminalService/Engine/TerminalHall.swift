@@ -1,0 +1,421 @@
+public import Acquiring
+internal import EMV
+public import Foundation
+public import Journal
+internal import Kernels
+public import Readers
+internal import Synchronization
+public import Terminal
+
+/// All terminals of one daemon, with the cards that can be tapped at them, the events that they give, and the
+/// payments that they take. They share a journal and a host and nothing else: what one does harms no other.
+public final class TerminalHall: Sendable {
+    public struct Options: Sendable {
+        /// What new terminals are made from, unless another profile is named.
+        public var profile: TerminalProfile
+        /// Profiles that new terminals may be made from, by name.
+        public var profiles: [String: TerminalProfile]
+        public var journal: Journal
+        public var backend: any AcquirerBackend
+        /// Counts the transactions of PIN pads; all terminals have one key.
+        public var pinKeyCounter: any KeyCounter
+        public var version: String
+        /// Told every event of every terminal, at once: for metrics and logs. Must not wait.
+        public var observer: (@Sendable (ObservedEvent) -> Void)?
+        /// Terminals that there can be at most.
+        public var mostTerminals: Int
+        /// Latest payments whose events and traces are kept.
+        public var paymentsKept: Int
+        /// Events that are kept for clients who come back, and that one client may be behind.
+        public var eventsKept: Int
+        public var eventsPerClient: Int
+        /// Clients that may listen to events at the same time.
+        public var mostEventClients: Int
+        /// Where the traces lie that come with the program.
+        public var traceDirectory: String?
+
+        public init(
+            profile: TerminalProfile, journal: Journal, backend: any AcquirerBackend,
+            profiles: [String: TerminalProfile] = [:], pinKeyCounter: any KeyCounter = MemoryKeyCounter(),
+            version: String = "0.1.0", observer: (@Sendable (ObservedEvent) -> Void)? = nil,
+            mostTerminals: Int = 10_000, paymentsKept: Int = 500, eventsKept: Int = 8192,
+            eventsPerClient: Int = 2048, mostEventClients: Int = 256, traceDirectory: String? = nil
+        ) {
+            self.profile = profile
+            self.profiles = profiles
+            self.journal = journal
+            self.backend = backend
+            self.pinKeyCounter = pinKeyCounter
+            self.version = version
+            self.observer = observer
+            self.mostTerminals = mostTerminals
+            self.paymentsKept = paymentsKept
+            self.eventsKept = eventsKept
+            self.eventsPerClient = eventsPerClient
+            self.mostEventClients = mostEventClients
+            self.traceDirectory = traceDirectory
+        }
+    }
+
+    /// How much there is, for status and metrics.
+    public struct Figures: Sendable {
+        public var terminals = 0
+        public var paymentsUnderWay = 0
+        /// Since the start.
+        public var payments: UInt64 = 0
+        public var eventClients = 0
+        public var events: UInt64 = 0
+        public var isStopping = false
+    }
+
+    public let options: Options
+    public let startedAt = Date()
+    let hub: EventHub
+    let shelf = CardShelf()
+    let traces = TraceShelf()
+
+    /// A reader that was attached, and the terminal that has it.
+    private struct AttachedReader {
+        var reader: any CardReader
+        var terminal: String?
+    }
+    private struct State {
+        var terminals: [String: HallTerminal] = [:]
+        /// Ids in the order in which they came.
+        var order: [String] = []
+        var readers: [String: AttachedReader] = [:]
+        var readerOrder: [String] = []
+        /// Payments of this run that are under way or among the latest, by id.
+        var payments: [String: LivePayment] = [:]
+        var recent: [String] = []
+        var keys: [String: LivePayment] = [:]
+        var underWay: [ObjectIdentifier: LivePayment] = [:]
+        var count: UInt64 = 0
+        var number = 0
+        var isStopping = false
+    }
+    private let state = Mutex(State())
+    private let pulse = Mutex<Task<Void, Never>?>(nil)
+
+    public init(_ options: Options) {
+        self.options = options
+        traces.useDirectory(options.traceDirectory)
+        hub = EventHub(ringCapacity: options.eventsKept, listenerCapacity: options.eventsPerClient)
+    }
+
+    deinit { pulse.withLock { $0?.cancel() } }
+
+    // MARK: - Life
+
+    /// Resolves what an earlier run left unfinished for the terminals that are there, and begins to serve.
+    /// Call it when the terminals were added, before the first payment.
+    public func start() async throws(JournalError) {
+        pulse.withLock { pulse in
+            guard pulse == nil else { return }
+            pulse = Task { [hub] in
+                while !Task.isCancelled {
+                    try? await Task.sleep(for: .seconds(10))
+                    hub.beat()
+                }
+            }
+        }
+        let unfinished = try await options.journal.list(
+            JournalFilter(states: TransactionState.unfinished), order: .oldestFirst)
+        for id in Set(unfinished.map(\.terminalID)) {
+            guard let terminal = terminal(named: id) else { continue }
+            _ = try await terminal.session.recover()
+            await terminal.countBacklog()
+            terminal.startForwarding()
+        }
+    }
+
+    /// Takes no more payments, lets those under way come to their end, and cancels those that still wait for a card.
+    /// - Parameter patience: after it, payments that can be cancelled are.
+    public func drain(patience: Duration = .seconds(5)) async {
+        state.withLock { $0.isStopping = true }
+        let payments = state.withLock { Array($0.underWay.values) }
+        for payment in payments where payment.phase == .waitingForCard { _ = payment.cancel() }
+        let deadline = ContinuousClock.now + patience
+        for payment in payments {
+            let left = deadline - .now
+            // What has left for the host is carried to its end, within the profile's own limits.
+            if await !payment.finished.wait(atMost: max(left, .milliseconds(1))) {
+                _ = payment.cancel()
+                await payment.finished.wait()
+            }
+        }
+        let terminals = state.withLock { Array($0.terminals.values) }
+        for terminal in terminals { await terminal.stopForwarding() }
+        pulse.withLock { $0?.cancel() }
+        hub.close()
+        for terminal in terminals where terminal.stage.field == nil { await terminal.stage.closeReader() }
+    }
+
+    public var figures: Figures {
+        let clients = hub.listeners
+        let events = hub.lastID
+        return state.withLock { state in
+            Figures(
+                terminals: state.terminals.count, paymentsUnderWay: state.underWay.count,
+                payments: state.count,
+                eventClients: clients, events: events, isStopping: state.isStopping)
+        }
+    }
+
+    // MARK: - Readers and terminals
+
+    /// Attaches a reader, for a terminal to be made on.
+    /// - Parameter id: the name that the API knows it by.
+    public func addReader(_ reader: any CardReader, id: String) {
+        state.withLock { state in
+            if state.readers[id] == nil { state.readerOrder.append(id) }
+            state.readers[id] = AttachedReader(reader: reader)
+        }
+    }
+
+    /// Makes a terminal.
+    /// - Parameters:
+    ///   - id: 1...8 letters, digits, `.`, `_` or `-`; nil takes the profile's, or the next number.
+    ///   - profile: nil is the hall's.
+    ///   - reader: an attached reader's id; nil is an emulated one of its own.
+    @discardableResult
+    public func addTerminal(
+        id: String? = nil, profile: TerminalProfile? = nil, reader readerID: String? = nil
+    ) throws(Problem) -> HallTerminal {
+        let base = profile ?? options.profile
+        let name = id ?? nextName(after: base.terminalID)
+        guard (1...8).contains(name.utf8.count),
+            name.utf8.allSatisfy({ byte in
+                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                    || byte == 0x2D || byte == 0x2E || byte == 0x5F
+            })
+        else {
+            throw .bad(
+                "a terminal's id has 1 to 8 letters, digits, \".\", \"_\" or \"-\", as 9F1C and the host know it"
+            )
+        }
+        let reader: any CardReader
+        if let readerID {
+            let attached = try state.withLock { state throws(Problem) in
+                guard let attached = state.readers[readerID] else { throw .notFound("reader \(readerID)") }
+                if let terminal = attached.terminal {
+                    throw .conflict("reader \(readerID) belongs to terminal \(terminal)")
+                }
+                state.readers[readerID]?.terminal = name
+                return attached.reader
+            }
+            reader = attached
+        } else {
+            reader = EmulatedReader(name: "Emulated reader of \(name)")
+        }
+        func letGo() {
+            if let readerID { state.withLock { $0.readers[readerID]?.terminal = nil } }
+        }
+        let stage = Stage(
+            id: name, profile: base.renamed(name), readerName: readerID ?? "emulated-\(name)", reader: reader,
+            hub: hub, observer: options.observer)
+        let terminal: HallTerminal
+        do {
+            terminal = try HallTerminal(
+                stage: stage, reader: reader, backend: options.backend, journal: options.journal,
+                pinKeyCounter: options.pinKeyCounter)
+        } catch {
+            letGo()
+            throw .bad("the profile's PIN keys: \(error)")
+        }
+        let problem = state.withLock { state -> Problem? in
+            guard state.terminals[name] == nil else {
+                return Problem(
+                    .conflict, status: 409, title: "The name is taken", detail: "terminal \(name) exists")
+            }
+            guard state.terminals.count < options.mostTerminals else {
+                return .conflict("\(options.mostTerminals) terminals are there: remove some")
+            }
+            state.terminals[name] = terminal
+            state.order.append(name)
+            return nil
+        }
+        if let problem {
+            letGo()
+            throw problem
+        }
+        return terminal
+    }
+
+    /// - Throws: `Problem` while a payment runs there.
+    public func removeTerminal(_ id: String) async throws(Problem) {
+        let terminal = try terminal(id)
+        guard terminal.stage.close() else {
+            throw Problem(
+                .terminalBusy, status: 409, title: "A payment is under way", detail: "terminal \(id)",
+                retryable: true)
+        }
+        state.withLock { state in
+            state.terminals[id] = nil
+            state.order.removeAll { $0 == id }
+            for (reader, attached) in state.readers where attached.terminal == id {
+                state.readers[reader]?.terminal = nil
+            }
+        }
+        await terminal.stopForwarding()
+    }
+
+    private func nextName(after first: String) -> String {
+        state.withLock { state in
+            guard state.terminals[first] != nil else { return first }
+            let stem = String(first.reversed().drop(while: \.isNumber).reversed()).prefix(4)
+            while true {
+                state.number += 1
+                let digits = String(state.number)
+                let count = max(digits.count, 8 - stem.count)
+                let name =
+                    stem.prefix(max(0, 8 - count)) + String(repeating: "0", count: count - digits.count)
+                    + digits
+                if state.terminals[String(name)] == nil { return String(name) }
+            }
+        }
+    }
+
+    func terminal(named id: String) -> HallTerminal? { state.withLock { $0.terminals[id] } }
+    func terminal(_ id: String) throws(Problem) -> HallTerminal {
+        guard let terminal = terminal(named: id) else { throw .notFound("terminal \(id)") }
+        return terminal
+    }
+    /// In the order in which they came.
+    var terminals: [HallTerminal] {
+        state.withLock { state in state.order.compactMap { state.terminals[$0] } }
+    }
+
+    var readers: [ReaderView] {
+        let free = state.withLock { state in
+            state.readerOrder.compactMap { id -> ReaderView? in
+                guard let attached = state.readers[id], attached.terminal == nil else { return nil }
+                let information = attached.reader.information
+                return ReaderView(
+                    id: id, name: information.name, kind: information.kind.rawValue, state: .ready)
+            }
+        }
+        return free + terminals.map(\.stage.readerView)
+    }
+
+    // MARK: - Payments
+
+    /// Takes a payment, or finds the one that the same key asked for before.
+    /// - Returns: the payment, begun in the journal; and whether it was there before.
+    func pay(_ order: PaymentOrder) async throws(Problem) -> (payment: PaymentView, isReplayed: Bool) {
+        let terminal = try terminal(order.terminal)
+        if let known = state.withLock({ $0.keys[order.key] }) {
+            return (try await known.replayed(order), true)
+        }
+        let earlier: [TransactionRecord]
+        do throws(JournalError) {
+            earlier = try await options.journal.list(JournalFilter(idempotencyKey: order.key), limit: 1)
+        } catch {
+            throw Problem(error)
+        }
+        if let record = earlier.first, livePayment(record.id) == nil {
+            guard order.matches(record) else {
+                throw .keyReused("the key \(order.key) names payment \(record.id), which is another one")
+            }
+            return (PaymentView(record), true)
+        }
+        var cards: [ShelfCard] = []
+        for id in order.tap?.cards ?? [] { cards.append(try shelf.card(id)) }
+        let payment = LivePayment(order, currency: terminal.stage.currency) { [weak self] payment, id in
+            self?.state.withLock { state in
+                state.count += 1
+                state.payments[id] = payment
+                state.recent.append(id)
+            }
+        }
+        let first = try state.withLock { state throws(Problem) -> LivePayment in
+            if let known = state.keys[order.key] { return known }
+            guard !state.isStopping else {
+                throw Problem(
+                    .stopping, status: 503, title: "The daemon is stopping",
+                    detail: "no more payments are taken",
+                    retryable: true)
+            }
+            state.keys[order.key] = payment
+            state.underWay[ObjectIdentifier(payment)] = payment
+            return payment
+        }
+        guard first === payment else { return (try await first.replayed(order), true) }
+        do throws(Problem) {
+            try terminal.begin(payment, cards: cards)
+        } catch {
+            forget(payment)
+            payment.refuse(error)
+            throw error
+        }
+        await payment.begun.wait()
+        if let refusal = payment.refusal {
+            forget(payment)
+            throw refusal
+        }
+        Task { [weak self] in
+            await payment.finished.wait()
+            self?.settle(payment)
+        }
+        return (payment.view, false)
+    }
+
+    private func forget(_ payment: LivePayment) {
+        state.withLock { state in
+            if state.keys[payment.order.key] === payment { state.keys[payment.order.key] = nil }
+            state.underWay[ObjectIdentifier(payment)] = nil
+        }
+    }
+
+    /// A payment is over: the oldest ones' events are let go.
+    private func settle(_ payment: LivePayment) {
+        state.withLock { state in
+            state.underWay[ObjectIdentifier(payment)] = nil
+            var index = 0
+            while state.recent.count - index > options.paymentsKept {
+                let id = state.recent[index]
+                index += 1
+                if let old = state.payments[id], !old.finished.hasHappened {
+                    state.recent.append(id)
+                    if index > state.recent.count { break }
+                    continue
+                }
+                if let old = state.payments.removeValue(forKey: id) { state.keys[old.order.key] = nil }
+            }
+            state.recent.removeFirst(index)
+        }
+    }
+
+    var underWay: [LivePayment] { state.withLock { Array($0.underWay.values) } }
+    func livePayment(_ id: String) -> LivePayment? { state.withLock { $0.payments[id] } }
+
+    /// A payment of this run, or as the journal has it.
+    func payment(_ id: String) async throws(Problem) -> PaymentView {
+        let live = livePayment(id)
+        let record: TransactionRecord?
+        do throws(JournalError) { record = try await options.journal.show(id) } catch { throw Problem(error) }
+        // The journal finds beginnings of ids, too; a resource has one name.
+        guard let record, record.id == id else { throw .notFound("payment \(id)") }
+        return view(record, live)
+    }
+
+    func view(_ record: TransactionRecord, _ live: LivePayment?) -> PaymentView {
+        guard var view = live?.view else { return PaymentView(record) }
+        view.journalState = record.state.rawValue
+        view.result?.reversalOutstanding = record.state == .reversalDue
+        return view
+    }
+}
+
+extension LivePayment {
+    /// The payment for one who asks again with its key.
+    func replayed(_ order: PaymentOrder) async throws(Problem) -> PaymentView {
+        guard order == self.order else {
+            throw .keyReused(
+                "the key \(order.key) came with another body: it names payment \(id ?? "that begins")")
+        }
+        await begun.wait()
+        if let refusal { throw refusal }
+        return view
+    }
+}

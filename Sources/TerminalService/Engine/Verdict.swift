@@ -1,0 +1,89 @@
+internal import EMV
+internal import Kernels
+
+/// What a check of the card gave, as the outcome's data tell it.
+struct Verdict: Encodable, Sendable, Equatable {
+    enum Result: String, Encodable, Sendable {
+        case passed, failed
+        case notPerformed = "not performed"
+    }
+    var check: String
+    var result: Result
+    var detail: String?
+
+    /// Terminal Verification Results (EMV Book 3, C5), Error Indication (Book C-2, A.1.77), CID (Book 3, Table 15).
+    static func of(_ final: FinalOutcome) -> [Verdict] {
+        guard let record = final.outcome.dataRecord else { return [] }
+        var verdicts: [Verdict] = []
+        let results = record[0x95].map(Array.init) ?? []
+        if results.count == 5 {
+            func bit(_ byte: Int, _ number: UInt8) -> Bool { results[byte - 1] >> (number - 1) & 1 == 1 }
+            let failures = [
+                (bit(1, 7), "static data authentication"), (bit(1, 4), "dynamic data authentication"),
+                (bit(1, 3), "combined DDA and application cryptogram generation"),
+            ].filter(\.0).map(\.1)
+            if !failures.isEmpty {
+                verdicts.append(
+                    Verdict(
+                        check: "Offline data authentication", result: .failed,
+                        detail: failures.joined(separator: ", ")))
+            } else if bit(1, 8) {
+                verdicts.append(Verdict(check: "Offline data authentication", result: .notPerformed))
+            } else {
+                verdicts.append(
+                    Verdict(
+                        check: "Offline data authentication", result: .passed,
+                        detail: "certificates and signature of the card are good"))
+            }
+            let restrictions = [
+                (bit(2, 8), "card and terminal have different application versions"),
+                (bit(2, 7), "the application has expired"),
+                (bit(2, 6), "the application is not yet effective"),
+                (bit(2, 5), "the service is not allowed for this card"),
+            ].filter(\.0).map(\.1)
+            verdicts.append(
+                Verdict(
+                    check: "Processing restrictions", result: restrictions.isEmpty ? .passed : .failed,
+                    detail: restrictions.isEmpty ? nil : restrictions.joined(separator: ", ")))
+            if bit(3, 8) {
+                verdicts.append(Verdict(check: "Cardholder verification", result: .failed))
+            }
+            if final.selected?.kernel == 2 {
+                // Byte 5, bits 2-1: 01 not performed, 10 performed (Book C-2).
+                switch (bit(5, 2), bit(5, 1)) {
+                case (true, false):
+                    verdicts.append(
+                        Verdict(
+                            check: "Relay resistance", result: bit(5, 4) || bit(5, 3) ? .failed : .passed,
+                            detail: bit(5, 4)
+                                ? "a threshold was exceeded"
+                                : bit(5, 3) ? "the time limits were exceeded" : nil))
+                case (false, true):
+                    verdicts.append(Verdict(check: "Relay resistance", result: .notPerformed))
+                default: break
+                }
+            }
+        }
+        // Error Indication, byte 2: 02 is "CAM failed".
+        if let error = final.outcome.discretionaryData?[0xDF8115], error.dropFirst().first == 0x02,
+            !verdicts.contains(where: { $0.check == "Offline data authentication" && $0.result == .failed })
+        {
+            verdicts.append(
+                Verdict(check: "Offline data authentication", result: .failed, detail: "CAM failed"))
+        }
+        if let information = record[0x9F27]?.first {
+            let kind =
+                switch information >> 6 {
+                case 0: "AAC: the card declines"
+                case 1: "TC: the card approves offline"
+                case 2: "ARQC: the card asks for the issuer"
+                default: "reserved"
+                }
+            verdicts.append(
+                Verdict(
+                    check: "Application cryptogram", result: information >> 6 == 0 ? .failed : .passed,
+                    detail: kind))
+        }
+        return verdicts
+    }
+}
