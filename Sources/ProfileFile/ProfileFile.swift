@@ -39,7 +39,8 @@ public struct ProfileFileError: Error, Equatable, Sendable, CustomStringConverti
 ///     let label = try top.required("label").string()
 ///     try top.finish()          // an unknown key is an error
 public struct ProfileFile {
-    let file: String
+    /// The file's name as the user gave it.
+    public let file: String
     let node: Node
     public let path: String
     /// The whole text of the file; empty but at the top.
@@ -191,7 +192,8 @@ public struct ProfileFile {
         return ProfileMapping(place: self, mapping: mapping)
     }
 
-    static func suggestion(for word: String, among names: some Collection<String>) -> String {
+    /// `; did you mean "…"?`, where one of `names` is near.
+    public static func suggestion(for word: String, among names: some Collection<String>) -> String {
         let near = names.map { ($0, distance(word.lowercased(), $0.lowercased())) }
             .min { $0.1 < $1.1 }
         guard let near, near.1 <= max(2, word.count / 3) else { return "" }
@@ -256,15 +258,21 @@ public final class ProfileMapping {
 
     /// - Throws: for a key that nobody asked for, with the nearest known key.
     public func finish() throws(ProfileFileError) {
-        for (keyNode, _) in mapping {
+        if let first = unknownKeys().first { throw first }
+    }
+
+    /// An error for each key that nobody asked for, with the nearest known key.
+    public func unknownKeys() -> [ProfileFileError] {
+        mapping.compactMap { keyNode, _ in
             let key = ProfileFile(file: place.file, node: keyNode, path: place.path)
-            let name = try key.string()
-            guard known.contains(name) else {
-                let hint = ProfileFile.suggestion(for: name, among: known)
-                throw key.error(
-                    "unknown key \"\(name)\"\(hint.isEmpty ? "; known: \(known.sorted().joined(separator: ", "))" : hint)"
-                )
+            guard let name = try? key.string() else {
+                return key.error("expected a name, found \(key.found)")
             }
+            guard !known.contains(name) else { return nil }
+            let hint = ProfileFile.suggestion(for: name, among: known)
+            return key.error(
+                "unknown key \"\(name)\"\(hint.isEmpty ? "; known: \(known.sorted().joined(separator: ", "))" : hint)"
+            )
         }
     }
 }

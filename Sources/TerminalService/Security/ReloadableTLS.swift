@@ -1,0 +1,56 @@
+public import Hummingbird
+internal import HummingbirdCore
+internal import Logging
+internal import NIOCore
+internal import NIOSSL
+internal import Synchronization
+
+/// Certificate and key that new connections get: they may be replaced while the daemon runs, as certificates expire.
+public final class ServerIdentity: Sendable {
+    private let context: Mutex<NIOSSLContext>
+
+    /// - Throws: where the files cannot be used together.
+    public init(_ tls: DaemonConfiguration.TLS) throws { context = Mutex(try tls.context()) }
+
+    public func replace(_ tls: DaemonConfiguration.TLS) throws {
+        let new = try tls.context()
+        context.withLock { $0 = new }
+    }
+
+    var current: NIOSSLContext { context.withLock { $0 } }
+}
+
+/// HTTP/1.1 over the identity's certificate of the moment.
+struct ReloadableTLSChannel<Base: ServerChildChannel>: ServerChildChannel {
+    typealias Value = Base.Value
+    let base: Base
+    let identity: ServerIdentity
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        channel.eventLoop.makeCompletedFuture {
+            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: identity.current))
+        }.flatMap { base.setup(channel: channel, logger: logger) }
+    }
+
+    func handle(value: Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
+}
+
+extension HTTPServerBuilder {
+    /// HTTP/1.1 with the limits of `settings`, over TLS where there is an identity.
+    static func guarded(
+        _ keeper: ConnectionKeeper, _ settings: GuardSettings, identity: ServerIdentity?
+    ) -> HTTPServerBuilder {
+        HTTPServerBuilder { responder in
+            let plain = HTTP1Channel(
+                responder: responder,
+                configuration: .init(
+                    additionalChannelHandlers: [ConnectionGuard(keeper, settings)],
+                    // Heads: 32 KiB in all.
+                    httpDecoderConfiguration: .init(
+                        maxHeaderFieldSize: 16 * 1024, maxHeaderListSize: 32 * 1024, maxHeaderFieldCount: 100)
+                ))
+            guard let identity else { return plain }
+            return ReloadableTLSChannel(base: plain, identity: identity)
+        }
+    }
+}
