@@ -24,19 +24,24 @@ public final class HTTPBackend: AcquirerBackend {
         public var longestPause: Duration
         /// Bodies of answers above this many bytes are refused.
         public var longestAnswer: Int
+        /// How long the answer to an authorization is still listened for when its time is over: it comes as one out of
+        /// time. Nothing is sent again meanwhile.
+        public var latePatience: Duration
         /// Seconds since 1970 in UTC.
         public var now: @Sendable () -> Int
 
         public init(
             settings: HTTPBackendSettings, answerTimeout: Duration = .seconds(20),
             firstPause: Duration = .milliseconds(250), longestPause: Duration = .seconds(4),
-            longestAnswer: Int = 262_144, now: (@Sendable () -> Int)? = nil
+            longestAnswer: Int = 262_144, latePatience: Duration = .seconds(60),
+            now: (@Sendable () -> Int)? = nil
         ) {
             self.settings = settings
             self.answerTimeout = answerTimeout
             self.firstPause = firstPause
             self.longestPause = longestPause
             self.longestAnswer = longestAnswer
+            self.latePatience = latePatience
             self.now = now ?? { Int(Date().timeIntervalSince1970) }
         }
     }
@@ -45,6 +50,9 @@ public final class HTTPBackend: AcquirerBackend {
     let configuration: Configuration
     private let client: HTTPClient
     private let isLineTrusted: Bool
+    private let late = LateAnswers()
+    private static let mostLateCalls = 32
+    private let lateRoom = PatientCall<Result<Received, any Error>>.Room(mostLateCalls)
 
     /// - Throws: `HTTPBackendSettingsError` for settings or certificate files that cannot be used.
     public init(_ configuration: Configuration) throws(HTTPBackendSettingsError) {
@@ -58,6 +66,8 @@ public final class HTTPBackend: AcquirerBackend {
         client.httpVersion = .http1Only
         // Tries are ours to repeat, as we know what may have reached the host.
         client.connectionPool.retryConnectionEstablishment = false
+        // Many terminals, and answers that are late, must not wait for each other's connections.
+        client.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64 + Self.mostLateCalls
         client.tlsConfiguration = try Self.tls(settings)
         self.client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: client)
         self.configuration = configuration
@@ -69,7 +79,10 @@ public final class HTTPBackend: AcquirerBackend {
     }
 
     /// Ends the connections; messages under way fail.
-    public func close() async { try? await client.shutdown() }
+    public func close() async {
+        try? await client.shutdown()
+        await late.finish()
+    }
 
     private static func tls(
         _ settings: HTTPBackendSettings
@@ -135,6 +148,8 @@ public final class HTTPBackend: AcquirerBackend {
         case let code: throw .rejected("response code \(code)")
         }
     }
+
+    public func answersOutOfTime() async -> AsyncStream<LateAnswer> { await late.stream() }
 
     private func acknowledged(_ message: HTTPMessage) async throws(AcquirerError) {
         let code = try await exchange(message).response.responseCode
@@ -213,29 +228,29 @@ public final class HTTPBackend: AcquirerBackend {
         let prepared = request
         let client = client
         let limit = configuration.longestAnswer
+        let isAuthorization = if case .authorization = message { true } else { false }
         // The whole exchange, body included, has one deadline.
-        let result = await withTaskGroup(of: Result<Received, any Error>.self) { group in
-            group.addTask {
-                do {
-                    let response = try await client.execute(prepared, deadline: .distantFuture)
-                    let body = try await response.body.collect(upTo: limit)
-                    return .success(
-                        Received(
-                            status: Int(response.status.code), headers: response.headers,
-                            body: Array(buffer: body)))
-                } catch {
-                    return .failure(error)
-                }
+        let result = await PatientCall<Result<Received, any Error>>.run(
+            until: deadline, patience: isAuthorization ? configuration.latePatience : .zero, room: lateRoom,
+            giveUp: { .failure($0 ? CancellationError() : AcquirerError.timeout) },
+            late: { [weak self] result in
+                guard case .success(let received) = result, let self,
+                    case .answer(let answer) = self.read(received, message, idempotencyKey),
+                    let id = message.transactionID
+                else { return }
+                await self.late.add(LateAnswer(transactionID: id, response: answer.response))
             }
-            group.addTask {
-                do { try await Task.sleep(until: deadline, clock: .continuous) } catch {
-                    return .failure(CancellationError())
-                }
-                return .failure(AcquirerError.timeout)
+        ) {
+            do {
+                let response = try await client.execute(prepared, deadline: .distantFuture)
+                let body = try await response.body.collect(upTo: limit)
+                return .success(
+                    Received(
+                        status: Int(response.status.code), headers: response.headers,
+                        body: Array(buffer: body)))
+            } catch {
+                return .failure(error)
             }
-            let first = await group.next() ?? .failure(CancellationError())
-            group.cancelAll()
-            return first
         }
         switch result {
         case .success(let received): return read(received, message, idempotencyKey)

@@ -83,33 +83,3 @@ public final class ISO8583Acquirer: AcquirerBackend {
 
     public func answersOutOfTime() async -> AsyncStream<LateAnswer> { await late.stream() }
 }
-
-/// Late answers for one listener; those before it listens are kept, some hundreds at most.
-private actor LateAnswers {
-    private var listener: AsyncStream<LateAnswer>.Continuation?
-    private var kept: [LateAnswer] = []
-    private var isFinished = false
-
-    func add(_ answer: LateAnswer) {
-        if let listener {
-            listener.yield(answer)
-        } else if kept.count < 500 {
-            kept.append(answer)
-        }
-    }
-
-    func stream() -> AsyncStream<LateAnswer> {
-        listener?.finish()
-        let (stream, continuation) = AsyncStream.makeStream(of: LateAnswer.self)
-        for answer in kept { continuation.yield(answer) }
-        kept = []
-        listener = continuation
-        if isFinished { continuation.finish() }
-        return stream
-    }
-
-    func finish() {
-        isFinished = true
-        listener?.finish()
-    }
-}

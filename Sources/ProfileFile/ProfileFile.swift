@@ -116,6 +116,21 @@ public struct ProfileFile {
         }
     }
 
+    /// What stands here, whatever way it is written: without comments, keys in order, each text with its length. Two
+    /// places that mean the same give the same.
+    public var canonicalText: String { Self.canonicalText(node) }
+
+    private static func canonicalText(_ node: Node) -> String {
+        switch node {
+        case .scalar(let scalar): return "\(scalar.string.utf8.count):\(scalar.string)"
+        case .sequence(let sequence): return "[" + sequence.map(canonicalText).joined(separator: ",") + "]"
+        case .mapping(let mapping):
+            let pairs = mapping.map { canonicalText($0.key) + "=" + canonicalText($0.value) }
+            return "{" + pairs.sorted().joined(separator: ",") + "}"
+        case .alias(let alias): return "*" + alias.anchor.rawValue
+        }
+    }
+
     /// Text of a scalar.
     public func string() throws(ProfileFileError) -> String {
         guard case .scalar(let scalar) = node else { throw error("expected text, found \(found)") }

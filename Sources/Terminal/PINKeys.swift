@@ -109,7 +109,8 @@ extension PINKeys {
     }
 
     /// The section `pin-pad` of a terminal profile.
-    init(_ place: ProfileFile) throws(ProfileFileError) {
+    /// - Parameter path: makes a path of a file's name.
+    init(_ place: ProfileFile, path: (String) -> String) throws(ProfileFileError) {
         let keys = try place.mapping()
         let scheme = try keys.required("keys").choice(Scheme.self)
         let keyPlace: ProfileFile
@@ -117,7 +118,7 @@ extension PINKeys {
         if let file = keys.optional("key-file") {
             guard keys.optional("key") == nil else { throw file.error("give either key or key-file") }
             keyPlace = file
-            let path = try file.string()
+            let path = path(try file.string())
             guard let data = FileManager.default.contents(atPath: path), data.count <= 1024,
                 let read = Hex.bytes(
                     String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))

@@ -10,7 +10,8 @@ public import Readers
 public struct TerminalProfile: Sendable {
     /// Where the profile came from, for errors and traces.
     public var source: String
-    /// SHA-256 of the file's text, 16 hexadecimal digits of it: tells whether a trace was recorded with it.
+    /// Of the sections that a replay depends on, as they mean and not as they are written: tells whether a trace was
+    /// recorded with a profile that decides the same. 16 hexadecimal digits of a SHA-256.
     public var digest: String
     public var terminalID: String
     public var merchant: Merchant
@@ -52,6 +53,13 @@ public struct TerminalProfile: Sendable {
         public init() {}
     }
 
+    /// All that card and kernel see of a terminal, and what the merchant refuses. Times, keys, files and polling change
+    /// no answer.
+    private static let decidingSections = [
+        "terminal", "merchant", "combinations", "ca-keys", "revoked-certificates", "exception-file",
+        "data-exchange", "acceptance",
+    ]
+
     /// Reads a profile file.
     /// - Throws: `ProfileFileError` naming file, line and what was expected.
     public init(path: String) throws(ProfileFileError) {
@@ -86,7 +94,6 @@ public struct TerminalProfile: Sendable {
 
     init(_ file: ProfileFile, source: String) throws(ProfileFileError) {
         self.source = source
-        digest = Hex.string(SHA256.hash(Array(file.text.utf8).span).prefix(8))
         let top = try file.mapping()
         // A profile may take whole sections from the built-in one.
         var base: ProfileMapping?
@@ -95,6 +102,8 @@ public struct TerminalProfile: Sendable {
             base = try ProfileFile(file: "built-in default.yaml", text: Self.builtInText).mapping()
         }
         func optional(_ section: String) -> ProfileFile? { top.optional(section) ?? base?.optional(section) }
+        let meaning = Self.decidingSections.map { "\($0)=\(optional($0)?.canonicalText ?? "")" }
+        digest = Hex.string(SHA256.hash(Array(meaning.joined(separator: "\n").utf8).span).prefix(8))
         func required(_ section: String) throws(ProfileFileError) -> ProfileFile {
             if let own = optional(section) { return own }
             return try top.required(section)
@@ -192,7 +201,15 @@ public struct TerminalProfile: Sendable {
             acceptance = try AcceptancePolicy(place)
         }
 
-        pinKeys = try optional("pin-pad").map { (place) throws(ProfileFileError) in try PINKeys(place) }
+        // Names of files are relative to the profile.
+        func path(_ name: String) -> String {
+            let folder = source.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+                .joined(separator: "/")
+            return name.hasPrefix("/") || folder.isEmpty ? name : folder + "/" + name
+        }
+        pinKeys = try optional("pin-pad").map { (place) throws(ProfileFileError) in
+            try PINKeys(place, path: path)
+        }
 
         polling = try optional("polling").map { (place) throws(ProfileFileError) in
             guard let schedule = PollingSchedule(words: try place.string()) else {
@@ -218,10 +235,7 @@ public struct TerminalProfile: Sendable {
         }
         acquirerFile = nil
         if let place = top.optional("acquirer-file") {
-            let name = try place.text(1...4096)
-            let folder = source.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-                .joined(separator: "/")
-            acquirerFile = name.hasPrefix("/") || folder.isEmpty ? name : folder + "/" + name
+            acquirerFile = path(try place.text(1...4096))
         }
         if let keys = try optional("journal")?.mapping() {
             retentionDays = try keys.optional("retention-days")?.integer(in: 1...36_500)

@@ -83,6 +83,43 @@ import Testing
         )
     }
 
+    /// Field 52 has 64 bits (ISO 8583:1987 and 1993): a block of format 4 goes where the host's file says, and no PIN is
+    /// left out silently.
+    @Test(arguments: ["generic-ascii", "generic-bcd", "generic-93-bcd", "generic-ebcdic", "jpos-87a"])
+    func pinBlocksOfFormat4(_ dialect: String) throws {
+        let block = bytes("0123456789ABCDEF0011223344556677")
+        var request = Payment().request
+        request.cvm = .onlinePIN
+        request.onlinePIN = EncipheredPIN(block: block, keySerialNumber: bytes("123456789012345600000001"))
+        var interface = try HostInterface.named(dialect)
+        let message = MessageBuilder(interface).authorization(request)
+        #expect(message[52] == nil)
+        #expect(message.text(126) == "0123456789ABCDEF0011223344556677")
+        let packed = try interface.dialect.pack(message)
+        let read = try interface.dialect.unpack(packed)
+        guard case .authorization(let back) = try RequestReader(interface).read(read, year: 2026) else {
+            Issue.record("no authorization")
+            return
+        }
+        #expect(back.onlinePIN?.block == block)
+        #expect(back.onlinePIN?.keySerialNumber == bytes("123456789012345600000001"))
+        #expect(back.cvm == .onlinePIN)
+        #expect(!"\(interface.dialect.explain(packed).0)".contains("0011223344556677"))
+
+        // A dialect whose field 52 is longer has room for it there.
+        var fields = (2...128).compactMap { interface.dialect[$0] }
+        for index in fields.indices where fields[index].number == 52 { fields[index].length = .fixed(16) }
+        interface.dialect = Dialect(
+            name: "wide", version: interface.dialect.version, typeEncoding: interface.dialect.typeEncoding,
+            bitmapEncoding: interface.dialect.bitmapEncoding, fields: fields)
+        #expect(MessageBuilder(interface).authorization(request)[52].map { Array($0) } == block)
+
+        interface = try HostInterface.named(dialect)
+        interface.longPINBlock = nil
+        let refused = MessageBuilder(interface).authorization(request)
+        #expect(throws: (any Error).self) { try interface.dialect.pack(refused) }
+    }
+
     @Test func advicesReversalsAndAdjustments() throws {
         let builder = MessageBuilder(try .named("generic-bcd"))
         let request = Payment().request

@@ -12,7 +12,8 @@ import Testing
 @Suite struct WholePaymentTests {
     /// A payment with a card as personalised; the answer of the host, and how it ended.
     static func pay(
-        _ id: String, _ amount: UInt64, _ backend: any AcquirerBackend, type: TransactionType = .purchase
+        _ id: String, _ amount: UInt64, _ backend: any AcquirerBackend, type: TransactionType = .purchase,
+        pinPad: PINPad? = nil
     ) async throws -> PaymentResult {
         let field = EmulatedReader()
         let card = try EmulatedCard(profile: try CardLibrary.profile(id))
@@ -23,7 +24,7 @@ import Testing
             profile: try TerminalProfile.builtIn(), reader: field, backend: backend,
             journal: try Journal.inMemory(),
             environment: TerminalEnvironment(
-                pinPad: .software(key: try TestPIN.key()) { _ in PIN(TestPIN.pin) }))
+                pinPad: try pinPad ?? .software(key: TestPIN.key()) { _ in PIN(TestPIN.pin) }))
         return try await session.pay(PaymentRequest(amount: Amount(minorUnits: amount)!, type: type))
     }
 
@@ -59,6 +60,21 @@ import Testing
             #expect(
                 host.log.contains { $0.type == "0200" && $0.responseCode == direct.response?.responseCode })
         }
+    }
+
+    /// AES DUKPT: a PIN block of 16 bytes, and its key serial number, reach the issuer over the line.
+    @Test(arguments: ["generic-bcd", "generic-93-ascii"], [(TestPIN.pin, "00"), ("9999", "55")])
+    func aesPINBlocksOverTheLine(_ dialect: String, _ expected: (pin: String, code: String)) async throws {
+        let interface = try HostInterface.named(dialect)
+        let host = try await TestHost(interface)
+        let acquirer = ISO8583Acquirer(interface: interface, endpoints: [host.endpoint], settings: .quick())
+        let result = try await Self.pay(
+            "visa-debit", 8000, acquirer,
+            pinPad: .software(keys: try .testAES()) { _ in PIN(expected.pin) })
+        #expect(result.cvm == .onlinePIN)
+        #expect(result.response?.responseCode == expected.code, "\(result.reason ?? "")")
+        await acquirer.close()
+        await host.stop()
     }
 
     @Test func silenceIsReversedOnTheLine() async throws {

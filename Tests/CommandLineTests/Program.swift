@@ -46,7 +46,19 @@ struct Program {
 
     /// Runs the program to its end.
     func run(_ arguments: String..., input: String? = nil) async throws -> Result {
-        let (process, output, errors) = process(arguments)
+        try await finish(process(arguments), input)
+    }
+
+    /// The same as another user.
+    func run(as user: Unprivileged.Type, _ arguments: String...) async throws -> Result {
+        let parts = process(arguments)
+        parts.0.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        parts.0.arguments = user.prefix + [Self.executable.path] + arguments
+        return try await finish(parts, nil)
+    }
+
+    private func finish(_ parts: (Process, Pipe, Pipe), _ input: String?) async throws -> Result {
+        let (process, output, errors) = parts
         let stdin = Pipe()
         if input != nil { process.standardInput = stdin }
         return try await withCheckedThrowingContinuation { continuation in

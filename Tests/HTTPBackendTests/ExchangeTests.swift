@@ -237,6 +237,39 @@ import Testing
         }
     }
 
+    /// The answer to an authorization that was given up is told once it comes; one that is not the host's is not, nor
+    /// one to another message. Nothing is sent again for it.
+    @Test(arguments: [true, false]) func lateAnswers(_ isCancelled: Bool) async throws {
+        let answers = RequestCount()
+        try await withRawHost({ request in
+            let answer =
+                request.header(HTTPSignature.idempotencyHeader).contains("T-2")
+                ? Array("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".utf8) : try request.approval()
+            return [.wait { answers.withLock { $0 } > 0 }, .bytes(answer)]
+        }) { port, count in
+            let backend = try backend(port, tries: 3, timeout: .seconds(isCancelled ? 60 : 3))
+            let stream = await backend.answersOutOfTime()
+            func giveUp(_ id: String) async -> AcquirerError? {
+                let task = Task { await Self.failure(backend, Sample.authorization(id)) }
+                let before = count.withLock { $0 }
+                while count.withLock({ $0 }) == before { try? await Task.sleep(for: .milliseconds(5)) }
+                if isCancelled { task.cancel() }
+                return await task.value
+            }
+            #expect(await giveUp("T-2")?.isOutcomeUnknown == true)
+            let error = await giveUp("T-1")
+            #expect(error == (isCancelled ? .connectionLost("cancelled while waiting") : .timeout))
+            answers.withLock { $0 = 1 }
+            var given = stream.makeAsyncIterator()
+            let late = await given.next()
+            #expect(late?.transactionID == "T-1")
+            #expect(late?.response.isApproved == true)
+            #expect(count.withLock { $0 } == 2)
+            await backend.close()
+            #expect(await given.next() == nil)
+        }
+    }
+
     /// A refusal without signature is believed on this machine, but not where somebody may stand between.
     @Test func unsignedRefusals() async throws {
         try await withRawHost({ _ in [.text("HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno")] }) {

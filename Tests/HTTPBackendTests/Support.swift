@@ -195,6 +195,8 @@ enum Piece: Sendable {
     case text(String)
     /// Bytes with a pause before each.
     case trickle(String, Duration)
+    /// Nothing until the test says so.
+    case wait(@Sendable () -> Bool)
     /// Nothing more, with the line open.
     case hang
     case close
@@ -306,6 +308,8 @@ private func serve(
                     try await outbound.write(ByteBuffer(bytes: [byte]))
                     try await Task.sleep(for: pause)
                 }
+            case .wait(let isOver):
+                while !isOver() { try await Task.sleep(for: .milliseconds(5)) }
             case .hang: try await Task.sleep(for: .seconds(3600))
             case .close: return
             }

@@ -59,7 +59,7 @@ struct PCSCHardeningTests {
 
     // MARK: - Other programs
 
-    @Test(.timeLimit(.minutes(1))) func anotherProgramResetsTheCard() async throws {
+    @Test(.timeLimit(.minutes(15))) func anotherProgramResetsTheCard() async throws {
         try await Self.withCards([0: Self.plain]) { pcsc, _ in
             let options = PCSCReader.Options(isExclusive: false)
             let ours = PCSCReader(name: pcsc.readers[0], options: options)
@@ -80,7 +80,7 @@ struct PCSCHardeningTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: [(true, false), (false, true), (true, true)])
+    @Test(.timeLimit(.minutes(15)), arguments: [(true, false), (false, true), (true, true)])
     func oneHoldsTheOtherWaits(first: Bool, second: Bool) async throws {
         try await Self.withCards([0: Self.plain]) { pcsc, _ in
             let holder = PCSCReader(name: pcsc.readers[0], options: .init(isExclusive: first))
@@ -106,7 +106,7 @@ struct PCSCHardeningTests {
 
     // MARK: - Cancellation
 
-    @Test(.timeLimit(.minutes(1))) func cancelledCommand() async throws {
+    @Test(.timeLimit(.minutes(15))) func cancelledCommand() async throws {
         let silent: @Sendable () -> any VirtualCard = {
             StubCard { command, _ in command[1] == 0x01 ? nil : [0x90, 0x00] }
         }
@@ -130,7 +130,7 @@ struct PCSCHardeningTests {
     }
 
     /// However a cancellation falls, nothing stays held and the next activation works.
-    @Test(.timeLimit(.minutes(1))) func cancelledActivationHoldsNothing() async throws {
+    @Test(.timeLimit(.minutes(15))) func cancelledActivationHoldsNothing() async throws {
         try await Self.withCards([0: Self.plain]) { pcsc, _ in
             let reader = PCSCReader(name: pcsc.readers[0])
             _ = try await reader.activateCard(deadline: .now + .seconds(10))
@@ -157,7 +157,7 @@ struct PCSCHardeningTests {
     }
 
     /// A reader that is let go without a word gives the card back.
-    @Test(.timeLimit(.minutes(1))) func forgottenReaderLetsGo() async throws {
+    @Test(.timeLimit(.minutes(15))) func forgottenReaderLetsGo() async throws {
         try await Self.withCards([0: Self.plain]) { pcsc, _ in
             for _ in 0..<5 {
                 let reader = PCSCReader(name: pcsc.readers[0])
@@ -169,7 +169,7 @@ struct PCSCHardeningTests {
 
     // MARK: - The daemon
 
-    @Test(.timeLimit(.minutes(2))) func daemonDiesDuringACommand() async throws {
+    @Test(.timeLimit(.minutes(15))) func daemonDiesDuringACommand() async throws {
         try await Self.withCards([0: Self.slow]) { pcsc, _ in
             let reader = PCSCReader(name: pcsc.readers[0])
             for _ in 0..<3 {
@@ -194,7 +194,7 @@ struct PCSCHardeningTests {
     }
 
     /// A wait for a card outlives a restart of the daemon.
-    @Test(.timeLimit(.minutes(2))) func daemonRestartsWhileWaiting() async throws {
+    @Test(.timeLimit(.minutes(15))) func daemonRestartsWhileWaiting() async throws {
         try await VirtualPCSC.run { pcsc in
             let reader = PCSCReader(name: pcsc.readers[0])
             let waiting = Task { try await reader.activateCard(deadline: .now + .seconds(30)) }
@@ -212,7 +212,7 @@ struct PCSCHardeningTests {
     }
 
     /// A daemon that stays away ends the wait with words, long before the deadline.
-    @Test(.timeLimit(.minutes(1))) func daemonStaysAway() async throws {
+    @Test(.timeLimit(.minutes(15))) func daemonStaysAway() async throws {
         try await VirtualPCSC.run { pcsc in
             let reader = PCSCReader(name: pcsc.readers[0])
             let waiting = Task { try await reader.activateCard(deadline: .now + .seconds(50)) }
@@ -230,7 +230,7 @@ struct PCSCHardeningTests {
 
     // MARK: - The reader
 
-    @Test(.timeLimit(.minutes(1)), .enabled(if: VirtualPCSC.canWrap, "a C compiler is needed"))
+    @Test(.timeLimit(.minutes(15)), .enabled(if: VirtualPCSC.canWrap, "a C compiler is needed"))
     func readerPulledOutDuringACommand() async throws {
         try await Self.withCards(wrapped: true, [0: Self.slow]) { pcsc, _ in
             let reader = PCSCReader(name: pcsc.readers[0])
@@ -256,7 +256,7 @@ struct PCSCHardeningTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func aDozenTerminals() async throws {
+    @Test(.timeLimit(.minutes(15))) func aDozenTerminals() async throws {
         let names = (0..<6).map { "Counter \($0)" }
         var cards: [Int: @Sendable () -> any VirtualCard] = [:]
         for slot in 0..<12 {
@@ -292,7 +292,7 @@ struct PCSCHardeningTests {
     // MARK: - Lengths
 
     /// As long as the virtual reader's messages may be: 65535 bytes.
-    @Test(.timeLimit(.minutes(1))) func longestLengths() async throws {
+    @Test(.timeLimit(.minutes(15))) func longestLengths() async throws {
         let card: @Sendable () -> any VirtualCard = {
             StubCard { command, _ in
                 if command[1] == 0x01 {
@@ -329,7 +329,7 @@ struct PCSCHardeningTests {
     /// A reader that tells that it takes short APDUs only gets no other: what fits is sent short, what does not is
     /// chained where the card announces that, and refused where not.
     @Test(
-        .timeLimit(.minutes(1)), .enabled(if: VirtualPCSC.canWrap, "a C compiler is needed"),
+        .timeLimit(.minutes(15)), .enabled(if: VirtualPCSC.canWrap, "a C compiler is needed"),
         arguments: [false, true])
     func shortReader(chains: Bool) async throws {
         let log = PCSCReaderTests.Seen<[UInt8]>()
@@ -377,7 +377,7 @@ struct PCSCHardeningTests {
     // MARK: - Slots
 
     /// The contactless slot of a dual reader is taken, its contact and SAM slots only when they are named.
-    @Test(.timeLimit(.minutes(1))) func dualReader() async throws {
+    @Test(.timeLimit(.minutes(15))) func dualReader() async throws {
         let dual = "HID Global OMNIKEY 5422 Smartcard Reader"
         let names = [
             "\(dual) [OMNIKEY 5422 Smartcard Reader] (KR1)",

@@ -44,7 +44,7 @@ struct PCSCReaderTests {
         var all: [Element] { elements.withLock { $0 } }
     }
 
-    @Test(.timeLimit(.minutes(1))) func listsReadersAndCards() async throws {
+    @Test(.timeLimit(.minutes(15))) func listsReadersAndCards() async throws {
         try await Self.withCard({ StubCard.paymentSystem() }) { pcsc, reader, _ in
             _ = try await reader.activateCard(deadline: .now + .seconds(10))
             await reader.fieldOff()
@@ -59,7 +59,7 @@ struct PCSCReaderTests {
     }
 
     /// Our card through pcscd answers an independent client and our reader as it answers in process.
-    @Test(.timeLimit(.minutes(1)), arguments: ["visa-debit", "apple-pay-visa"])
+    @Test(.timeLimit(.minutes(15)), arguments: ["visa-debit", "apple-pay-visa"])
     func emulatedCardThroughThreeWays(_ id: String) async throws {
         let direct = try EmulatedCard(profile: try CardLibrary.profile(id), state: nil)
         direct.powerOn()
@@ -82,7 +82,7 @@ struct PCSCReaderTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func aCardThatComesLaterIsWaitedFor() async throws {
+    @Test(.timeLimit(.minutes(15))) func aCardThatComesLaterIsWaitedFor() async throws {
         try await VirtualPCSC.run { pcsc in
             let reader = PCSCReader(name: pcsc.readers[0])
             await #expect(throws: ReaderError.noCard) {
@@ -100,7 +100,7 @@ struct PCSCReaderTests {
     }
 
     /// Pulled in the middle of a command: told as such, and the next tap works.
-    @Test(.timeLimit(.minutes(1))) func removalDuringACommand() async throws {
+    @Test(.timeLimit(.minutes(15))) func removalDuringACommand() async throws {
         let slow: @Sendable () -> any VirtualCard = {
             StubCard { _, number in
                 if number == 1 { Thread.sleep(forTimeInterval: 0.5) }
@@ -131,7 +131,7 @@ struct PCSCReaderTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func removalIsNoticed() async throws {
+    @Test(.timeLimit(.minutes(15))) func removalIsNoticed() async throws {
         try await VirtualPCSC.run { pcsc in
             var options = VPCDClient.Options(port: pcsc.ports[0])
             options.reconnects = false
@@ -150,7 +150,7 @@ struct PCSCReaderTests {
     }
 
     /// A card that never answers: given up at the time limit, without holding up anything else.
-    @Test(.timeLimit(.minutes(1))) func silentCard() async throws {
+    @Test(.timeLimit(.minutes(15))) func silentCard() async throws {
         let silent: @Sendable () -> any VirtualCard = {
             StubCard { _, number in number == 0 ? [0x90, 0x00] : nil }
         }
@@ -167,7 +167,7 @@ struct PCSCReaderTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func cancellation() async throws {
+    @Test(.timeLimit(.minutes(15))) func cancellation() async throws {
         try await VirtualPCSC.run { pcsc in
             let reader = PCSCReader(name: pcsc.readers[0])
             let waiting = Task { try await reader.activateCard(deadline: nil) }
@@ -183,7 +183,7 @@ struct PCSCReaderTests {
     }
 
     /// Another program's hold is told in words; ours keeps others out.
-    @Test(.timeLimit(.minutes(1))) func exclusiveHold() async throws {
+    @Test(.timeLimit(.minutes(15))) func exclusiveHold() async throws {
         try await Self.withCard({ StubCard.paymentSystem() }) { pcsc, reader, _ in
             _ = try await reader.activateCard(deadline: .now + .seconds(10))
             let other = PCSCReader(name: pcsc.readers[0])
@@ -201,7 +201,7 @@ struct PCSCReaderTests {
     }
 
     /// A restart with the card still in the field is a reset for the card.
-    @Test(.timeLimit(.minutes(1))) func activatedAgainIsAReset() async throws {
+    @Test(.timeLimit(.minutes(15))) func activatedAgainIsAReset() async throws {
         let events = Seen<String>()
         try await VirtualPCSC.run { pcsc in
             let client = VPCDClient(
@@ -231,7 +231,7 @@ struct PCSCReaderTests {
     }
 
     /// Short and long answers and commands arrive as they were sent.
-    @Test(.timeLimit(.minutes(1))) func lengths() async throws {
+    @Test(.timeLimit(.minutes(15))) func lengths() async throws {
         let echo: @Sendable () -> any VirtualCard = {
             StubCard { command, _ in
                 // Answers with as many bytes as P1 P2 say.
@@ -256,7 +256,7 @@ struct PCSCReaderTests {
     }
 
     /// Answers of no byte and of one are against the protocol; they end in an error, not in a trap.
-    @Test(.timeLimit(.minutes(1)), arguments: [0, 1]) func tooShortAnswers(_ count: Int) async throws {
+    @Test(.timeLimit(.minutes(15)), arguments: [0, 1]) func tooShortAnswers(_ count: Int) async throws {
         let card: @Sendable () -> any VirtualCard = {
             StubCard { _, _ in [UInt8](repeating: 0x90, count: count) }
         }
@@ -270,7 +270,7 @@ struct PCSCReaderTests {
     }
 
     /// The daemon dies and comes back: the text says what to do meanwhile, and the reader works on.
-    @Test(.timeLimit(.minutes(2))) func daemonDiesAndComesBack() async throws {
+    @Test(.timeLimit(.minutes(15))) func daemonDiesAndComesBack() async throws {
         try await Self.withCard({ StubCard.paymentSystem() }) { pcsc, reader, _ in
             let channel = try await reader.activateCard(deadline: .now + .seconds(10))
             pcsc.stop()
@@ -294,7 +294,7 @@ struct PCSCReaderTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func noDaemonAtAll() async throws {
+    @Test(.timeLimit(.minutes(15))) func noDaemonAtAll() async throws {
         try await VirtualPCSC.run(starting: false) { pcsc in
             do {
                 _ = try await PCSCContext.readers()
@@ -310,7 +310,7 @@ struct PCSCReaderTests {
     }
 
     /// Hot-plug of the service and of cards, as `readers --watch` tells it.
-    @Test(.timeLimit(.minutes(2))) func watching() async throws {
+    @Test(.timeLimit(.minutes(15))) func watching() async throws {
         try await VirtualPCSC.run { pcsc in
             let seen = Seen<ReaderEvent>()
             let watching = Task {
@@ -344,7 +344,7 @@ struct PCSCReaderTests {
     }
 
     /// More waiting readers than there are cores: nothing else is held up.
-    @Test(.timeLimit(.minutes(1))) func waitingHoldsUpNobody() async throws {
+    @Test(.timeLimit(.minutes(15))) func waitingHoldsUpNobody() async throws {
         try await VirtualPCSC.run { pcsc in
             let waiting = (0..<16).map { number in
                 Task {

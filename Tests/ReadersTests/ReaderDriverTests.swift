@@ -104,7 +104,7 @@ struct ReaderDriverTests {
     .serialized,
     .enabled(if: VirtualPCSC.canWrap, "pcscd, vsmartcard-vpcd, unshare and a C compiler are needed"))
 struct ReaderControlTests {
-    @Test(.timeLimit(.minutes(1))) func detailsAndEscapes() async throws {
+    @Test(.timeLimit(.minutes(15))) func detailsAndEscapes() async throws {
         try await PCSCHardeningTests.withCards(
             names: ["ACS ACR1252 Dual Reader PICC"], wrapped: true, [0: { StubCard.paymentSystem() }]
         ) { pcsc, _ in
@@ -161,7 +161,7 @@ struct ReaderControlTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func noSuchReader() async throws {
+    @Test(.timeLimit(.minutes(15))) func noSuchReader() async throws {
         try await VirtualPCSC.run { _ in
             await #expect(throws: ReaderError.self) { try await PCSCContext.details(of: "no such reader") }
             await #expect(throws: ReaderError.self) {

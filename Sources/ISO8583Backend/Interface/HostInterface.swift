@@ -30,6 +30,10 @@ public struct HostInterface: Sendable {
     public var sendsNumberWithTrack: Bool
     /// Whether the terminal takes PINs: third digit of field 22.
     public var takesPINs: Bool
+    /// Where a PIN block goes that does not fit field 52, which has 64 bits: those of format 4, 128 bits (ISO 9564-1,
+    /// 9.4.2.2). In hexadecimal where the field is of characters. Nil where the host takes none.
+    // Unconfirmed: no edition of ISO 8583 that terminals use has a field for it; hosts name places of their own.
+    public var longPINBlock: Int?
     /// Tags of field 55 by scheme; a scheme that is not there gets the chip data as they are.
     public var chipTags: [CardScheme: [UInt32]]
     /// Private fields by scheme; schemes that are not there get those of `.other`.
@@ -41,7 +45,8 @@ public struct HostInterface: Sendable {
     public init(
         dialect: Dialect, framing: Framing = Framing(), header: [UInt8]? = nil, sale: Sale = .financial,
         reversal: Reversal = .advice, networkIdentifier: String? = nil, sendsNumberWithTrack: Bool = true,
-        takesPINs: Bool = true, chipTags: [CardScheme: [UInt32]] = [:],
+        takesPINs: Bool = true, longPINBlock: Int? = HostInterface.standardLongPINBlock,
+        chipTags: [CardScheme: [UInt32]] = [:],
         additionalData: [CardScheme: [AdditionalField]] = [.other: HostInterface.standardFields],
         responseCodes: [String: String] = [:], mac: MessageMAC? = nil
     ) {
@@ -53,6 +58,7 @@ public struct HostInterface: Sendable {
         self.networkIdentifier = networkIdentifier
         self.sendsNumberWithTrack = sendsNumberWithTrack
         self.takesPINs = takesPINs
+        self.longPINBlock = longPINBlock
         self.chipTags = chipTags
         self.additionalData = additionalData
         self.responseCodes = responseCodes
@@ -96,6 +102,9 @@ public struct HostInterface: Sendable {
         ("CV", .cardholderVerification), ("PU", .purpose), ("PP", .partialApproval), ("KS", .keySerialNumber),
         ("RV", .revision),
     ]
+
+    /// A private field of both versions.
+    public static let standardLongPINBlock = 126
 
     func additionalFields(_ scheme: CardScheme) -> [AdditionalField] {
         additionalData[scheme] ?? additionalData[.other] ?? []
@@ -141,6 +150,15 @@ public struct HostInterface: Sendable {
         }
         sendsNumberWithTrack = try keys.optional("number-with-track")?.bool() ?? true
         takesPINs = try keys.optional("takes-pins")?.bool() ?? true
+        longPINBlock = Self.standardLongPINBlock
+        if let field = keys.optional("long-pin-block") {
+            let number = try field.integer(in: 2...127)
+            guard let place = dialect[number] else { throw field.error("the dialect has no field \(number)") }
+            guard place.most >= (place.isBinary ? 16 : 32) else {
+                throw field.error("field \(number) is too short for 16 bytes")
+            }
+            longPINBlock = number
+        }
         chipTags = [:]
         if let list = keys.optional("chip-data") {
             for (key, value) in try list.mapping().entries() {

@@ -216,7 +216,7 @@ public struct MessageBuilder: Sendable {
         if !request.merchantName.isEmpty {
             put(&message, 43, String(request.merchantName.prefix(min(40, dialect[43]?.most ?? 40))))
         }
-        if let pin = request.onlinePIN { put(&message, 52, pin.block) }
+        if let pin = request.onlinePIN { put(&message, pinBlock: pin.block) }
         if request.amountOther != .zero {
             put(
                 &message, 54,
@@ -231,6 +231,15 @@ public struct MessageBuilder: Sendable {
             }
             put(&message, 55, chip)
         }
+    }
+
+    /// Field 52, or where longer blocks go. One that has no place is put in field 52 all the same: then the message
+    /// cannot be written and the payment says why, rather than leave without its PIN.
+    private func put(_ message: inout Message, pinBlock block: [UInt8]) {
+        guard let field = dialect[52], block.count > field.most, let long = interface.longPINBlock,
+            let place = dialect[long]
+        else { return message.set(52, block) }
+        if place.isBinary { message.set(long, block) } else { message.set(long, Hex.string(block)) }
     }
 
     private func additional(

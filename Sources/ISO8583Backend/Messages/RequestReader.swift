@@ -84,9 +84,9 @@ public struct RequestReader: Sendable {
             panSequenceNumber: message.text(23).flatMap { UInt8($0) }, expiry: expiry, track2: track,
             chipData: chip)
         if let other = message.text(54) { request.amountOther = cashback(other) ?? .zero }
-        if let block = message[52] {
+        if let block = try pinBlock(message) {
             request.onlinePIN = EncipheredPIN(
-                block: Array(block),
+                block: block,
                 keySerialNumber: additional[.named(.keySerialNumber)].flatMap { Hex.bytes($0) } ?? [])
         }
         request.cvm = verification(message, additional)
@@ -304,6 +304,16 @@ public struct RequestReader: Sendable {
         return Amount(minorUnits: units)
     }
 
+    private func pinBlock(_ message: Message) throws(RequestError) -> [UInt8]? {
+        if let block = message[52] { return Array(block) }
+        guard let field = interface.longPINBlock, let value = message[field] else { return nil }
+        let isBinary = interface.dialect[field]?.isBinary ?? false
+        guard let block = isBinary ? Array(value) : message.text(field).flatMap({ Hex.bytes($0) }),
+            block.count == 16
+        else { throw RequestError(reason: "field \(field) is no PIN block of 16 bytes") }
+        return block
+    }
+
     private func verification(_ message: Message, _ additional: [DataSource: String]) -> Outcome.CVM {
         if isVersion1993, let method = message.text(22)?.dropFirst(7).first {
             switch method {
@@ -317,7 +327,9 @@ public struct RequestReader: Sendable {
         case "1": return .signature
         case "2": return .onlinePIN
         case "3": return .confirmationCodeVerified
-        default: return message.contains(52) ? .onlinePIN : .noCVM
+        default:
+            let hasPIN = message.contains(52) || interface.longPINBlock.map { message.contains($0) } ?? false
+            return hasPIN ? .onlinePIN : .noCVM
         }
     }
 }

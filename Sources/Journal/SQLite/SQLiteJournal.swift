@@ -154,9 +154,11 @@ public final class SQLiteJournal: JournalStore {
                 database = try DatabaseQueue(path: path, configuration: configuration)
                 _ = try database.read { try Schema.userVersion($0) }
             } catch let error as DatabaseError
-                where error.resultCode.primaryResultCode == .SQLITE_CANTOPEN && JournalFile.isAtRest(path)
+                where [.SQLITE_CANTOPEN, .SQLITE_READONLY].contains(error.resultCode.primaryResultCode)
+                && JournalFile.isAtRest(path)
             {
-                // In a directory that cannot be written the shared memory of the log cannot be made; a file
+                // In a directory that cannot be written (the first code where the file system is read-only, the
+                // second where only this user may not) the shared memory of the log cannot be made; a file
                 // without a log that no one can write needs none.
                 let allowed = CharacterSet.urlPathAllowed.subtracting(CharacterSet(charactersIn: "?#%"))
                 let escaped = path.addingPercentEncoding(withAllowedCharacters: allowed) ?? path

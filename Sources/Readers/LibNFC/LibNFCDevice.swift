@@ -66,6 +66,12 @@ struct LibNFCDriver: Sendable, Equatable {
         }
     }
 
+    /// Whether the serial line of a device exists: libnfc lists those of its configuration in any case. True for
+    /// devices without one.
+    static func mayBeThere(_ connectionString: String) -> Bool {
+        path(connectionString).map { access($0, F_OK) == 0 } ?? true
+    }
+
     /// The file of the serial line, where there is one.
     static func path(_ connectionString: String) -> String? {
         let parts = connectionString.split(separator: ":", maxSplits: 2).map(String.init)

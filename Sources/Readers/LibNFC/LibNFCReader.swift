@@ -26,6 +26,31 @@ public enum LibNFCContext {
         return []
     }
 
+    /// Devices as they come and go, beginning with those that are there: `readerAdded` and `readerRemoved` with names
+    /// that begin with `prefix`. libnfc tells nothing by itself, so that it is asked again and again; cards are not told,
+    /// as a device that is only listed stays free for others. Ends when the iteration ends.
+    public static func events(every interval: Duration = .seconds(2)) -> AsyncStream<ReaderEvent> {
+        AsyncStream { continuation in
+            let task = Task {
+                var known: [String] = []
+                while !Task.isCancelled {
+                    let found = await connectionStrings().filter(LibNFCDriver.mayBeThere).map { prefix + $0 }
+                    for name in known where !found.contains(name) {
+                        continuation.yield(.readerRemoved(name: name))
+                    }
+                    for name in found where !known.contains(name) {
+                        continuation.yield(
+                            .readerAdded(PCSCReaderState(name: name)))
+                    }
+                    known = found
+                    do { try await Task.sleep(for: interval) } catch { break }
+                }
+                continuation.finish()
+            }
+            continuation.onTermination = { _ in task.cancel() }
+        }
+    }
+
     /// Opens a reader by a name that begins with `prefix` or `nativePrefix`; nothing behind it takes the first device
     /// found. A named device need not be there yet.
     /// - Throws: `.readerUnavailable`; the text says what to do.

@@ -23,7 +23,7 @@ struct ProfileCommand: ParsableCommand {
             do {
                 let profile = try TerminalProfile(path: file)
                 Console.print(
-                    "\(file): terminal \(profile.terminalID), \(profile.configuration.combinations.count) combinations, \(profile.configuration.terminal.certificationAuthorityKeys.count) CA keys"
+                    "\(file): terminal \(profile.terminalID), \(profile.configuration.combinations.count) combinations, \(profile.configuration.terminal.certificationAuthorityKeys.count) CA keys, digest \(profile.digest)"
                 )
             } catch {
                 throw CommandFailure(.badInput, "\(error)")

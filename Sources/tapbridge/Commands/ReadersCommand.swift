@@ -178,7 +178,11 @@ struct ReadersCommand: AsyncParsableCommand {
     }
 
     private func follow() async throws {
-        try await Self.tell(PCSCContext.events(), json: output.json)
+        let (both, continuation) = AsyncStream.makeStream(of: ReaderEvent.self)
+        for events in [PCSCContext.events(), LibNFCContext.events()] {
+            Task { for await event in events { continuation.yield(event) } }
+        }
+        try await Self.tell(both, json: output.json)
     }
 
     /// Prints events until Ctrl-C.
