@@ -1,6 +1,7 @@
 import Acquiring
 import Cards
 import EMV
+import ISO8583
 import ISO8583Backend
 import Issuing
 import Journal
@@ -60,6 +61,23 @@ import Testing
             #expect(
                 host.log.contains { $0.type == "0200" && $0.responseCode == direct.response?.responseCode })
         }
+    }
+
+    /// Each built-in dialect carries whole payments: chip data of more than the 255 bytes that 1993's field 55 has,
+    /// an online PIN, mag-stripe mode.
+    @Test(
+        arguments: Dialect.builtInNames,
+        [("visa-credit", 1250), ("visa-debit", 8000), ("mc-credit", 3000), ("mc-mag-stripe", 2500)]
+            as [(String, UInt64)])
+    func everyDialect(_ dialect: String, _ payment: (card: String, amount: UInt64)) async throws {
+        let interface = try HostInterface.named(dialect)
+        let host = try await TestHost(interface)
+        let acquirer = ISO8583Acquirer(interface: interface, endpoints: [host.endpoint], settings: .quick())
+        let result = try await Self.pay(payment.card, payment.amount, acquirer)
+        #expect(result.status == .approved, "\(result.reason ?? "")")
+        #expect(result.online == true)
+        await acquirer.close()
+        await host.stop()
     }
 
     /// AES DUKPT: a PIN block of 16 bytes, and its key serial number, reach the issuer over the line.

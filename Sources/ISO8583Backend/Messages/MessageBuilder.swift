@@ -227,7 +227,7 @@ public struct MessageBuilder: Sendable {
             if let tags = interface.chipTags[scheme(request)] {
                 chip = ChipData(request.chipData).encoded { tags.contains($0.rawValue) }
             } else {
-                chip = request.chipData
+                chip = Self.fitting(request.chipData, most: dialect[55]?.most ?? .max)
             }
             put(&message, 55, chip)
         }
@@ -240,6 +240,31 @@ public struct MessageBuilder: Sendable {
             let place = dialect[long]
         else { return message.set(52, block) }
         if place.isBinary { message.set(long, block) } else { message.set(long, Hex.string(block)) }
+    }
+
+    /// What an issuer needs of the chip data, the most important first: what the cryptogram covers and what verifies it
+    /// (EMV Book 2, 8.1.1; Book 4, 12.1.1), then what networks ask for besides.
+    // Unconfirmed: networks' own orders of importance differ in their last places.
+    private static let importance: [BERTLV.Tag] = [
+        0x9F26, 0x9F27, 0x9F10, 0x9F37, 0x9F36, 0x95, 0x9A, 0x9C, 0x9F02, 0x5F2A, 0x82, 0x9F1A, 0x9F03,
+        0x9F33,
+        0x9F34, 0x84, 0x5F34, 0x9F6E, 0x9F66, 0x9F6C, 0x9F19, 0x9F35, 0x9F24, 0x9F53, 0x9F09, 0x9F1E, 0x9F41,
+    ]
+
+    /// The chip data as they are where field 55 has room for them (in ISO 8583:1993 it has 255 bytes); else the most
+    /// important objects that fit, each whole, in the order they came.
+    static func fitting(_ data: [UInt8], most: Int) -> [UInt8] {
+        guard data.count > most else { return data }
+        let chip = ChipData(data)
+        var room = most
+        var taken: Set<UInt32> = []
+        for tag in importance {
+            let count = chip.encoded { $0 == tag }.count
+            guard count > 0, count <= room else { continue }
+            room -= count
+            taken.insert(tag.rawValue)
+        }
+        return chip.encoded { taken.contains($0.rawValue) }
     }
 
     private func additional(

@@ -46,7 +46,10 @@ public struct RequestReader: Sendable {
         case 0x32: return .upload(try upload(message, year))
         case 0x40, 0x42: return .reversal(try reversal(message, year))
         case 0x50, 0x52: return .reconciliation(try reconciliation(message, year))
-        case 0x80, 0x82: return .management(try text(message, isVersion1993 ? 24 : 70))
+        case 0x80, 0x82:
+            // A dialect without the field can say no more than that the terminal is there.
+            let field = isVersion1993 ? 24 : 70
+            return .management(interface.dialect[field] == nil ? "" : try text(message, field))
         default: throw RequestError(reason: "type \(message.type) is not taken")
         }
     }
