@@ -36,6 +36,11 @@ struct TerminalOptions: ParsableArguments {
 
     /// The host of the acquirer file; nil where none is given.
     func host(_ profile: TerminalProfile, quiet: Bool) throws -> OutsideHost? {
+        try host(profile) { if !quiet { Console.printError($0) } }
+    }
+
+    /// - Parameter log: told how the connections fare.
+    func host(_ profile: TerminalProfile, log: @escaping @Sendable (String) -> Void) throws -> OutsideHost? {
         guard let file = acquirer ?? profile.acquirerFile else { return nil }
         do {
             if try HTTPBackendSettings.isMeant(byFile: file) {
@@ -45,7 +50,7 @@ struct TerminalOptions: ParsableArguments {
                         answerTimeout: profile.timing.authorization))
                 return OutsideHost(backend: backend) { await backend.close() }
             }
-            let backend = try AcquirerFile(path: file).backend { if !quiet { Console.printError($0) } }
+            let backend = try AcquirerFile(path: file).backend(log: log)
             return OutsideHost(backend: backend) { await backend.close() }
         } catch {
             throw CommandFailure(.badInput, "\(error)")

@@ -66,11 +66,21 @@ enum SimulatedHost {
     static func pinPad(
         _ profile: TerminalProfile, ask: @escaping @Sendable (PINPad.Request) async -> PIN?
     ) throws -> PINPad {
+        let (keys, counter) = try pinKeys(profile)
+        return .software(keys: keys, counter: counter, ask: ask)
+    }
+
+    /// The counter of a profile's PIN keys, in the state directory.
+    static func pinKeyCounter(_ profile: TerminalProfile) throws -> FileKeyCounter {
+        try pinKeys(profile).counter
+    }
+
+    private static func pinKeys(_ profile: TerminalProfile) throws -> (keys: PINKeys, counter: FileKeyCounter)
+    {
         let keys: PINKeys
         do { keys = try profile.pinKeys ?? .test() } catch { throw CommandFailure(.badInput, "\(error)") }
         let name = keys.keySerialNumber.map { String(format: "%02X", $0) }.joined()
-        let path = try StateDirectory.make("pin-pads") + "/\(name).txt"
-        return .software(keys: keys, counter: FileKeyCounter(path: path), ask: ask)
+        return (keys, FileKeyCounter(path: try StateDirectory.make("pin-pads") + "/\(name).txt"))
     }
 
     /// A PIN pad with the test world's keys, at which `pin` is entered; nil enters nothing.

@@ -53,7 +53,7 @@ public struct ConfigurationSetting: Sendable {
         .init("profile-folder", .path, nil, "Folder of terminal profiles that clients may name."),
         .init("acquirer", .path, nil, "Acquirer file; without one the profile's, else the built-in host."),
         .init("journal", .path, nil, "Journal file; by default the one in the state directory."),
-        .init("traces", .path, nil, "Folder of uploaded traces; by default the one in the state directory."),
+        .init("traces", .path, nil, "Folder of traces to replay, which the daemon only reads."),
         .init(
             "certificates", .path, nil,
             "Folder of this side's certificates for readers on other machines (`tapbridge certs`)."),

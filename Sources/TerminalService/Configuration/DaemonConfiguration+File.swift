@@ -95,7 +95,7 @@ extension DaemonConfiguration {
             try Self.terminals(place, folder, reader)
         }
         func path(_ place: ProfileFile) throws(ProfileFileError) -> String { try place.path(in: folder) }
-        profileFolder = top.optional("profile-folder") { (place) throws(ProfileFileError) in
+        func existingFolder(_ place: ProfileFile) throws(ProfileFileError) -> String {
             let path = try place.path(in: folder)
             var isFolder: ObjCBool = false
             guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
@@ -104,13 +104,14 @@ extension DaemonConfiguration {
             }
             return path
         }
+        profileFolder = top.optional("profile-folder", existingFolder)
         acquirer = top.optional("acquirer") { (place) throws(ProfileFileError) in
             let path = try place.path(in: folder)
             try Self.checkAcquirer(path, place)
             return path
         }
         journal = top.optional("journal", path)
-        traces = top.optional("traces", path)
+        traces = top.optional("traces", existingFolder)
         certificates = top.optional("certificates") { (place) throws(ProfileFileError) in
             let path = try place.path(in: folder)
             guard CertificateDirectory(path: path).exists("ca.pem") else {

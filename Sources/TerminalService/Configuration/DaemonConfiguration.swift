@@ -122,7 +122,7 @@ public struct DaemonConfiguration: Sendable, Equatable {
     public var acquirer: String?
     /// Path of the journal; nil is the one in the user's state directory.
     public var journal: String?
-    /// Folder of uploaded traces; nil is the one in the user's state directory.
+    /// Folder of traces to replay, which the daemon only reads.
     public var traces: String?
     /// Folder of this side's certificates for readers on other machines.
     public var certificates: String?

@@ -52,8 +52,9 @@ public final class LogOutput: Sendable {
     var level: Logger.Level { state.withLock { $0.level } }
 
     /// A logger that writes here.
-    public func logger(_ label: String) -> Logger {
-        Logger(label: label, factory: { _ in LineLogHandler(label: label, output: self) })
+    /// - Parameter floor: below it nothing of this logger is written, whatever the level: for libraries that tell much.
+    public func logger(_ label: String, atLeast floor: Logger.Level = .trace) -> Logger {
+        Logger(label: label, factory: { _ in LineLogHandler(label: label, output: self, floor: floor) })
     }
 
     func write(
@@ -175,17 +176,19 @@ enum CardNumbers {
 public struct LineLogHandler: LogHandler {
     let label: String
     let output: LogOutput
+    private let floor: Logger.Level
     private var ownLevel: Logger.Level?
     public var metadata: Logger.Metadata = [:]
     public var metadataProvider: Logger.MetadataProvider?
 
-    public init(label: String, output: LogOutput) {
+    public init(label: String, output: LogOutput, floor: Logger.Level = .trace) {
         self.label = label
         self.output = output
+        self.floor = floor
     }
 
     public var logLevel: Logger.Level {
-        get { ownLevel ?? output.level }
+        get { max(ownLevel ?? output.level, floor) }
         set { ownLevel = newValue }
     }
 

@@ -18,7 +18,6 @@ public final class ServiceMetrics: Sendable {
         /// Messages owed to hosts: the journal's queue.
         public var backlog = 0
         public var journalBytes = 0
-        public var journalTransactions = 0
         public var eventClients = 0
         public var connections = 0
         public var isStopping = false
@@ -113,9 +112,6 @@ public final class ServiceMetrics: Sendable {
             "tapbridge_backlog", "Reversals, offline approvals and amounts owed to hosts.",
             Double(gauges.backlog))
         gauge("tapbridge_journal_size_bytes", "Size of the journal's files.", Double(gauges.journalBytes))
-        gauge(
-            "tapbridge_journal_transactions", "Transactions in the journal.",
-            Double(gauges.journalTransactions))
         gauge("tapbridge_event_clients", "Event streams that are open.", Double(gauges.eventClients))
         gauge("tapbridge_connections", "Connections that are open.", Double(gauges.connections))
         gauge("tapbridge_stopping", "1 while the daemon ends what is under way.", gauges.isStopping ? 1 : 0)

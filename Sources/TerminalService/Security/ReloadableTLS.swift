@@ -1,4 +1,6 @@
-public import Hummingbird
+internal import Crypto
+internal import Foundation
+internal import Hummingbird
 internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
@@ -7,17 +9,31 @@ internal import Synchronization
 
 /// Certificate and key that new connections get: they may be replaced while the daemon runs, as certificates expire.
 public final class ServerIdentity: Sendable {
-    private let context: Mutex<NIOSSLContext>
+    private let state: Mutex<(context: NIOSSLContext, digest: [UInt8])>
 
     /// - Throws: where the files cannot be used together.
-    public init(_ tls: DaemonConfiguration.TLS) throws { context = Mutex(try tls.context()) }
-
-    public func replace(_ tls: DaemonConfiguration.TLS) throws {
-        let new = try tls.context()
-        context.withLock { $0 = new }
+    public init(_ tls: DaemonConfiguration.TLS) throws {
+        state = Mutex((try tls.context(), try Self.digest(tls)))
     }
 
-    var current: NIOSSLContext { context.withLock { $0 } }
+    /// - Returns: whether they are others than before.
+    func replace(_ tls: DaemonConfiguration.TLS) throws -> Bool {
+        let digest = try Self.digest(tls)
+        guard digest != state.withLock({ $0.digest }) else { return false }
+        let new = try tls.context()
+        state.withLock { $0 = (new, digest) }
+        return true
+    }
+
+    var current: NIOSSLContext { state.withLock { $0.context } }
+
+    private static func digest(_ tls: DaemonConfiguration.TLS) throws -> [UInt8] {
+        var hash = Crypto.SHA256()
+        for file in [tls.certificate, tls.key] {
+            hash.update(data: try Data(contentsOf: URL(fileURLWithPath: file)))
+        }
+        return Array(hash.finalize())
+    }
 }
 
 /// HTTP/1.1 over the identity's certificate of the moment.

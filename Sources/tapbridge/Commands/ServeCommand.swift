@@ -1,45 +1,168 @@
+import Acquiring
 import ArgumentParser
 import Foundation
-import Hummingbird
 import Journal
 import Logging
+import ProfileFile
+import Readers
+import RemoteReaders
 import Terminal
 import TerminalService
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "serve", abstract: "Serve terminals over HTTP, on this machine alone.")
+        commandName: "serve", abstract: "Serve terminals over HTTP: the daemon, with its API and console.",
+        discussion: """
+            Settings come from a file, the environment (TAPBRIDGE_LISTEN_PORT=...) and flags: a flag beats the \
+            environment, which beats the file. `tapbridge config show` prints the annotated file. Beyond \
+            loopback the daemon takes a certificate and at least one token.
 
-    @Option(help: ArgumentHelp("Port on 127.0.0.1; 0 takes a free one.", valueName: "port"))
-    var port = 8080
+            SIGTERM and Ctrl-C end what is under way and then the daemon; SIGHUP reads the configuration again. \
+            The built-in host and the emulated cards begin anew with each run.
 
+            Examples:
+              tapbridge serve
+              tapbridge serve --port 0 --terminals 100 --log-format json
+              tapbridge serve --config tapbridge.yaml --set limits.burst=10000
+            """)
+
+    @OptionGroup var settings: ConfigurationOptions
+    @Option(help: "Address to listen on.") var address: String?
+    @Option(help: "Port to listen on; 0 takes a free one.") var port: Int?
     @Option(help: ArgumentHelp("How many emulated terminals to begin with.", valueName: "number"))
-    var terminals = 1
+    var terminals: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Begin with a terminal at this reader: pcsc, pcsc:NAME, nfc:..., remote:...", valueName: "reader")
+    )
+    var reader: String?
+    @Option(
+        help: ArgumentHelp("Terminal profile (YAML) of these terminals.", valueName: "file"),
+        completion: .file())
+    var profile: String?
+    @Option(help: ArgumentHelp("Acquirer file (YAML).", valueName: "file"), completion: .file())
+    var acquirer: String?
+    @Option(help: ArgumentHelp("Journal file.", valueName: "file")) var journal: String?
+    @Option(help: ArgumentHelp("Folder with traces to replay.", valueName: "folder")) var traces: String?
+    @Option(help: "text or json.") var logFormat: String?
+    @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
 
-    @Option(help: ArgumentHelp("Folder with traces to replay.", valueName: "folder"))
-    var traces: String?
+    /// The flags as settings. Paths of flags are the caller's, not relative to the file.
+    private func sources() -> ConfigurationSources {
+        func absolute(_ path: String?) -> String? {
+            path.map {
+                Self.quoted($0.hasPrefix("/") ? $0 : FileManager.default.currentDirectoryPath + "/" + $0)
+            }
+        }
+        var group: String?
+        if terminals != nil || reader != nil || profile != nil {
+            var fields = ["count: \(terminals ?? 1)"]
+            if let reader { fields.append("reader: \(Self.quoted(reader))") }
+            if let profile = absolute(profile) { fields.append("profile: \(profile)") }
+            group = "[{" + fields.joined(separator: ", ") + "}]"
+        }
+        if terminals == 0, reader == nil { group = "[]" }
+        return settings.sources([
+            ("listen.address", "--address", address.map(Self.quoted)),
+            ("listen.port", "--port", port.map(String.init)),
+            ("terminals", "--terminals", group), ("acquirer", "--acquirer", absolute(acquirer)),
+            ("journal", "--journal", absolute(journal)), ("traces", "--traces", absolute(traces)),
+            ("log.format", "--log-format", logFormat.map(Self.quoted)),
+            ("log.level", "--log-level", logLevel.map(Self.quoted)),
+        ])
+    }
 
-    @OptionGroup var terminal: TerminalOptions
+    /// As a YAML scalar.
+    private static func quoted(_ text: String) -> String { "'" + text.replacing("'", with: "''") + "'" }
 
     func run() async throws {
-        let profile = try terminal.loadProfile()
-        let journal = try await terminal.openJournal()
-        let host = try terminal.host(profile, quiet: true)
-        let simulator = try SimulatedHost.make(answerTimeout: profile.timing.authorization)
+        let sources = sources()
+        let configuration: DaemonConfiguration
+        do throws(ConfigurationMistakes) {
+            configuration = try DaemonConfiguration(sources)
+        } catch {
+            throw CommandFailure(
+                .badInput, error.mistakes.count == 1 ? "\(error)" : "the configuration has mistakes\n\(error)"
+            )
+        }
+        ProcessFigures.raiseDescriptorLimit()
+        let metrics = ServiceMetrics()
+        let log = LogOutput(
+            format: configuration.log.format, level: configuration.log.level,
+            count: { metrics.noteLog($0.rawValue) })
+        // Libraries' loggers go the same way.
+        LoggingSystem.bootstrap { LineLogHandler(label: $0, output: log) }
+
+        var options = try TerminalOptions.parse([])
+        options.journal = configuration.journal
+        options.acquirer = configuration.acquirer
+        // Terminals of one group have its profile; those that clients add without naming one have the first group's.
+        let profile = try TerminalOptions.loadProfile(configuration.terminals.first?.profile)
+        let journal = try await options.openJournal()
+        let hostLog = log.logger("host")
+        let host = try options.host(profile) { hostLog.notice("\($0)") }
+        let backend: any AcquirerBackend
+        if let host {
+            backend = host.backend
+        } else {
+            backend = try SimulatedHost.make(keepsBooks: false, answerTimeout: profile.timing.authorization)
+        }
+        let watch = PaymentWatch(metrics, log, backend: backend.name)
         let hall = TerminalHall(
             .init(
-                profile: profile, journal: journal, backend: host?.backend ?? simulator,
-                traceDirectory: traces))
-        for _ in 0..<max(0, terminals) { try hall.addTerminal() }
-        try await hall.start()
-        let application = Application(
-            router: try API.router(hall: hall),
-            configuration: .init(address: .hostname("127.0.0.1", port: port), serverName: nil),
-            onServerRunning: { channel in
-                Console.print("listening on http://127.0.0.1:\(channel.localAddress?.port ?? 0)")
-            })
-        try await application.runService()
-        await hall.drain()
-        if let host { await host.close() } else { try await SimulatedHost.keepBooks(of: simulator) }
+                profile: profile, journal: journal, backend: backend,
+                profiles: try Self.profiles(configuration.profileFolder),
+                pinKeyCounter: try SimulatedHost.pinKeyCounter(profile),
+                version: Tapbridge.configuration.version,
+                observer: { watch.observe($0) }, mostEventClients: Int.max,
+                traceDirectory: configuration.traces))
+        let certificates = configuration.certificates
+        let daemon: Daemon
+        do {
+            daemon = try Daemon(
+                .init(
+                    configuration: configuration, sources: sources, hall: hall, watch: watch,
+                    metrics: metrics, log: log,
+                    openReader: { try await Self.open($0, certificates: certificates) },
+                    end: {
+                        if let host { await host.close() }
+                        try await journal.close()
+                    },
+                    environment: ProcessInfo.processInfo.environment,
+                    ready: { Console.print("listening on \($0)") }))
+        } catch {
+            throw CommandFailure(.badInput, "\(error)")
+        }
+        do {
+            try await daemon.run()
+        } catch let error as JournalError {
+            throw CommandFailure(.journal, "\(error)")
+        } catch let error as any (Error & CustomStringConvertible) {
+            throw CommandFailure(.reader, "the daemon ended: \(error)")
+        }
+    }
+
+    private static func open(
+        _ name: DaemonConfiguration.ReaderName, certificates: String?
+    ) async throws -> any CardReader {
+        switch name {
+        case .emulated: return EmulatedReader()
+        case .pcsc(let name): return try await PCSC.reader(matching: name)
+        case .libnfc(let name): return try await PCSC.reader(matching: name)
+        case .remote(let name):
+            var options = try RemoteOptions.parse([])
+            options.directory = certificates
+            return try await ReaderChoice.open(name, options)
+        }
+    }
+
+    private static func profiles(_ folder: String?) throws -> [String: TerminalProfile] {
+        var profiles = ["built-in": try TerminalOptions.loadProfile(nil)]
+        guard let folder else { return profiles }
+        for file in try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+        where file.hasSuffix(".yaml") {
+            profiles[String(file.dropLast(5))] = try TerminalOptions.loadProfile(folder + "/" + file)
+        }
+        return profiles
     }
 }
