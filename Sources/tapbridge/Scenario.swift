@@ -37,6 +37,28 @@ struct Scenario: Sendable {
     /// Part of the demonstration, not only of the traces.
     var isShown = true
 
+    /// A terminal for Mastercard alone with one data object of its own.
+    static func mastercardTerminal(_ line: String) -> String {
+        """
+        extends: built-in
+        combinations:
+          - aid: "A0000000041010"
+            kernel: 2
+            limits: { transaction: 500.00, floor: 15.00, cvm-required: 50.00 }
+            data:
+              9F09: "0002"
+              \(line)
+              DF8118: 60
+              DF8119: "08"
+              DF811B: B0
+              DF811F: "08"
+              DF8120: F45084800C
+              DF8121: "0000000000"
+              DF8122: F45084800C
+
+        """
+    }
+
     /// A gate of the operator 8199829983998499: data exchange on, with what it writes.
     static let dataStorageTerminal = """
         # A gate of a transit operator: it keeps its data on the card (Book C-2, integrated data storage).
@@ -191,6 +213,21 @@ struct Scenario: Sendable {
         Scenario(
             id: "refund", title: "A refund", cards: ["visa-credit"], amount: 1250, type: .refund,
             expected: .approved, online: true, isShown: false),
+        Scenario(
+            id: "mc-declined", title: "A Mastercard that declines, where no card can be inserted",
+            cards: ["mc-declines"], amount: 990,
+            profile: mastercardTerminal("DF8117: C0               # no contact reader"), expected: .declined,
+            online: false, isShown: false),
+        Scenario(
+            id: "mc-cda-fails", title: "A Mastercard whose signature is not over its answer",
+            cards: ["mc-debit"],
+            amount: 1100, wrap: { SpoiltCounter($0) }, expected: .ended, isShown: false),
+        Scenario(
+            id: "mc-select-next",
+            title: "An amount above Kernel 2's own limit: Select Next, no candidate left",
+            cards: ["mc-debit"], amount: 1250,
+            profile: mastercardTerminal("DF8124: \"000000001000\"   # reader contactless transaction limit"),
+            expected: .ended, isShown: false),
     ]
 }
 
@@ -264,4 +301,23 @@ final class Counter: Sendable {
     private let value: Atomic<UInt32>
     init(_ start: UInt32) { value = Atomic(start) }
     func next() -> UInt32 { value.wrappingAdd(1, ordering: .relaxed).newValue }
+}
+
+/// A genuine card whose transaction counter is changed on the way to the reader, in the answer to GENERATE AC: the
+/// signature no longer fits.
+private final class SpoiltCounter: VirtualCard {
+    private let card: any VirtualCard
+    init(_ card: any VirtualCard) { self.card = card }
+    var answerToReset: [UInt8] { card.answerToReset }
+    var activation: ContactlessActivation { card.activation }
+    func powerOn() { card.powerOn() }
+    func powerOff() { card.powerOff() }
+    func process(_ command: [UInt8]) -> [UInt8]? {
+        guard var answer = card.process(command) else { return nil }
+        // Template 77 with a length of two bytes, 9F2701 CID, 9F3602 counter.
+        if command.count > 1, command[1] == 0xAE, answer.count > 12, answer[7] == 0x9F, answer[8] == 0x36 {
+            answer[11] ^= 0x01
+        }
+        return answer
+    }
 }
