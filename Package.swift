@@ -173,7 +173,8 @@ let package = Package(
         .executableTarget(
             name: "tapbridge",
             dependencies: [
-                "Terminal", "TerminalService", "Cards", "Issuing", "BERTLV", "ISO8583", "ISO8583Backend", "AcquirerHost",
+                "Terminal", "TerminalService", "Cards", "Issuing", "BERTLV", "ISO8583", "ISO8583Backend",
+                "AcquirerHost",
                 "HTTPBackend", "PN532", "RemoteReaders",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
@@ -184,28 +185,34 @@ let package = Package(
             swiftSettings: common),
 
         // Tests.
-        .testTarget(name: "BERTLVTests", dependencies: ["BERTLV"], swiftSettings: common),
-        .testTarget(name: "ISO8583Tests", dependencies: ["ISO8583", "BERTLV", "EMV", "ProfileFile"], swiftSettings: common),
-        .testTarget(name: "SmartCardTests", dependencies: ["SmartCard"], swiftSettings: common),
+        // What the tests of all rooms share: programs of Tests/Oracles, seeded random numbers.
+        .target(name: "TestTools", path: "Tests/TestTools", swiftSettings: common),
+        .testTarget(name: "BERTLVTests", dependencies: ["TestTools", "BERTLV"], swiftSettings: common),
         .testTarget(
-            name: "EMVDictionaryTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),
+            name: "ISO8583Tests", dependencies: ["TestTools", "ISO8583", "BERTLV", "EMV", "ProfileFile"],
+            swiftSettings: common),
+        .testTarget(name: "SmartCardTests", dependencies: ["TestTools", "SmartCard"], swiftSettings: common),
         .testTarget(
-            name: "EMVCryptoTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),
-        .testTarget(name: "EMVCoreTests", dependencies: ["EMV", "BERTLV"], swiftSettings: common),
+            name: "EMVDictionaryTests", dependencies: ["TestTools", "EMV", "BERTLV"], swiftSettings: common),
+        .testTarget(
+            name: "EMVCryptoTests", dependencies: ["TestTools", "EMV", "BERTLV"], swiftSettings: common),
+        .testTarget(
+            name: "EMVCoreTests", dependencies: ["TestTools", "EMV", "BERTLV"], swiftSettings: common),
         .testTarget(
             name: "KernelsTests", dependencies: ["Kernels", "EMV", "BERTLV", "SmartCard", "Cards"],
             swiftSettings: common),
         .testTarget(
             name: "JournalTests",
             dependencies: [
-                "Journal", "EMV", "BERTLV", .product(name: "GRDB", package: "GRDB.swift"),
+                "TestTools", "Journal", "EMV", "BERTLV", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             swiftSettings: common),
         .testTarget(
             name: "TerminalTests",
             dependencies: [
-                "Terminal", "Kernels", "Cards", "Readers", "Acquiring", "Issuing", "Journal", "Traces", "EMV",
+                "TestTools", "Terminal", "Kernels", "Cards", "Readers", "Acquiring", "Issuing", "Journal",
+                "Traces", "EMV",
                 "BERTLV", "SmartCard", "ProfileFile", "TestSupport",
             ],
             swiftSettings: common),
@@ -214,7 +221,7 @@ let package = Package(
             swiftSettings: common),
         .testTarget(
             name: "CardsTests",
-            dependencies: ["Cards", "Kernels", "EMV", "BERTLV", "SmartCard", "ProfileFile"],
+            dependencies: ["TestTools", "Cards", "Kernels", "EMV", "BERTLV", "SmartCard", "ProfileFile"],
             swiftSettings: common),
         .testTarget(
             name: "TerminalServiceTests",
@@ -225,11 +232,13 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: common),
-        .testTarget(name: "IssuingTests", dependencies: ["Issuing", "EMV"], swiftSettings: common),
+        .testTarget(
+            name: "IssuingTests", dependencies: ["TestTools", "Issuing", "EMV"], swiftSettings: common),
         .testTarget(
             name: "AcquirerHostTests",
             dependencies: [
-                "AcquirerHost", "ISO8583Backend", "Acquiring", "Issuing", "ISO8583", "EMV", "BERTLV", "ProfileFile",
+                "TestTools", "AcquirerHost", "ISO8583Backend", "Acquiring", "Issuing", "ISO8583", "EMV",
+                "BERTLV", "ProfileFile",
                 "Cards", "Readers", "Terminal", "Kernels", "Journal",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -240,7 +249,8 @@ let package = Package(
         .testTarget(
             name: "HTTPBackendTests",
             dependencies: [
-                "HTTPBackend", "Acquiring", "Issuing", "Terminal", "Cards", "Readers", "Journal", "EMV", "BERTLV",
+                "TestTools", "HTTPBackend", "Acquiring", "Issuing", "Terminal", "Cards", "Readers", "Journal",
+                "EMV", "BERTLV",
                 "ProfileFile",
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -260,7 +270,8 @@ let package = Package(
         .testTarget(
             name: "RemoteReadersTests",
             dependencies: [
-                "RemoteReaders", "Readers", "SmartCard", "Cards", "Terminal", "Kernels", "TestSupport",
+                "TestTools", "RemoteReaders", "Readers", "SmartCard", "Cards", "Terminal", "Kernels",
+                "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -269,7 +280,8 @@ let package = Package(
         .testTarget(
             name: "PN532Tests",
             dependencies: [
-                "PN532", "Readers", "Cards", "SmartCard", "Terminal", "Kernels", "EMV", "TestSupport",
+                "TestTools", "PN532", "Readers", "Cards", "SmartCard", "Terminal", "Kernels", "EMV",
+                "TestSupport",
             ], swiftSettings: common),
         .testTarget(
             name: "TracesTests", dependencies: ["Traces", "Readers", "SmartCard", "EMV", "BERTLV"],

@@ -27,7 +27,7 @@ public struct FixedDataExchange: DataExchangePartner, Equatable {
     public func exchange(_ signal: DataExchange) async -> DataObjects? {
         var found = DataObjects()
         for tag in signal.dataNeeded {
-            if let value = answers[tag] { found.set(tag, value) }
+            found.set(tag, from: answers)
         }
         return found.isEmpty ? nil : found
     }

@@ -182,6 +182,10 @@ public actor TerminalSession {
         default: break
         }
 
+        let isReadRefund =
+            result.inputs.transactionType == TransactionType.refund.code
+            && instrument.primaryAccountNumber != nil
+        let cardGaveAAC = final.outcome.dataRecord?[0x9F27]?.first.map { $0 >> 6 } == 0
         switch final.outcome.status {
         case .approved:
             await approveOffline(&result, wanted, final.outcome, driver)
@@ -190,11 +194,10 @@ public actor TerminalSession {
             if result.cvm != .onlinePIN { await show(final.outcome.uiRequestOnOutcome) }
             await letGo(of: final.outcome, driver)
             await goOnline(&result, wanted, entryPoint: &entryPoint, driver: driver)
-        case .declined
-        where result.inputs.transactionType == TransactionType.refund.code
-            && instrument.primaryAccountNumber != nil:
+        case .declined where isReadRefund, .endApplication where isReadRefund && cardGaveAAC:
             // A card answers a refund with an AAC, as it gives nothing away: the refund goes to the host on
-            // the data that were read. Unconfirmed: Book C-3 is silent on what the terminal does then.
+            // the data that were read. Unconfirmed: Book C-3 is silent on what the terminal does then. Kernel 2 ends
+            // the application, with its data (Book C-2, S910.74).
             await show(UserInterfaceRequest(.authorising, .notReady))
             await letGo(of: final.outcome, driver)
             await goOnline(&result, wanted, entryPoint: &entryPoint, driver: driver)
@@ -213,29 +216,25 @@ public actor TerminalSession {
                 final.outcome.alternateInterfacePreference == .magStripe
                 ? "the card must be swiped" : "the card must be inserted or another card used"
             await record(.failed, &result)
-        // Kernel 2 ends the application where a card gives an AAC for a refund (Book C-2, S910.74), with its data.
-        case .endApplication
-        where result.inputs.transactionType == TransactionType.refund.code
-            && instrument.primaryAccountNumber != nil
-            && final.outcome.dataRecord?[0x9F27]?.first.map { $0 >> 6 } == 0:
-            await show(UserInterfaceRequest(.authorising, .notReady))
-            await letGo(of: final.outcome, driver)
-            await goOnline(&result, wanted, entryPoint: &entryPoint, driver: driver)
         case .endApplication, .selectNext, .tryAgain:
             await show(final.outcome.uiRequestOnOutcome)
             await letGo(of: final.outcome, driver)
             result.status = .ended
-            result.reason = "the transaction cannot be completed with this card"
+            result.reason =
+                Self.failedAuthentication(final.outcome)
+                ? "offline data authentication failed" : "the transaction cannot be completed with this card"
             await record(.failed, &result)
         }
     }
 
+    /// Error Indication, byte 2: L2 02 is "CAM failed" (Book C-2, A.1.77).
+    private static func failedAuthentication(_ outcome: Outcome) -> Bool {
+        outcome.discretionaryData?[0xDF8115]?.dropFirst().first == 0x02
+    }
+
     /// Why card and terminal declined, as far as the outcome tells.
     private static func reason(_ outcome: Outcome) -> String {
-        // Error Indication, byte 2: L2 02 is "CAM failed" (Book C-2, A.1.77).
-        if let error = outcome.discretionaryData?[0xDF8115], error.dropFirst().first == 0x02 {
-            return "offline data authentication failed"
-        }
+        if failedAuthentication(outcome) { return "offline data authentication failed" }
         switch outcome.dataRecord?[0x9F27]?.first.map({ $0 >> 6 }) {
         case 0: return "the card declined"
         case nil: return "declined by card and terminal"

@@ -7,6 +7,7 @@ import Issuing
 import NIOCore
 import NIOPosix
 import Synchronization
+import TestTools
 import Testing
 
 /// Terminal and host in one process, over real sockets.
@@ -371,7 +372,7 @@ import Testing
     @Test func terminalsThatTalkNonsense() async throws {
         let interface = try HostInterface.named("generic-bcd")
         try await withHost(interface) { host, acquirer in
-            var random = SplitMix(state: 0x10AD)
+            var random = SplitMix(seed: 0x10AD)
             let good = try interface.framing.frame(
                 try interface.dialect.pack(MessageBuilder(interface).authorization(Payment(stan: 5).request)))
             for round in 0..<60 {

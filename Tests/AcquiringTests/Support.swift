@@ -110,9 +110,9 @@ struct Payment {
         data.set(0x9F36, number: UInt64(counter), count: 2)
         var input = CryptogramInput()
         // swift-format-ignore: ReplaceForEachWithForLoop
-        data.forEach { tag, value in
-            let copy = Array(value)
-            _ = input.set(tag: tag, copy.span)
+        for tag in data.tags {
+            guard let value = data.span(tag) else { continue }
+            _ = input.set(tag: tag, value)
         }
         let master = try! TripleDESKey(bytes("0123456789ABCDEFFEDCBA9876543210")).iccMasterKey(
             pan: pan.compressedNumeric, panSequenceNumber: sequence)

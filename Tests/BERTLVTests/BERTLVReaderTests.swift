@@ -1,4 +1,5 @@
 import BERTLV
+import TestTools
 import Testing
 
 typealias Tag = BERTLV.Tag
@@ -147,7 +148,7 @@ func show(_ nodes: [TLVNode]) -> String {
 /// Thousands of encodings made by chance.
 @Suite struct PropertyTests {
     /// A tree with at most `budget` nodes; tags differ within a template, as the oracle keeps one of each.
-    static func tree(_ random: inout Random, depth: Int) -> [TLVNode] {
+    static func tree(_ random: inout SplitMix, depth: Int) -> [TLVNode] {
         let tags: [Tag] = [
             0x82, 0x9F36, 0x5A, 0x57, 0xDF8129, 0x9F02, 0x6F, 0xA5, 0xBF0C, 0x70, 0x77, 0xFF8105,
         ]
@@ -171,7 +172,7 @@ func show(_ nodes: [TLVNode]) -> String {
     }
 
     @Test func writtenAndReadIsTheSame() throws {
-        var random = Random(seed: 1)
+        var random = SplitMix(seed: 1)
         for _ in 0..<3000 {
             let nodes = Self.tree(&random, depth: 0)
             let bytes = Self.encode(nodes)
@@ -183,7 +184,7 @@ func show(_ nodes: [TLVNode]) -> String {
 
     /// Whatever the bytes are: a tree or an error, and elements lie within the input, one after the other.
     @Test func noise() {
-        var random = Random(seed: 2)
+        var random = SplitMix(seed: 2)
         for round in 0..<20_000 {
             var bytes: [UInt8]
             if round.isMultiple(of: 2) {
@@ -209,16 +210,3 @@ func show(_ nodes: [TLVNode]) -> String {
     }
 }
 
-/// SplitMix64: the same run each time.
-struct Random {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-    mutating func below(_ bound: Int) -> Int { bound <= 0 ? 0 : Int(next() % UInt64(bound)) }
-}

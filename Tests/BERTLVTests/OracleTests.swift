@@ -1,13 +1,12 @@
 import BERTLV
 import Foundation
+import TestTools
 import Testing
 
 /// Thousands of encodings, read here and by an independent library (pyemv).
 @Suite struct OracleTests {
-    static let python = ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"]
-
     /// Encodings whose lengths take any form, at times lie, and whose tags have up to four bytes.
-    static func loose(_ random: inout Random, depth: Int) -> [UInt8] {
+    static func loose(_ random: inout SplitMix, depth: Int) -> [UInt8] {
         var bytes: [UInt8] = []
         for _ in 0..<random.below(4) {
             let lead = UInt8(random.below(256))
@@ -62,8 +61,9 @@ import Testing
             }
     }
 
-    @Test(.enabled(if: python != nil, "make test sets TAPBRIDGE_PYTHON")) func sameTreesAndRefusals() throws {
-        var random = Random(seed: 3)
+    @Test(.enabled(if: PythonOracle.isAvailable, "make test sets TAPBRIDGE_PYTHON"))
+    func sameTreesAndRefusals() throws {
+        var random = SplitMix(seed: 3)
         var lines: [String] = []
         var ours: [String] = []
         for round in 0..<9000 {
@@ -99,21 +99,6 @@ import Testing
 
     /// The oracle's answer to each line.
     static func ask(_ lines: [String]) throws -> [String] {
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("Oracles/tlv_tree.py")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try #require(python))
-        process.arguments = [script.path]
-        let input = FileManager.default.temporaryDirectory.appendingPathComponent("tlv-\(UUID().uuidString)")
-        try (lines.joined(separator: "\n") + "\n").write(to: input, atomically: true, encoding: .utf8)
-        defer { try? FileManager.default.removeItem(at: input) }
-        process.standardInput = try FileHandle(forReadingFrom: input)
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let data = try output.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return String(decoding: data, as: UTF8.self)
-            .split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+        try PythonOracle("tlv_tree.py").lines(input: lines.joined(separator: "\n") + "\n")
     }
 }

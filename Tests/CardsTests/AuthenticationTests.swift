@@ -2,6 +2,7 @@ import BERTLV
 import EMV
 import Foundation
 import SmartCard
+import TestTools
 import Testing
 
 @testable import Cards
@@ -100,7 +101,7 @@ import Testing
     }
 
     /// Cards of every profile and then some, looked at by `Tests/Oracles/visa_card.py`.
-    @Test(.enabled(if: ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"] != nil))
+    @Test(.enabled(if: PythonOracle.isAvailable))
     func pythonAgrees() throws {
         var lines = ""
         var expected = 0
@@ -141,24 +142,8 @@ import Testing
                 expected += 1
             }
         }
-        let process = Process()
-        process.executableURL = URL(
-            fileURLWithPath: try #require(ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"]))
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("Oracles/visa_card.py").path
         let modulus = Hex.string(try #require(TestCertificationAuthority.publicKeys.first).key.modulus)
-        process.arguments = ["-W", "ignore", script, "verify", modulus]
-        let input = FileManager.default.temporaryDirectory.appendingPathComponent("cards-\(UUID()).txt")
-        try lines.write(to: input, atomically: true, encoding: .utf8)
-        defer { try? FileManager.default.removeItem(at: input) }
-        process.standardInput = try FileHandle(forReadingFrom: input)
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
-        let answers = text.split(separator: "\n")
+        let answers = try PythonOracle("visa_card.py").lines(["verify", modulus], input: lines)
         #expect(answers.count == expected)
         for answer in answers { #expect(answer.hasPrefix("ok"), "\(answer)") }
         #expect(answers.contains { $0.contains("version 1 with 1152 bits") })

@@ -3,6 +3,7 @@ import Cards
 import EMV
 import Foundation
 import SmartCard
+import TestTools
 import Testing
 
 /// The M/Chip application, command by command.
@@ -36,7 +37,7 @@ import Testing
     }
 
     /// Cryptograms, certificates and signatures, looked at by `Tests/Oracles/mchip_card.py`.
-    @Test(.enabled(if: ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"] != nil))
+    @Test(.enabled(if: PythonOracle.isAvailable))
     func pythonAgrees() throws {
         var lines = ""
         var expected = 0
@@ -74,24 +75,9 @@ import Testing
                 }
             }
         }
-        let process = Process()
-        process.executableURL = URL(
-            fileURLWithPath: try #require(ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"]))
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("Oracles/mchip_card.py").path
         let authority = try #require(TestCertificationAuthority.publicKeys.last)
-        process.arguments = ["-W", "ignore", script, Hex.string(authority.key.modulus)]
-        let input = FileManager.default.temporaryDirectory.appendingPathComponent("mchip-\(UUID()).txt")
-        try lines.write(to: input, atomically: true, encoding: .utf8)
-        defer { try? FileManager.default.removeItem(at: input) }
-        process.standardInput = try FileHandle(forReadingFrom: input)
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
-        let answers = text.split(separator: "\n")
+        let answers = try PythonOracle("mchip_card.py").lines(
+            [Hex.string(authority.key.modulus)], input: lines)
         #expect(answers.count == expected)
         for answer in answers { #expect(answer.hasPrefix("ok"), "\(answer)") }
         for version in ["CVN16", "CVN17", "CVN20", "CVN21"] {

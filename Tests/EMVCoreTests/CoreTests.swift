@@ -1,5 +1,6 @@
 import BERTLV
 import EMV
+import TestTools
 import Testing
 
 typealias Tag = BERTLV.Tag
@@ -71,7 +72,7 @@ func bytes(_ hex: String) throws -> [UInt8] { try #require(Hex.bytes(hex)) }
     }
 
     @Test func noise() {
-        var random = Random(seed: 5)
+        var random = SplitMix(seed: 5)
         let data: DataObjects = [0x9F02: [0, 0, 0, 0, 0x12, 0x50], 0x9F37: [1, 2, 3, 4]]
         for _ in 0..<20_000 {
             let list = (0..<random.below(20)).map { _ in UInt8(random.below(256)) }
@@ -113,7 +114,7 @@ func bytes(_ hex: String) throws -> [UInt8] { try #require(Hex.bytes(hex)) }
     }
 
     @Test func noise() {
-        var random = Random(seed: 6)
+        var random = SplitMix(seed: 6)
         for _ in 0..<20_000 {
             let value = (0..<random.below(26)).map { _ in UInt8(random.below(256)) }
             guard let locator = try? ApplicationFileLocator(value) else { continue }
@@ -189,7 +190,7 @@ func bytes(_ hex: String) throws -> [UInt8] { try #require(Hex.bytes(hex)) }
     }
 
     @Test func noise() {
-        var random = Random(seed: 8)
+        var random = SplitMix(seed: 8)
         for _ in 0..<20_000 {
             var value = (0..<random.below(21)).map { _ in UInt8(random.below(10) << 4 | random.below(10)) }
             if !value.isEmpty { value[random.below(value.count)] = UInt8(random.below(256)) }
@@ -283,16 +284,3 @@ func bytes(_ hex: String) throws -> [UInt8] { try #require(Hex.bytes(hex)) }
     }
 }
 
-/// SplitMix64: the same run each time.
-struct Random {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-    mutating func below(_ bound: Int) -> Int { bound <= 0 ? 0 : Int(next() % UInt64(bound)) }
-}

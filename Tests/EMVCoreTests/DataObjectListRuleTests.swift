@@ -1,5 +1,6 @@
 import BERTLV
 import EMV
+import TestTools
 import Testing
 
 /// EMV Book 3, 5.4, against published vectors and a plain model in text.
@@ -83,7 +84,7 @@ import Testing
     }
 
     @Test func asTheModel() throws {
-        var random = Random(seed: 31)
+        var random = SplitMix(seed: 31)
         let tags: [Tag] = [
             0x9F02, 0x9F03, 0x9F1A, 0x95, 0x5F2A, 0x9A, 0x9C, 0x9F37, 0x5A, 0x9F20, 0x9F21, 0x9F1E, 0x9F33,
             0x9F35, 0x57, 0x5F20, 0x50, 0x70, 0xBF0C, 0x9F7C, 0xDF8129, 0x5F24,

@@ -1,5 +1,6 @@
 import BERTLV
 import Foundation
+import TestTools
 import Testing
 
 @testable import EMV
@@ -28,8 +29,6 @@ struct OracleCase: Sendable, CustomTestStringConvertible {
     static func all(_ text: String) -> [OracleCase] {
         text.split(separator: "\n").map { OracleCase($0) }
     }
-
-    static let python = ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"]
 }
 
 func clear(_ key: TripleDESKey) -> [UInt8] {
@@ -134,19 +133,8 @@ func checkCard(_ c: OracleCase) throws {
 @Suite struct Oracles {
     @Test(arguments: OracleCase.all(pyemvVectors)) func committed(_ c: OracleCase) throws { try check(c) }
 
-    @Test(.enabled(if: OracleCase.python != nil)) func live() throws {
-        let script = URL(filePath: #filePath).deletingLastPathComponent()
-            .appending(path: "../Oracles/pyemv_vectors.py")
-        let process = Process()
-        process.executableURL = URL(filePath: try #require(OracleCase.python))
-        process.arguments = ["-W", "ignore", script.path(), "77", "100"]
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let data = try #require(try pipe.fileHandleForReading.readToEnd())
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
-        let cases = OracleCase.all(String(decoding: data, as: UTF8.self))
+    @Test(.enabled(if: PythonOracle.isAvailable)) func live() throws {
+        let cases = OracleCase.all(try PythonOracle("pyemv_vectors.py").run(["77", "100"]))
         #expect(cases.count == 1400)
         for c in cases { try check(c) }
     }
@@ -286,7 +274,7 @@ func checkCard(_ c: OracleCase) throws {
     }
 
     @Test func anyBytesAreReadWithoutTraps() {
-        var random = SeededGenerator(state: 99)
+        var random = SplitMix(seed: 99)
         for _ in 0..<5000 {
             var data = random.bytes(Int.random(in: 0...34, using: &random))
             if data.count > 3, Bool.random(using: &random) {
@@ -313,7 +301,7 @@ func checkCard(_ c: OracleCase) throws {
         }
         #expect(throws: CryptographyError.self) { try emv.decipher([]) }
         #expect(throws: CryptographyError.self) { try emv.decipher([1]) }
-        var random = SeededGenerator(state: 5)
+        var random = SplitMix(seed: 5)
         for style in [ScriptSecureMessaging.Style.visa, .visaCommonSessionKey, .mChip, .emv] {
             let messaging = ScriptSecureMessaging(
                 style: style, integrityMasterKey: key, confidentialityMasterKey: key,

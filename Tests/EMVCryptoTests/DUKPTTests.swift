@@ -1,5 +1,6 @@
 import BERTLV
 import Foundation
+import TestTools
 import Testing
 
 @testable import EMV
@@ -282,19 +283,8 @@ private func clear(_ key: SecretKey) -> String {
         try check(line)
     }
 
-    @Test(.enabled(if: OracleCase.python != nil)) func live() throws {
-        let script = URL(filePath: #filePath).deletingLastPathComponent()
-            .appending(path: "../Oracles/pin_vectors.py")
-        let process = Process()
-        process.executableURL = URL(filePath: try #require(OracleCase.python))
-        process.arguments = ["-W", "ignore", script.path(), "91", "100"]
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let data = try #require(try pipe.fileHandleForReading.readToEnd())
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
-        let lines = String(decoding: data, as: UTF8.self).split(separator: "\n").map(String.init)
+    @Test(.enabled(if: PythonOracle.isAvailable)) func live() throws {
+        let lines = try PythonOracle("pin_vectors.py").lines(["91", "100"])
         #expect(lines.count == 600)
         for line in lines { try check(line) }
     }

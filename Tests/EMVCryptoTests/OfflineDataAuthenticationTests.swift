@@ -1,4 +1,5 @@
 import BERTLV
+import TestTools
 import Testing
 
 @testable import EMV
@@ -162,21 +163,6 @@ func day(_ year: Int, _ month: Int = 1, _ day: Int = 1) -> EMVDate {
         #expect(throws: CertificationAuthorityPublicKeyError.duplicate(rid: key.rid, index: 0x94)) {
             try CertificationAuthorityPublicKeyStore([key, key])
         }
-    }
-}
-
-/// A small pseudo-random sequence (SplitMix64), the same on every run.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-    mutating func bytes(_ count: Int) -> [UInt8] {
-        (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) }
     }
 }
 
@@ -389,7 +375,7 @@ struct TestPKI: Sendable {
     /// A flipped bit anywhere makes the recovery fail with an error of its own step.
     @Test func everyMutationFails() throws {
         let pki = TestPKI.shared
-        var random = SeededGenerator(state: 2026)
+        var random = SplitMix(seed: 2026)
         let issuer = try pki.issuer()
         let icc = try pki.icc()
         let un = bytes("11223344")
@@ -401,7 +387,7 @@ struct TestPKI: Sendable {
         let combined = try CertificateMaking.combinedSignedDynamicApplicationData(
             signedBy: pki.iccKey, iccDynamicNumber: [1, 2], cryptogramInformationData: 0x80,
             cryptogram: Cryptogram(rawValue: 1), transactionDataHash: hash, unpredictableNumber: un)
-        func flip(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
+        func flip(_ bytes: [UInt8], _ random: inout SplitMix) -> [UInt8] {
             var changed = bytes
             changed[Int.random(in: 0..<bytes.count, using: &random)] ^= UInt8.random(
                 in: 1...255, using: &random)
@@ -468,7 +454,7 @@ struct TestPKI: Sendable {
     /// Blocks that were signed rightly but hold garbage: errors, never a trap.
     @Test func signedGarbage() throws {
         let pki = TestPKI.shared
-        var random = SeededGenerator(state: 7)
+        var random = SplitMix(seed: 7)
         let issuer = try pki.issuer()
         let icc = try pki.icc()
         for round in 0..<2000 {
@@ -517,7 +503,7 @@ struct TestPKI: Sendable {
         #expect(again.publicKey == key.publicKey)
         let once = try RSAPublicKey(modulus: key.publicKey.modulus, exponent: e)
         let general = try RSAPublicKey(modulus: key.publicKey.modulus, exponent: [0] + e)
-        var random = SeededGenerator(state: 3)
+        var random = SplitMix(seed: 3)
         for _ in 0..<50 {
             var block = random.bytes(128)
             block[0] = 0x6A
@@ -558,7 +544,7 @@ struct TestPKI: Sendable {
         await withTaskGroup(of: Bool.self) { group in
             for seed in 0..<16 {
                 group.addTask {
-                    var random = SeededGenerator(state: UInt64(seed))
+                    var random = SplitMix(seed: UInt64(seed))
                     for _ in 0..<20 {
                         var block = random.bytes(128)
                         block[0] = 0x6A

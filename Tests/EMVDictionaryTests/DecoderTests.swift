@@ -1,5 +1,6 @@
 import BERTLV
 import Foundation
+import TestTools
 import Testing
 
 @testable import EMV
@@ -457,18 +458,6 @@ import Testing
     }
 }
 
-/// A small generator with a seed, so that a failure can be repeated (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-}
-
 @Suite struct DecoderFuzzTests {
     static let samples: [[UInt8]] =
         DecoderTests.values.compactMap { Hex.bytes($0.hex) } + [
@@ -483,7 +472,7 @@ struct SeededGenerator: RandomNumberGenerator {
 
     /// Any bytes, any kind, any context: a tree that renders, never a trap; nothing grows without bound.
     @Test func mutatedInputsAlwaysGiveATree() throws {
-        var generator = SeededGenerator(state: 0x7A9B)
+        var generator = SplitMix(seed: 0x7A9B)
         for round in 0..<6000 {
             var bytes = Self.samples[Int.random(in: 0..<Self.samples.count, using: &generator)]
             for _ in 0..<Int.random(in: 1...6, using: &generator) {
@@ -515,7 +504,7 @@ struct SeededGenerator: RandomNumberGenerator {
 
     /// Every tag of the dictionary with values of every length up to 40.
     @Test func everyTagWithAnyLength() {
-        var generator = SeededGenerator(state: 99)
+        var generator = SplitMix(seed: 99)
         for entry in DataDictionary.entries {
             for count in 0...40 where !entry.isTemplate || count < 4 {
                 var writer = BERTLVWriter()
@@ -530,7 +519,7 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 
     @Test func randomBytesOfAnyKind() {
-        var generator = SeededGenerator(state: 5)
+        var generator = SplitMix(seed: 5)
         for round in 0..<4000 {
             let bytes = (0..<Int.random(in: 1...80, using: &generator)).map { _ in
                 UInt8.random(in: 0...255, using: &generator)

@@ -5,6 +5,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import Synchronization
+import TestTools
 import Testing
 
 @testable import HTTPBackend

@@ -2,6 +2,7 @@ import Acquiring
 import EMV
 import Foundation
 import Synchronization
+import TestTools
 import Testing
 import Yams
 
@@ -299,7 +300,7 @@ private func members(_ value: Any, _ path: String = "") -> Set<String> {
     }
 
     /// Independent validators: openapi-spec-validator and jsonschema.
-    @Test(.enabled(if: ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"] != nil)) func otherValidators()
+    @Test(.enabled(if: PythonOracle.isAvailable)) func otherValidators()
         throws
     {
         var lines: [String] = []
@@ -312,25 +313,12 @@ private func members(_ value: Any, _ path: String = "") -> Set<String> {
             lines.append("Answer " + String(decoding: try answer.json(), as: UTF8.self))
         }
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        let process = Process()
-        process.executableURL = URL(
-            fileURLWithPath: try #require(ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"]))
-        process.arguments = [
-            folder.appendingPathComponent("Oracles/openapi_check.py").path,
-            folder.deletingLastPathComponent().appendingPathComponent("Sources/HTTPBackend/openapi.yaml")
-                .path,
-        ]
-        let input = Pipe()
-        let output = Pipe()
-        process.standardInput = input
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        input.fileHandleForWriting.write(Data((lines.joined(separator: "\n") + "\n").utf8))
-        try input.fileHandleForWriting.close()
-        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0, "\(text)")
+        let text = try PythonOracle("openapi_check.py").run(
+            [
+                folder.deletingLastPathComponent().appendingPathComponent("Sources/HTTPBackend/openapi.yaml")
+                    .path
+            ],
+            input: lines.joined(separator: "\n") + "\n")
         #expect(text.contains("\(lines.count) fit"), "\(text)")
     }
 }

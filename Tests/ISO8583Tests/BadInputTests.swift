@@ -1,6 +1,7 @@
 import BERTLV
 import ISO8583
 import ProfileFile
+import TestTools
 import Testing
 
 @Suite struct BadInputTests {
@@ -9,7 +10,7 @@ import Testing
     /// Cut anywhere, a message is refused, and what can be read of it is explained.
     @Test(arguments: Dialect.builtInNames) func cutAnywhere(name: String) throws {
         let dialect = try Self.dialect(name)
-        var random = SplitMix(state: 11)
+        var random = SplitMix(seed: 11)
         let message = SampleMessages.random(in: dialect, &random)
         let bytes = try dialect.pack(message)
         #expect(try dialect.unpack(bytes) == message)
@@ -25,7 +26,7 @@ import Testing
     /// Damaged in any way, a message is refused or read as what it says: writing it again gives the same message.
     @Test(arguments: Dialect.builtInNames) func fuzzed(name: String) throws {
         let dialect = try Self.dialect(name)
-        var random = SplitMix(state: 8583)
+        var random = SplitMix(seed: 8583)
         var accepted = 0
         for _ in 0..<1500 {
             var bytes = try dialect.pack(SampleMessages.random(in: dialect, &random))

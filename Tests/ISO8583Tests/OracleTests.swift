@@ -2,6 +2,7 @@ import BERTLV
 import EMV
 import Foundation
 import ISO8583
+import TestTools
 import Testing
 
 /// A line of `Tests/Oracles/iso8583_messages.py`.
@@ -41,8 +42,6 @@ struct OracleMessage: Sendable, CustomTestStringConvertible {
 }
 
 @Suite struct OracleTests {
-    static let python = ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"]
-
     func check(_ oracle: OracleMessage) throws {
         let dialect = try #require(try Dialect.builtIn(oracle.layout))
         #expect(try dialect.unpack(oracle.bytes) == oracle.message)
@@ -64,33 +63,17 @@ struct OracleMessage: Sendable, CustomTestStringConvertible {
     }
 
     static func run(_ arguments: [String], input: String = "") throws -> String {
-        let process = Process()
-        process.executableURL = URL(filePath: try #require(python))
-        let script = URL(filePath: #filePath).deletingLastPathComponent()
-            .appending(path: "../Oracles/iso8583_messages.py")
-        process.arguments = ["-W", "ignore", script.path()] + arguments
-        // A file: what is written at once into a pipe may be more than it holds.
-        let file = FileManager.default.temporaryDirectory.appending(path: "iso8583-\(UUID().uuidString)")
-        try Data(input.utf8).write(to: file)
-        defer { try? FileManager.default.removeItem(at: file) }
-        process.standardInput = try FileHandle(forReadingFrom: file)
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let data = try #require(try pipe.fileHandleForReading.readToEnd())
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
-        return String(decoding: data, as: UTF8.self)
+        try PythonOracle("iso8583_messages.py").run(arguments, input: input)
     }
 
-    @Test(.enabled(if: python != nil)) func readsWhatPyISO8583Writes() throws {
+    @Test(.enabled(if: PythonOracle.isAvailable)) func readsWhatPyISO8583Writes() throws {
         let messages = OracleMessage.all(try Self.run(["make", "77", "60"]))
         #expect(messages.count == 240)
         for message in messages { try check(message) }
     }
 
-    @Test(.enabled(if: python != nil)) func pyISO8583ReadsWhatWeWrite() throws {
-        var random = SplitMix(state: 8583)
+    @Test(.enabled(if: PythonOracle.isAvailable)) func pyISO8583ReadsWhatWeWrite() throws {
+        var random = SplitMix(seed: 8583)
         var sent: [Message] = []
         var lines = ""
         for name in ["pyiso8583-default", "generic-ascii", "generic-bcd", "generic-ebcdic"] {
@@ -107,18 +90,6 @@ struct OracleMessage: Sendable, CustomTestStringConvertible {
         let read = OracleMessage.all(try Self.run(["read"], input: lines), hasBytes: false).map(\.message)
         #expect(read.count == sent.count)
         for (read, sent) in zip(read, sent) { #expect(read == sent) }
-    }
-}
-
-/// SplitMix64: the same run each time.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }
 

@@ -1,6 +1,7 @@
 import BERTLV
 import EMV
 import Foundation
+import TestTools
 import Testing
 
 @testable import Issuing
@@ -23,8 +24,6 @@ import Testing
         static func all(_ text: String) -> [Case] { text.split(separator: "\n").map { Case($0) } }
     }
 
-    static let python = ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"]
-
     func check(_ c: Case) throws {
         var data = DataObjects()
         for node in try TLVNode.parse(bytes(c.fields["de55"]!), padding: .none) {
@@ -46,19 +45,8 @@ import Testing
 
     @Test(arguments: Case.all(issuerVectors)) func kept(_ c: Case) throws { try check(c) }
 
-    @Test(.enabled(if: python != nil)) func live() throws {
-        let script = URL(filePath: #filePath).deletingLastPathComponent()
-            .appending(path: "../Oracles/issuer_vectors.py")
-        let process = Process()
-        process.executableURL = URL(filePath: try #require(Self.python))
-        process.arguments = ["-W", "ignore", script.path(), "4711", "50"]
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let output = try #require(try pipe.fileHandleForReading.readToEnd())
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
-        let cases = Case.all(String(decoding: output, as: UTF8.self))
+    @Test(.enabled(if: PythonOracle.isAvailable)) func live() throws {
+        let cases = Case.all(try PythonOracle("issuer_vectors.py").run(["4711", "50"]))
         #expect(cases.count == 400)
         for c in cases { try check(c) }
     }

@@ -7,18 +7,6 @@ import Testing
 
 func bytes(_ hex: String) -> [UInt8] { Hex.bytes(hex)! }
 
-/// SplitMix64: the same sequence on every machine.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
 let euro = NumericCode(978)!
 let dollar = NumericCode(840)!
 let yuan = NumericCode(156)!
@@ -79,9 +67,9 @@ struct Tap {
         data.set(0x9F36, number: UInt64(counter), count: 2)
         var input = CryptogramInput()
         // swift-format-ignore: ReplaceForEachWithForLoop
-        data.forEach { tag, value in
-            let copy = Array(value)
-            _ = input.set(tag: tag, copy.span)
+        for tag in data.tags {
+            guard let value = data.span(tag) else { continue }
+            _ = input.set(tag: tag, value)
         }
         let master = try! TripleDESKey(bytes(issuerKey)).iccMasterKey(
             pan: pan.compressedNumeric, panSequenceNumber: sequence)

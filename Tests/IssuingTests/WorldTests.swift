@@ -2,6 +2,7 @@ import BERTLV
 import EMV
 import Foundation
 import ProfileFile
+import TestTools
 import Testing
 
 @testable import Issuing
@@ -88,7 +89,7 @@ import Testing
 
     /// Whatever is in the chip data, an answer comes.
     @Test func anyChipData() {
-        var random = SeededGenerator(state: 11)
+        var random = SplitMix(seed: 11)
         let issuer = Host()
         let tags: [BERTLV.Tag] = [
             0x82, 0x95, 0x9A, 0x9C, 0x9F02, 0x9F03, 0x9F10, 0x9F1A, 0x9F27, 0x9F37, 0x5F2A, 0x5F34, 0x9F36,

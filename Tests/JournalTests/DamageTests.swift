@@ -1,6 +1,7 @@
 import EMV
 import Foundation
 import GRDB
+import TestTools
 import Testing
 
 @testable import Journal
@@ -225,7 +226,7 @@ import Testing
         let good = try Data(contentsOf: URL(fileURLWithPath: folder.path))
         let original = try Journal.openReadOnly(at: folder.path)
         let records = try await original.list()
-        var random = Seeded(seed)
+        var random = SplitMix(seed: seed)
         for _ in 0..<50 {
             var bad = good
             for _ in 0..<Int.random(in: 1...4, using: &random) {

@@ -3,6 +3,7 @@ import Foundation
 import GRDB
 import GRDBSQLite
 import Synchronization
+import TestTools
 import Testing
 
 @testable import Journal
@@ -80,7 +81,7 @@ import Testing
     /// Power lost at each single write, sync and truncation of a whole run, with whatever part of the unsynced
     /// sectors surviving: what was acknowledged is there, and the journal is sound and goes on.
     @Test(arguments: 0..<4) func powerLossAnywhere(_ seed: UInt64) async throws {
-        var random = Seeded(seed)
+        var random = SplitMix(seed: seed)
         var point = 0
         while true {
             point += Int.random(in: 1...4, using: &random)

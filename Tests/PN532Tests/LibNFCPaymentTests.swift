@@ -6,6 +6,7 @@ import PN532
 import Readers
 import SmartCard
 import Terminal
+import TestTools
 import Testing
 
 /// Whole payments through libnfc and the software PN532.
@@ -51,7 +52,7 @@ import Testing
     /// is left behind: no descriptors, no threads. In a process of its own, as other tests start threads as well.
     @Test(.timeLimit(.minutes(3))) func tornPaymentsLeaveNothingBehind() async throws {
         await #expect(processExitsWith: .success) {
-            var random = SeededGenerator(seed: 1000)
+            var random = SplitMix(seed: 1000)
             let device = try PN532Device()
             let reader = LibNFCReader(connectionString: try #require(device.connectionString))
             var before = LibNFCPaymentTests.resources()

@@ -7,6 +7,7 @@ import Readers
 import SmartCard
 import Terminal
 import TestSupport
+import TestTools
 import Testing
 
 /// The libnfc reader through the real libnfc and a software PN532 on a pseudo-terminal.
@@ -268,7 +269,7 @@ import Testing
 
     /// A chip that says anything, well framed: an error or an answer, never a trap or a hang, and then it works.
     @Test(.timeLimit(.minutes(2))) func forgedAnswers() async throws {
-        var random = SeededGenerator(seed: 4)
+        var random = SplitMix(seed: 4)
         try await Self.with { device, reader in
             for _ in 0..<60 {
                 let bytes = (0..<Int.random(in: 0...20, using: &random)).map { index in

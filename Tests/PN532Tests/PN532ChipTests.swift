@@ -1,6 +1,7 @@
 import PN532
 import SmartCard
 import TestSupport
+import TestTools
 import Testing
 
 /// The chip's answers, byte by byte as the host sees them.
@@ -236,7 +237,7 @@ import Testing
 
     /// Any bytes from the host: no trap, and the chip still answers.
     @Test func noiseFromTheHost() {
-        var random = SeededGenerator(seed: 1)
+        var random = SplitMix(seed: 1)
         for round in 0..<300 {
             var host = Host()
             if round % 3 > 0 { _ = host.chip.present(StubCard.paymentSystem()) }

@@ -1,4 +1,5 @@
 import PN532
+import TestTools
 import Testing
 
 /// Frames of the chip; the expected bytes are those of NXP UM0701-02 and its application note.
@@ -61,7 +62,7 @@ import Testing
 
     /// Any bytes: no trap, and a good frame after them is found.
     @Test func noiseDoesNotHoldUpTheParser() {
-        var random = SeededGenerator(seed: 532)
+        var random = SplitMix(seed: 532)
         let good = PN532Frame.information(identifier: 0xD4, data: [0x02])
         for _ in 0..<3000 {
             var parser = PN532FrameParser()
@@ -76,15 +77,3 @@ import Testing
     }
 }
 
-/// SplitMix64: the same numbers in each run.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-}

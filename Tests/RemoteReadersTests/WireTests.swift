@@ -1,6 +1,7 @@
 import Readers
 import RemoteReaders
 import SmartCard
+import TestTools
 import Testing
 
 /// Frames byte by byte as Protocol.md lays them out, and what is refused.
@@ -208,7 +209,7 @@ struct WireTests {
 
     /// However a stream is cut, the same frames come out.
     @Test func cutsDoNotMatter() throws {
-        var random = SplitMix(state: 0x5EED)
+        var random = SplitMix(seed: 0x5EED)
         for _ in 0..<200 {
             let messages = (0..<6).map { _ in Self.requests.randomElement(using: &random)!.0 }
             let stream = messages.enumerated().flatMap { $1.encoded(id: UInt32($0 + 1)) }
@@ -231,7 +232,7 @@ struct WireTests {
     /// Spoiled streams end in frames or in a typed error with an offset within the frame; what decodes encodes
     /// to the same bytes again.
     @Test(arguments: [1, 2, 3, 4]) func spoiledStreams(_ seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         var errors = 0
         var frames = 0
         func run<Message: WireMessage>(_ type: Message.Type, _ originals: [[UInt8]]) {
@@ -276,14 +277,3 @@ struct WireTests {
     }
 }
 
-/// A small seeded generator.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}

@@ -1,20 +1,6 @@
 import SmartCard
+import TestTools
 import Testing
-
-/// SplitMix64: the same run each time.
-struct Random {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-    mutating func below(_ bound: Int) -> Int { bound <= 0 ? 0 : Int(next() % UInt64(bound)) }
-    mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(below(256)) } }
-}
 
 @Suite struct APDUEncodingTests {
     /// ISO/IEC 7816-3, 12.1.3, tables of the cases: header, Lc field, Le field in hexadecimal for each Nc and
@@ -56,7 +42,7 @@ struct Random {
     }
 
     @Test func writtenAndReadIsTheSame() throws {
-        var random = Random(seed: 21)
+        var random = SplitMix(seed: 21)
         let lengths = [0, 0, 1, 5, 127, 128, 254, 255, 256, 257, 300, 1000, 65534, 65535]
         let wanted: [Int?] = [nil, 1, 2, 127, 128, 255, 256, 257, 1000, 32768, 65535, 65536]
         for _ in 0..<2000 {
@@ -71,7 +57,7 @@ struct Random {
 
     /// A command cut or grown is refused with the numbers at fault, or is another command of that very length.
     @Test func cutAndGrown() {
-        var random = Random(seed: 22)
+        var random = SplitMix(seed: 22)
         for _ in 0..<5000 {
             let header = random.bytes(4)
             let command = CommandAPDU(
@@ -108,7 +94,7 @@ struct Random {
     }
 
     @Test func responses() throws {
-        var random = Random(seed: 23)
+        var random = SplitMix(seed: 23)
         for _ in 0..<2000 {
             let bytes = random.bytes(random.below(300))
             guard bytes.count >= 2 else {
@@ -161,7 +147,7 @@ struct Random {
     }
 
     @Test func anyActivationData() {
-        var random = Random(seed: 24)
+        var random = SplitMix(seed: 24)
         for round in 0..<5000 {
             var activation = ContactlessActivation(modulation: round.isMultiple(of: 2) ? .typeA : .typeB)
             activation.ats = random.bytes(random.below(40))

@@ -2,6 +2,7 @@ import Acquiring
 import EMV
 import Foundation
 import Synchronization
+import TestTools
 
 @testable import Terminal
 
@@ -133,14 +134,14 @@ enum LineTrouble: CaseIterable, Sendable {
 final class HostServer: Sendable {
     let path: String
     private let books = Mutex(HostBooks())
-    private let troubles: Mutex<(share: Double, random: Seeded)>
+    private let troubles: Mutex<(share: Double, random: SplitMix)>
     private let descriptor: Int32
     static let patience: UInt32 = 150_000
 
     /// - Parameter share: of all messages that meet a trouble, 0 to 1.
     init(path: String, seed: UInt64, share: Double) throws {
         self.path = path
-        troubles = Mutex((share, Seeded(seed)))
+        troubles = Mutex((share, SplitMix(seed: seed)))
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -356,15 +357,3 @@ final class HostLine: AcquirerBackend, @unchecked Sendable {
     }
 }
 
-/// Numbers that are the same in each run (SplitMix64).
-struct Seeded: RandomNumberGenerator, Sendable {
-    private var state: UInt64
-    init(_ seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}

@@ -5,6 +5,7 @@ import Foundation
 import Journal
 import Readers
 import Synchronization
+import TestTools
 import Testing
 
 @testable import Terminal
@@ -58,7 +59,7 @@ struct Day: Sendable {
         let field = EmulatedReader()
         let session = try Self.session(journal, line, field)
         let desk = PaymentDesk(journal: journal, forwarder: session.forwarder)
-        var random = Seeded(seed)
+        var random = SplitMix(seed: seed)
         _ = try await session.recover()
         // What was under way is asked for again with its key, as a cash register does.
         if let last = said("begin").last { try await take(last, session, field) }
@@ -81,7 +82,7 @@ struct Day: Sendable {
     }
 
     private func one(
-        _ random: inout Seeded, _ session: TerminalSession, _ desk: PaymentDesk, _ field: EmulatedReader,
+        _ random: inout SplitMix, _ session: TerminalSession, _ desk: PaymentDesk, _ field: EmulatedReader,
         _ journal: Journal
     ) async throws {
         let cents = UInt64.random(in: 100...2000, using: &random)
@@ -284,7 +285,7 @@ struct Day: Sendable {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let host = try HostServer(path: folder + "/host", seed: 1, share: 0.15)
         defer { host.stop() }
-        var random = Seeded(7)
+        var random = SplitMix(seed: 7)
         var deaths: [Death] = []
         let count = Self.crashes
         for index in 0..<count {

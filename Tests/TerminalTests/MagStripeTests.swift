@@ -6,6 +6,7 @@ import Foundation
 import Readers
 import SmartCard
 import Synchronization
+import TestTools
 import Testing
 
 @testable import Terminal
@@ -54,10 +55,9 @@ import Testing
         #expect(try await acquirer.authorize(again).responseCode == "63")
     }
 
-    static let python = ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"]
-
     /// CVC3, unpredictable number, counter and the number of digits in the track: `Tests/Oracles/cvc3_track.py`.
-    @Test(.enabled(if: python != nil, "make test sets TAPBRIDGE_PYTHON")) func trackAsAnotherFillsIt()
+    @Test(.enabled(if: PythonOracle.isAvailable, "make test sets TAPBRIDGE_PYTHON"))
+    func trackAsAnotherFillsIt()
         async throws
     {
         var lines = ""
@@ -76,22 +76,7 @@ import Testing
                 "5413330089020045 01 5413330089020045D31122010000000000000F 000E 07F0 04 \(number) \(counter) 0\n"
             ours.append(Hex.string(record[0x9F6B] ?? []))
         }
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("Oracles/cvc3_track.py")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try #require(Self.python))
-        process.arguments = ["-W", "ignore", script.path]
-        let input = FileManager.default.temporaryDirectory.appendingPathComponent("cvc3-\(UUID()).txt")
-        try lines.write(to: input, atomically: true, encoding: .utf8)
-        defer { try? FileManager.default.removeItem(at: input) }
-        process.standardInput = try FileHandle(forReadingFrom: input)
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
-        #expect(text.split(separator: "\n").map(String.init) == ours)
+        #expect(try PythonOracle("cvc3_track.py").lines(input: lines) == ours)
         #expect(Set(ours).count == 40)
     }
 }

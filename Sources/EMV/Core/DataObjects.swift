@@ -69,30 +69,57 @@ public struct DataObjects: Sendable {
     /// Stores a value, replacing an earlier one.
     @inlinable
     public mutating func set(_ tag: Tag, _ value: some Collection<UInt8>) {
-        let count = Int32(truncatingIfNeeded: value.count)
-        if let position = index(of: tag) {
-            if entries[position].count == count {
-                var index = Int(entries[position].start)
-                for byte in value {
-                    storage[index] = byte
-                    index &+= 1
-                }
-                return
+        let count = value.count
+        if let start = overwritable(tag, count) {
+            var index = start
+            for byte in value {
+                storage[index] = byte
+                index &+= 1
             }
-            entries[position].start = Int32(truncatingIfNeeded: storage.count)
-            entries[position].count = count
         } else {
-            entries.append(
-                Entry(
-                    tag: tag.rawValue, start: Int32(truncatingIfNeeded: storage.count), count: count))
+            storage.append(contentsOf: value)
         }
-        storage.append(contentsOf: value)
+    }
+
+    /// Stores a value from elsewhere, replacing an earlier one: one copy and nothing retained.
+    @inlinable
+    public mutating func set(_ tag: Tag, _ value: borrowing Span<UInt8>) {
+        let count = value.count
+        if let start = overwritable(tag, count) {
+            for index in 0..<count { storage[start &+ index] = value[index] }
+        } else {
+            value.withUnsafeBufferPointer { storage.append(contentsOf: $0) }
+        }
+    }
+
+    /// Stores the value that another set has; nothing happens where it has none.
+    @inlinable
+    public mutating func set(_ tag: Tag, from other: borrowing DataObjects) {
+        if let value = other.span(tag) { set(tag, value) }
+    }
+
+    /// Where a value of the same length as the new one lies; else an entry is made for one that is appended next.
+    @inlinable mutating func overwritable(_ tag: Tag, _ count: Int) -> Int? {
+        let length = Int32(truncatingIfNeeded: count)
+        let end = Int32(truncatingIfNeeded: storage.count)
+        guard let position = index(of: tag) else {
+            entries.append(Entry(tag: tag.rawValue, start: end, count: length))
+            return nil
+        }
+        if entries[position].count == length { return Int(entries[position].start) }
+        entries[position].start = end
+        entries[position].count = length
+        return nil
     }
 
     /// Stores an unsigned number as `count` big-endian bytes (format b).
     @inlinable
     public mutating func set(_ tag: Tag, number: UInt64, count: Int) {
-        set(tag, (0..<count).lazy.map { UInt8(truncatingIfNeeded: number >> ((count - 1 - $0) * 8)) })
+        let start = overwritable(tag, count)
+        for index in 0..<max(0, count) {
+            let byte = UInt8(truncatingIfNeeded: number >> UInt64((count &- 1 &- index) &* 8))
+            if let start { storage[start &+ index] = byte } else { storage.append(byte) }
+        }
     }
 
     public mutating func remove(_ tag: Tag) {
@@ -101,8 +128,9 @@ public struct DataObjects: Sendable {
 
     /// Takes over every data object of another set, replacing those of the same tag.
     public mutating func merge(_ other: DataObjects) {
+        let bytes = other.storage.span
         for entry in other.entries {
-            set(Tag(entry.tag), other.storage[Int(entry.start)..<Int(entry.start + entry.count)])
+            set(Tag(entry.tag), bytes.extracting(Int(entry.start)..<Int(entry.start &+ entry.count)))
         }
     }
 
@@ -138,13 +166,6 @@ public struct DataObjects: Sendable {
         self.init()
         var reader = BERTLVReader(bytes.span, in: 0..<bytes.count)
         while let element = try? reader.next() { set(element.tag, bytes[element.value]) }
-    }
-
-    /// Calls `body` with each data object.
-    public func forEach(_ body: (Tag, ArraySlice<UInt8>) -> Void) {
-        for entry in entries {
-            body(Tag(entry.tag), storage[Int(entry.start)..<Int(entry.start + entry.count)])
-        }
     }
 }
 

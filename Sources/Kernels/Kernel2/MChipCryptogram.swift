@@ -114,10 +114,8 @@ extension MChipKernel {
 
     /// CDOL1, DRDOL and DSDOL ask for data of the terminal and, rarely, for the card's own.
     func cryptogramSources() -> DataObjects {
-        var sources = terminal
-        card.forEach { tag, value in
-            if !sources.contains(tag) { sources.set(tag, value) }
-        }
+        var sources = card
+        sources.merge(terminal)
         return sources
     }
 

@@ -120,7 +120,7 @@ extension MChipKernel {
                 MChipDictionary.acceptsFromCard(tag, length: element.value.count, in: tag)
             {
                 dataToSend.set(tag, response.bytes[element.value])
-                card.set(tag, response.bytes[element.value])
+                card.set(tag, response.bytes.span.extracting(element.value))
             }
         }
         return readNext()
@@ -156,8 +156,10 @@ extension MChipKernel {
 
     /// The DET signal (UpdateWithDetData).
     mutating func received(_ data: DataObjects) {
-        data.forEach { tag, value in
-            guard MChipDictionary.acceptsFromTerminal(tag, length: value.count) else { return }
+        for tag in data.tags {
+            guard let value = data[tag], MChipDictionary.acceptsFromTerminal(tag, length: value.count) else {
+                continue
+            }
             switch tag.rawValue {
             case 0xDF8112, 0xFF8102, 0xFF8103: break
             default: terminal.set(tag, value)

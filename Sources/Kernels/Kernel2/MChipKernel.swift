@@ -311,8 +311,8 @@ public struct MChipKernel: Kernel {
                     !card.contains(0x82), !card.contains(0x94)
                 else { return finish(invalid(.parsingError)) }
                 let start = template.value.lowerBound
-                card.set(0x82, response.bytes[start..<(start + 2)])
-                card.set(0x94, response.bytes[(start + 2)..<template.value.upperBound])
+                card.set(0x82, response.bytes.span.extracting(start..<(start + 2)))
+                card.set(0x94, response.bytes.span.extracting((start + 2)..<template.value.upperBound))
             default: return finish(invalid(.parsingError))
             }
         } catch { return finish(invalid(.parsingError)) }
@@ -482,7 +482,7 @@ public struct MChipKernel: Kernel {
             else { return false }
             // A data object that came before, with a value, may not come again; 84 comes with each SELECT.
             if let length = card.length(element.tag), length > 0 { return false }
-            card.set(element.tag, bytes[element.value])
+            card.set(element.tag, bytes.span.extracting(element.value))
         }
         return true
     }

@@ -110,7 +110,7 @@ extension MChipKernel {
             return failMagStripe(invalid(.cardDataMissing))
         }
         // "OD-CVM verification successful".
-        let isVerified = information.map { $0[1] & 0x10 != 0 } ?? false
+        let isVerified = (information?.dropFirst().first ?? 0) & 0x10 != 0
         if verifiesOnDevice {
             // S14.20, S14.21: above the limit only with the owner's verification.
             if requiresCVM, !isVerified { return failMagStripe(invalid(.cardDataError)) }

@@ -116,7 +116,7 @@ extension MChipKernel {
             ? [0x9F5D, 0x9F42, 0x9F6E, 0xDF4B, 0x9F2B, 0xDF8101, 0xDF8102]
             : [0x9F5D, 0x9F6E, 0xDF4B, 0xDF812A, 0xDF812B]
         {
-            if let value = card[tag] { data.set(tag, value) }
+            data.set(tag, from: card)
         }
         data.set(0xDF8115, errors)
         if isEMV {
@@ -134,10 +134,10 @@ extension MChipKernel {
         var record = DataObjects(reservingObjects: 40, bytes: 512)
         let isEMV = mode == .emv
         for tag in isEMV ? Self.recordedCardTags : Self.recordedMagStripeTags {
-            if let value = card[tag] { record.set(tag, value) }
+            record.set(tag, from: card)
         }
         for tag in Self.recordedTerminalTags {
-            if let value = terminal[tag] { record.set(tag, value) }
+            record.set(tag, from: terminal)
         }
         if isEMV { record.set(0x95, number: results.rawValue, count: 5) }
         if !record.contains(0x84) { record.set(0x84, activation.selectedApplication) }

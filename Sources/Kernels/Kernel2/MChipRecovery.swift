@@ -79,10 +79,10 @@ extension MChipKernel {
     private func tornRecord() -> DataObjects {
         var record = DataObjects(reservingObjects: 32, bytes: 320)
         for tag: Tag in [0x5A, 0x5F34, 0x9F7D] {
-            if let value = card[tag] { record.set(tag, value) }
+            record.set(tag, from: card)
         }
         for tag in Self.tornTerminalTags {
-            if let value = terminal[tag] { record.set(tag, value) }
+            record.set(tag, from: terminal)
         }
         // DRDOL Related Data (S9.11).
         let list = Array(card[0x9F51] ?? [])

@@ -15,10 +15,7 @@ struct TornTransactionLog: Equatable, Sendable {
         var reader = BERTLVReader(bytes.span, in: 0..<bytes.count)
         while let template = try? reader.next() {
             guard template.tag == 0xFF8101 else { continue }
-            var record = DataObjects()
-            var inside = reader.nested(template)
-            while let element = try? inside.next() { record.set(element.tag, bytes[element.value]) }
-            records.append(record)
+            records.append(DataObjects(encoded: Array(bytes[template.value])))
         }
     }
 

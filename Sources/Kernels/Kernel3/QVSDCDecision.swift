@@ -291,10 +291,10 @@ extension QVSDCKernel {
     func dataRecord(_ method: Outcome.CVM) -> DataObjects {
         var record = DataObjects(reservingObjects: 40, bytes: 512)
         for tag in Self.recordedCardTags {
-            if let value = card[tag] { record.set(tag, value) }
+            record.set(tag, from: card)
         }
         for tag in Self.recordedTerminalTags {
-            if let value = terminal[tag] { record.set(tag, value) }
+            record.set(tag, from: terminal)
         }
         if !record.contains(0x9F27), let type = cryptogramType {
             record.set(0x9F27, CollectionOfOne(type.rawValue << 6))

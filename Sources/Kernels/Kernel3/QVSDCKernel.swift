@@ -115,19 +115,19 @@ public struct QVSDCKernel: Kernel {
             }
             var reader = BERTLVReader(bytes, in: fci.value)
             while let element = try reader.next() {
-                if element.tag == 0x84 { card.set(0x84, response.bytes[element.value]) }
+                if element.tag == 0x84 { card.set(0x84, response.bytes.span.extracting(element.value)) }
                 guard element.tag == 0xA5 else { continue }
                 var inside = reader.nested(element)
                 while let object = try inside.next() {
                     switch object.tag {
                     case 0x9F38: processingOptions = object.value
                     case 0x50, 0x5F2D, 0x9F12, 0x9F11, 0x87, 0x9F5A:
-                        card.set(object.tag, response.bytes[object.value])
+                        card.set(object.tag, response.bytes.span.extracting(object.value))
                     case 0xBF0C:
                         var discretionary = inside.nested(object)
                         while let item = try discretionary.next() {
                             if item.tag == 0x9F5A || item.tag == 0x9F4D || item.tag == 0x5F55 {
-                                card.set(item.tag, response.bytes[item.value])
+                                card.set(item.tag, response.bytes.span.extracting(item.value))
                             }
                         }
                     default: break
@@ -215,9 +215,9 @@ public struct QVSDCKernel: Kernel {
                     return finish(endApplication(.missingData(0x82)))
                 }
                 let start = template.value.lowerBound
-                card.set(0x82, response.bytes[start..<(start + 2)])
+                card.set(0x82, response.bytes.span.extracting(start..<(start + 2)))
                 if template.value.count > 2 {
-                    card.set(0x94, response.bytes[(start + 2)..<template.value.upperBound])
+                    card.set(0x94, response.bytes.span.extracting((start + 2)..<template.value.upperBound))
                 }
             default:
                 return finish(endApplication(.missingData(0x77)))
@@ -249,7 +249,7 @@ public struct QVSDCKernel: Kernel {
             if element.tag != 0x84, card.contains(element.tag) {
                 return endApplication(.duplicateData(element.tag))
             }
-            card.set(element.tag, response.bytes[element.value])
+            card.set(element.tag, response.bytes.span.extracting(element.value))
         }
         return nil
     }

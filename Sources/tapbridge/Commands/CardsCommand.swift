@@ -4,6 +4,7 @@ import Cards
 import EMV
 import Foundation
 import PN532
+import ProfileFile
 import Readers
 
 struct CardsCommand: ParsableCommand {
@@ -57,8 +58,8 @@ struct CardsCommand: ParsableCommand {
 
 struct CardCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "card", abstract: "Show an emulated card, or attach it for other programs.",
-        subcommands: [Show.self, Attach.self, Reset.self, CAKeys.self])
+        commandName: "card", abstract: "Show or check an emulated card, or attach it for other programs.",
+        subcommands: [Show.self, Check.self, Attach.self, Reset.self, CAKeys.self])
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -72,6 +73,27 @@ struct CardCommand: AsyncParsableCommand {
                     "no such card: \(id); known are \(CardLibrary.identifiers.joined(separator: ", "))")
             }
             Console.write(text, to: STDOUT_FILENO)
+        }
+    }
+
+    struct Check: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Check a card profile: read it and personalise a card from it.",
+            discussion: "Example:\n  tapbridge card check my-card.yaml")
+        @Argument(help: "YAML file.", completion: .file(extensions: ["yaml", "yml"])) var file: String
+        func run() throws {
+            do {
+                let profile = try CardProfile(ProfileFile(path: file))
+                _ = try EmulatedCard(profile: profile)
+                let applications = profile.applications.map {
+                    "\(Hex.string($0.applicationIdentifier)) \($0.primaryAccountNumber.masked)"
+                }
+                Console.print(
+                    "\(file): \(profile.kind.rawValue) \(profile.id), \(applications.joined(separator: ", "))"
+                )
+            } catch {
+                throw CommandFailure(.badInput, "\(error)")
+            }
         }
     }
 
