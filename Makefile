@@ -7,7 +7,7 @@ VENV        := .build/venv
 # What building needs, and what the tests need besides: pcscd with its virtual reader, an independent
 # PC/SC client, and Python for the oracles.
 BUILD_PACKAGES := pkg-config libssl-dev libpcsclite-dev libnfc-dev libsqlite3-dev
-TEST_PACKAGES  := pcscd vsmartcard-vpcd libnfc-bin opensc openssl python3-venv
+TEST_PACKAGES  := pcscd vsmartcard-vpcd libnfc-bin opensc openssl python3-venv curl
 ORACLES        := pyemv==1.5.0 psec==1.3.0 pyiso8583==4.0.1 openapi-spec-validator==0.9.0 jsonschema==4.26.0 prometheus_client==0.26.0
 DEB_PACKAGES   := dpkg-dev python3 binutils
 

@@ -108,10 +108,10 @@ import Testing
             }
         }
         for port in ["8583", "8080"] where script.contains(port) {
-            script = script.replacing(":\(port)", with: ":\(try Self.freePort())")
+            script = script.replacing(port, with: "\(try Self.freePort())")
         }
-        let (process, output, _) = program.process(["-c", script])
-        process.executableURL = URL(filePath: "/bin/bash")
+        let (process, output, _) = program.process(["150", "/bin/bash", "-c", script])
+        process.executableURL = URL(filePath: "/usr/bin/timeout")
         process.currentDirectoryURL = place
         process.environment?["PATH"] =
             Program.executable.deletingLastPathComponent().path() + ":"
