@@ -217,7 +217,10 @@ let package = Package(
             ],
             swiftSettings: common),
         .testTarget(
-            name: "CommandLineTests", dependencies: ["tapbridge", "TestSupport", "Traces"],
+            name: "CommandLineTests",
+            dependencies: [
+                "tapbridge", "TestSupport", "Traces", "Cards", "Readers", "RemoteReaders", "SmartCard",
+            ],
             swiftSettings: common),
         .testTarget(
             name: "CardsTests",

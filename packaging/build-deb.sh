@@ -23,6 +23,15 @@ case "${STRIP:-strip}" in '') ;; *) "${STRIP:-strip}" --strip-unneeded "$root/us
 install -D -m 644 "$top/udev/60-tapbridge-readers.rules" "$root/usr/lib/udev/rules.d/60-tapbridge-readers.rules"
 install -D -m 644 "$top/udev/tapbridge-blacklist.conf" "$root/etc/modprobe.d/tapbridge-blacklist.conf"
 install -D -m 644 "$here/60-tapbridge-pcscd.rules" "$root/usr/share/polkit-1/rules.d/60-tapbridge-pcscd.rules"
+for unit in "$here"/*.service; do
+  install -D -m 644 "$unit" "$root/usr/lib/systemd/system/$(basename "$unit")"
+done
+for users in "$here"/*.sysusers; do
+  install -D -m 644 "$users" "$root/usr/lib/sysusers.d/$(basename "$users" .sysusers).conf"
+done
+for settings in "$here"/*.default; do
+  install -D -m 644 "$settings" "$root/etc/default/$(basename "$settings" .default)"
+done
 for shell in bash zsh fish; do
   case $shell in
     bash) file=$root/usr/share/bash-completion/completions/tapbridge ;;
@@ -37,7 +46,7 @@ gzip -9n "$root"/usr/share/man/man1/*.1
 doc=$root/usr/share/doc/tapbridge
 install -D -m 644 "$top/README.md" "$doc/README.md"
 install -D -m 644 "$top/LICENSE" "$doc/copyright"
-for profile in "$top"/Sources/Terminal/Profiles/*.yaml; do
+for profile in "$top"/Sources/Terminal/Profiles/*.yaml "$top"/Sources/ISO8583Backend/Samples/*.yaml; do
   install -D -m 644 "$profile" "$doc/examples/$(basename "$profile")"
 done
 
@@ -69,8 +78,8 @@ Description: contactless payment terminal emulator and card-reader bridge
  journal, and APDU traces. For test and integration only: it is not certified
  and works with test cards and test keys.
 CONTROL
-printf '/etc/modprobe.d/tapbridge-blacklist.conf\n' >"$root/DEBIAN/conffiles"
-for script in postinst postrm; do
+(cd "$root" && find etc -type f | LC_ALL=C sort | sed 's,^,/,') >"$root/DEBIAN/conffiles"
+for script in postinst prerm postrm; do
   install -m 755 "$here/$script" "$root/DEBIAN/$script"
 done
 (cd "$root" && find usr etc -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"

@@ -27,7 +27,8 @@ dpkg --root="$root" --verify tapbridge || fail "files differ from the package's 
 for file in usr/bin/tapbridge usr/lib/udev/rules.d/60-tapbridge-readers.rules etc/modprobe.d/tapbridge-blacklist.conf \
   usr/share/polkit-1/rules.d/60-tapbridge-pcscd.rules usr/share/man/man1/tapbridge.1.gz \
   usr/share/man/man1/tapbridge-pay.1.gz usr/share/bash-completion/completions/tapbridge \
-  usr/share/doc/tapbridge/examples/default.yaml usr/share/doc/tapbridge/copyright; do
+  usr/lib/systemd/system/tapbridge-readers.service usr/lib/sysusers.d/tapbridge-readers.conf \
+  usr/share/doc/tapbridge/examples/acquirer.yaml usr/share/doc/tapbridge/examples/default.yaml usr/share/doc/tapbridge/copyright; do
   [ -s "$root/$file" ] || fail "$file is missing"
 done
 "$root/usr/bin/tapbridge" --version >/dev/null || fail "the installed program does not run"
@@ -39,7 +40,22 @@ if command -v man >/dev/null; then
   warnings=$(for page in "$root"/usr/share/man/man1/*.gz; do LC_ALL=C.UTF-8 man --warnings -l "$page" 2>&1 >/dev/null; done)
   [ -z "$warnings" ] || fail "man pages: $warnings"
 fi
+if command -v systemd-analyze >/dev/null; then
+  # Other packages' units are not there, and programs are looked for in the root.
+  for unit in "$root"/usr/lib/systemd/system/*.service; do
+    warnings=$(systemd-analyze verify --recursive-errors=no --man=no --root="$root" "$unit" 2>&1 | grep -F "$(basename "$unit")" | grep -v "Failed to create .*: Unit .* not found" || true)
+    [ -z "$warnings" ] || fail "$(basename "$unit"): $warnings"
+  done
+fi
+# With a list of users the units' own are made.
+printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
+printf 'root:x:0:\n' >"$root/etc/group"
 run_dpkg --install "$package"
+if command -v systemd-sysusers >/dev/null; then
+  grep -q '^tapbridge-readers:' "$root/etc/passwd" || fail "the units' user was not made"
+  grep -q '^plugdev:.*tapbridge-readers' "$root/etc/group" || fail "the units' user is not in plugdev"
+fi
+rm -f "$root"/etc/passwd* "$root"/etc/group* "$root"/etc/shadow* "$root"/etc/gshadow* "$root"/etc/.pwd.lock
 run_dpkg --remove tapbridge
 [ ! -e "$root/usr/bin/tapbridge" ] || fail "the program stays after removal"
 [ -e "$root/etc/modprobe.d/tapbridge-blacklist.conf" ] || fail "a configuration file went with the removal"

@@ -175,6 +175,7 @@ public struct SettlementReport: Sendable, Codable {
             out +=
                 left + String(repeating: " ", count: max(1, width - left.count - right.count)) + right + "\n"
         }
+        func credit(_ units: UInt64) -> String { (units > 0 ? "-" : "") + money(units) }
         func money(_ units: UInt64) -> String { Money(Amount(clamping: units), batch.currency).description }
         line("SETTLEMENT", "batch \(batch.batch)")
         line("Terminal", batch.terminalID)
@@ -185,20 +186,26 @@ public struct SettlementReport: Sendable, Codable {
             out += group.application + "\n"
             if group.sums.debits > 0 { line("  \(group.sums.debits) sales", money(group.sums.debitAmount)) }
             if group.sums.credits > 0 {
-                line("  \(group.sums.credits) refunds", "-" + money(group.sums.creditAmount))
+                line("  \(group.sums.credits) refunds", credit(group.sums.creditAmount))
             }
         }
         out += String(repeating: "-", count: width) + "\n"
         line("\(batch.sums.debits) sales", money(batch.sums.debitAmount))
-        line("\(batch.sums.credits) refunds", "-" + money(batch.sums.creditAmount))
+        line("\(batch.sums.credits) refunds", credit(batch.sums.creditAmount))
         line("Total", (net < 0 ? "-" : "") + money(net.magnitude))
         if let host = batch.hostSums {
             line("Host: \(host.debits) sales", money(host.debitAmount))
-            line("Host: \(host.credits) refunds", "-" + money(host.creditAmount))
+            line("Host: \(host.credits) refunds", credit(host.creditAmount))
         }
         if !held.isEmpty { line("Held, not completed", String(held.count)) }
         if !owed.isEmpty { line("Still owed to the host", String(owed.count)) }
-        line("Result", isBalanced ? "BALANCED, CLOSED" : "OUT OF BALANCE")
+        let result =
+            switch batch.state {
+            case .closed: "BALANCED, CLOSED"
+            case .outOfBalance: "OUT OF BALANCE"
+            case .closing, .uploading: "NOT SETTLED YET"
+            }
+        line("Result", result)
         return out
     }
 }

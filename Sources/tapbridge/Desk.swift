@@ -29,6 +29,7 @@ struct Desk {
             troubles: troubles, answerTimeout: profile.timing.authorization)
         let backend: any AcquirerBackend = host?.backend ?? simulator
         func end() async throws {
+            try? await journal.close()
             if let host { await host.close() } else { try await SimulatedHost.keepBooks(of: simulator) }
         }
         var policy = Forwarder.Policy()

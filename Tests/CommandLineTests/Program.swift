@@ -49,11 +49,11 @@ struct Program {
         try await finish(process(arguments), input)
     }
 
-    /// The same as another user.
-    func run(as user: Unprivileged.Type, _ arguments: String...) async throws -> Result {
+    /// The same started by another program: `setpriv ...`, `ip netns exec ...`.
+    func run(through prefix: [String], _ arguments: String...) async throws -> Result {
         let parts = process(arguments)
         parts.0.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        parts.0.arguments = user.prefix + [Self.executable.path] + arguments
+        parts.0.arguments = prefix + [Self.executable.path] + arguments
         return try await finish(parts, nil)
     }
 

@@ -9,8 +9,9 @@ struct RemoteReaderCommandTests {
         let port: Int
         private let output: Pipe
 
-        init(_ program: Program, _ arguments: String...) throws {
+        init(_ program: Program, _ arguments: String..., environment: [String: String] = [:]) throws {
             let (process, output, _) = program.process(["reader", "share", "--port", "0"] + arguments)
+            process.environment?.merge(environment) { $1 }
             process.standardError = output
             try process.run()
             self.process = process
@@ -47,7 +48,7 @@ struct RemoteReaderCommandTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func paymentsOverTLS() async throws {
+    @Test(.timeLimit(.minutes(15))) func paymentsOverTLS() async throws {
         let program = try Program()
         defer { program.remove() }
         let made = try await program.run("certs", "--json")
@@ -89,7 +90,60 @@ struct RemoteReaderCommandTests {
         #expect(debit["transactionCounter"] as? Int == 1)
     }
 
-    @Test(.timeLimit(.minutes(2))) func withoutCertificatesOverLoopbackOnly() async throws {
+    /// The service manager hears that it is ready, that it lives, and that it ends.
+    @Test(.timeLimit(.minutes(15))) func tellsTheServiceManager() async throws {
+        let program = try Program()
+        defer { program.remove() }
+        let manager = try NotifySocket(program.state.appendingPathComponent("notify").path)
+        let share = try Share(
+            program, "--card", "visa-debit", "--fresh-card", "--no-tls",
+            environment: ["NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "200000"])
+        defer { share.process.terminate() }
+        #expect(manager.next()?.hasPrefix("READY=1\nSTATUS=listening on 127.0.0.1:\(share.port)") == true)
+        for _ in 0..<3 {
+            #expect(manager.next() == "WATCHDOG=1\nSTATUS=1 readers offered, 0 in use, 0 connections")
+        }
+        share.process.terminate()
+        var last = manager.next()
+        while let text = last, text.hasPrefix("WATCHDOG") { last = manager.next() }
+        #expect(last == "STOPPING=1")
+        share.process.waitUntilExit()
+        #expect(share.process.terminationStatus == 0)
+    }
+
+    /// What a service manager listens on.
+    final class NotifySocket {
+        let path: String
+        private let descriptor: Int32
+        struct Failure: Error {}
+
+        init(_ path: String) throws {
+            self.path = path
+            descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+            var address = sockaddr_un()
+            address.sun_family = sa_family_t(AF_UNIX)
+            guard path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else { throw Failure() }
+            withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+            let bound = withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                }
+            }
+            guard bound == 0 else { throw Failure() }
+        }
+        deinit { close(descriptor) }
+
+        /// The next message; nil after a minute.
+        func next() -> String? {
+            var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            guard Foundation.poll(&poll, 1, 60_000) == 1 else { return nil }
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            return count > 0 ? String(decoding: buffer.prefix(count), as: UTF8.self) : nil
+        }
+    }
+
+    @Test(.timeLimit(.minutes(15))) func withoutCertificatesOverLoopbackOnly() async throws {
         let program = try Program()
         defer { program.remove() }
         let share = try Share(program, "--card", "visa-debit", "--fresh-card")
@@ -108,7 +162,7 @@ struct RemoteReaderCommandTests {
 
     /// The server's process is killed, at different times of a payment: the terminal ends with a clear error or with
     /// the payment done, and its journal is sound.
-    @Test(.timeLimit(.minutes(5)), arguments: [0, 40, 80, 120, 160, 200, 300])
+    @Test(.timeLimit(.minutes(15)), arguments: [0, 40, 80, 120, 160, 200, 300])
     func theServerIsKilled(milliseconds: Int) async throws {
         let program = try Program()
         defer { program.remove() }
@@ -132,7 +186,7 @@ struct RemoteReaderCommandTests {
     }
 
     /// A short form of `bench remote-endurance`.
-    @Test(.timeLimit(.minutes(5))) func enduresCutsAndRemovals() async throws {
+    @Test(.timeLimit(.minutes(15))) func enduresCutsAndRemovals() async throws {
         let program = try Program()
         defer { program.remove() }
         let result = try await program.run("bench", "remote-endurance", "--payments", "60", "--json")

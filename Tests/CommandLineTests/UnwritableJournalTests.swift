@@ -15,6 +15,7 @@ struct UnwritableJournalTests {
         let made = try await program.run(
             "pay", "5.00", "--card", "visa-credit", "--fresh-card", "--journal", path)
         #expect(made.status == 0, "\(made.errors)")
+        #expect(!FileManager.default.fileExists(atPath: path + "-wal"))
         // What SQLite or the journal keeps beside the file is empty where it is not there by itself, else gone.
         switch odd {
         case "": break
@@ -28,7 +29,7 @@ struct UnwritableJournalTests {
         try Unprivileged.give(program.state.path, mode: 0o755)
 
         let list = try await program.run(
-            as: Unprivileged.self, "journal", "list", "--json", "--journal", path)
+            through: Unprivileged.prefix, "journal", "list", "--json", "--journal", path)
         if odd == "-wal" || odd == "-shm" {
             #expect([0, 4].contains(list.status), "\(list.status): \(list.errors)")
         } else {
@@ -38,7 +39,8 @@ struct UnwritableJournalTests {
         }
         if list.status != 0 { #expect(list.errors.contains("cannot be opened")) }
         let pay = try await program.run(
-            as: Unprivileged.self, "pay", "5.00", "--card", "visa-credit", "--fresh-card", "--journal", path)
+            through: Unprivileged.prefix, "pay", "5.00", "--card", "visa-credit", "--fresh-card", "--journal",
+            path)
         #expect(pay.status == 4, "\(pay.status): \(pay.errors)")
         #expect(pay.errors.contains("cannot be opened"))
     }
@@ -52,7 +54,8 @@ struct UnwritableJournalTests {
         try Unprivileged.give(program.state.path, mode: 0o755)
         for path in [folder.path + "/journal.sqlite", folder.path + "/deeper/journal.sqlite"] {
             let pay = try await program.run(
-                as: Unprivileged.self, "pay", "5.00", "--card", "visa-credit", "--fresh-card", "--journal",
+                through: Unprivileged.prefix, "pay", "5.00", "--card", "visa-credit", "--fresh-card",
+                "--journal",
                 path)
             #expect(pay.status == 4, "\(pay.status): \(pay.errors)")
             #expect(pay.errors.contains("cannot be opened"))

@@ -186,6 +186,8 @@ struct PayCommand: AsyncParsableCommand {
             try await session.pay(request)
         }
         await device.close()
+        // The file alone is the whole journal again.
+        try? await journal.close()
         if let host {
             await host.close()
         } else if keepsBooks {

@@ -3,6 +3,7 @@ import Cards
 import Foundation
 import Readers
 import RemoteReaders
+import TerminalService
 
 struct ReaderCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -19,7 +20,8 @@ struct ReaderShareCommand: AsyncParsableCommand {
             Over TLS 1.3 with certificates on both sides (`tapbridge certs`); without certificates over loopback \
             addresses only. One terminal at a time has a reader; when its line drops, the field is switched off \
             and the reader is free. Without names all contactless PC/SC readers are offered, also those that are \
-            plugged in later. Ctrl-C ends it.
+            plugged in later. Ctrl-C ends it. As a service: tapbridge-readers.service, which tells systemd when it \
+            is ready and that it lives.
 
             Examples:
               tapbridge reader share --host 0.0.0.0
@@ -81,13 +83,33 @@ struct ReaderShareCommand: AsyncParsableCommand {
                 + (credentials == nil
                     ? "without TLS: this machine only" : "TLS with certificates on both sides"))
 
+        let notifier = SystemNotifier(environment: ProcessInfo.processInfo.environment)
+        notifier.tell(.ready, .status("listening on \(shown)"))
+        let watchdog = Task { await Self.prove(server, to: notifier) }
         let offersAll = names.isEmpty && card.isEmpty
         let watching = Task { await Self.follow(server, offersAll: offersAll) }
         await EndSignals.wait()
+        notifier.tell(.stopping)
+        watchdog.cancel()
         watching.cancel()
         await server.stop()
         for (id, reader) in tapping where !freshCard {
             if let state = reader.takeOut() { try CardShelf.keep(state, of: id) }
+        }
+    }
+
+    /// Tells the service manager again and again that the server lives, and for whom.
+    private static func prove(_ server: ReaderServer, to notifier: SystemNotifier) async {
+        let interval = notifier.watchdogInterval ?? .seconds(60)
+        while !Task.isCancelled {
+            let offers = server.offers
+            notifier.tell(
+                .watchdog,
+                .status(
+                    "\(offers.count) readers offered, \(offers.filter(\.isBusy).count) in use, \(server.connectionCount) connections"
+                ))
+            // Twice in each interval, as sd_watchdog_enabled(3) advises.
+            try? await Task.sleep(for: interval / 2)
         }
     }
 
