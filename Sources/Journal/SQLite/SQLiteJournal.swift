@@ -229,6 +229,9 @@ public final class SQLiteJournal: JournalStore {
             // The log's content into the file, so that the file alone is the whole journal. Where a reader is in the
             // way the log stays, and nothing is lost.
             _ = try? await pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+            // The readers first: GRDB closes the writer before them, and only who closes last and may write takes the
+            // log away.
+            pool.releaseMemory()
         }
         do {
             try reader.close()
