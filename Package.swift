@@ -229,7 +229,8 @@ let package = Package(
         .testTarget(
             name: "TerminalServiceTests",
             dependencies: [
-                "TerminalService", "Terminal", "Cards", "Readers", "Journal", "EMV", "TestSupport",
+                "TerminalService", "Terminal", "Cards", "Readers", "RemoteReaders", "Acquiring", "Issuing", "Journal", "EMV",
+                "SmartCard", "TestSupport",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "Yams", package: "Yams"),

@@ -66,7 +66,7 @@ struct ConfigurationTests {
         listen: {port: 1}
         log: {level: debug}
         limits: {burst: 7, body: 64 KiB}
-        terminals: [{id: a}]
+        terminals: [{id: TERM0009}]
         """.write(toFile: path, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(atPath: path) }
         let configuration = try DaemonConfiguration(
@@ -86,7 +86,7 @@ struct ConfigurationTests {
             configuration.terminals == [
                 .init(id: "b", count: 3), .init(reader: .pcsc(nil)),
             ])
-        #expect(configuration.terminals[0].names == ["b1", "b2", "b3"])
+        #expect(configuration.terminals[0].names == ["b0000001", "b0000002", "b0000003"])
         #expect(configuration.terminals[1].names == [nil])
     }
 
@@ -105,7 +105,7 @@ struct ConfigurationTests {
               - {name: "a b", role: observer}
             terminals:
               - id: averylongname
-              - id: x
+              - id: TERM0001
                 reader: usb
               - count: 0
                 raeder: pcsc
@@ -135,11 +135,15 @@ struct ConfigurationTests {
     @Test(
         "what cannot be together",
         arguments: [
-            ("terminals: [{id: a}, {id: a}]", "another terminal of this name"),
-            ("terminals: [{id: a, count: 2}, {id: a1}]", "another terminal of this name"),
+            ("terminals: [{id: TERM0001}, {id: TERM0001}]", "another terminal of this name"),
+            ("terminals: [{id: a, count: 2}, {id: a0000001}]", "another terminal of this name"),
             ("terminals: [{id: abcdefgh, count: 2}]", "more than 8 characters"),
+            ("terminals: [{id: short}]", "expected 8 characters"),
             ("terminals: [{reader: pcsc, count: 2}]", "only emulated readers come in numbers"),
-            ("terminals: [{id: a, reader: pcsc}, {id: b, reader: pcsc}]", "another terminal has the reader"),
+            (
+                "terminals: [{id: TERM0001, reader: pcsc}, {id: TERM0002, reader: pcsc}]",
+                "another terminal has the reader"
+            ),
             ("listen: {tls: {certificate: /etc/hostname}}", "belong together"),
             ("listen: {address: 0.0.0.0}", "listen.tls a certificate"),
             ("listen: {address: 192.168.1.1}", "at least one token"),
@@ -243,7 +247,7 @@ struct ConfigurationSchemaTests {
                 "listen: {port: 0}\ntokens: [{name: a, role: observer, sha256: \"\(String(repeating: "0a", count: 32))\"}]",
                 true
             ),
-            ("terminals: [{id: a, count: 5}, {reader: \"pcsc:ACR\"}]", true),
+            ("terminals: [{id: A, count: 5}, {reader: \"pcsc:ACR\"}]", true),
             ("limits: {body: 2 MiB, body-timeout: 3 min}", true),
             ("stop-timeout: 20", true),
             ("listen: {port: 70000}", false), ("listen: {prot: 1}", false), ("log: {format: xml}", false),

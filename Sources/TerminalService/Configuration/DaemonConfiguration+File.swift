@@ -316,10 +316,13 @@ extension DaemonConfiguration {
                 }
             }
             let own = group.names.compactMap(\.self)
-            if own.contains(where: { $0.utf8.count > 8 }), let place = mapping.optional("id") {
+            if own.contains(where: { $0.utf8.count != 8 }), let place = mapping.optional("id") {
                 reader.note(
                     place.error(
-                        "with the numbers of \(group.count) terminals the names have more than 8 characters"))
+                        group.count == 1
+                            ? "expected 8 characters, as 9F1C and hosts know a terminal"
+                            : "with the numbers of \(group.count) terminals the names have more than 8 characters"
+                    ))
             }
             if !names.isDisjoint(with: own), let place = mapping.optional("id") {
                 reader.note(place.error("there is another terminal of this name"))

@@ -37,8 +37,8 @@ public struct DaemonConfiguration: Sendable, Equatable {
 
     /// Terminals that the daemon begins with.
     public struct TerminalGroup: Sendable, Equatable {
-        /// The terminal's name, which is its Terminal Identification (9F1C) as well: 1...8 characters. With a count above one
-        /// its beginning, followed by a number. Nil takes the profile's.
+        /// The terminal's name, which is its Terminal Identification (9F1C) as well: 8 characters. With a count above one its
+        /// beginning, filled up with a number. Nil takes the profile's.
         public var id: String?
         public var count = 1
         /// Path of a terminal profile; nil is the built-in one.
@@ -57,10 +57,9 @@ public struct DaemonConfiguration: Sendable, Equatable {
         /// The names of the group's terminals; nil where the profile names them.
         public var names: [String?] {
             guard let id, count > 1 else { return Array(repeating: id, count: count) }
-            let digits = String(count).utf8.count
             return (1...count).map { number in
                 let text = String(number)
-                return id + String(repeating: "0", count: digits - text.utf8.count) + text
+                return id + String(repeating: "0", count: max(0, 8 - id.utf8.count - text.utf8.count)) + text
             }
         }
     }

@@ -73,8 +73,16 @@ public final class HallTerminal: Sendable {
                 purpose: order.purpose,
                 idempotencyKey: order.key, original: order.original,
                 acceptsPartialApproval: order.acceptsPartialApproval, cardWait: order.cardWait)
+            // What is logged below, in any layer, says whose payment it belongs to.
+            let paid: Result<PaymentResult, TerminalError> = await LogContext.$current.withValue(
+                LogContext(terminal: id)
+            ) {
+                do throws(TerminalError) { return .success(try await session.pay(request)) } catch {
+                    return .failure(error)
+                }
+            }
             do throws(TerminalError) {
-                let result = try await session.pay(request)
+                let result = try paid.get()
                 stage.end(payment, result)
                 if result.isRepeated {
                     // Another program of the same journal took it.

@@ -70,6 +70,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private let settings: GuardSettings
     private var requestsUnderWay = 0
     private var bodyLength = 0
+    private var isMalformed = false
     private var bodyTimer: Scheduled<Void>?
     private var headTimer: Scheduled<Void>?
     private var writeTimer: Scheduled<Void>?
@@ -147,7 +148,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if error is HTTPParserError { keeper.rejected(.malformed) }
+        // Once a connection; one that ends within a head has only ended.
+        if !isMalformed, let error = error as? HTTPParserError, error != .invalidEOFState {
+            isMalformed = true
+            keeper.rejected(.malformed)
+        }
         context.fireErrorCaught(error)
     }
 
