@@ -167,8 +167,11 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Yams", package: "Yams"),
             ],
-            resources: [.embedInCode("Configuration/tapbridge.yaml")],
+            resources: [
+                .embedInCode("Configuration/tapbridge.yaml"), .embedInCode("API/openapi.yaml"),
+            ],
             swiftSettings: common),
         .executableTarget(
             name: "tapbridge",

@@ -308,3 +308,25 @@ public enum AcquirerError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 }
+
+/// A message to or from a host as its line has it, for people who look on.
+public struct HostMessage: Sendable, Equatable {
+    public var transactionID: String
+    public var isSent: Bool
+    /// Hexadecimal, `*` for each digit of a sensitive field.
+    public var hex: String
+    /// Field by field, masked.
+    public var text: String
+    public init(transactionID: String, isSent: Bool, hex: String, text: String) {
+        self.transactionID = transactionID
+        self.isSent = isSent
+        self.hex = hex
+        self.text = text
+    }
+}
+
+/// A host whose messages can be looked at.
+public protocol ObservableBackend: AcquirerBackend {
+    /// Tells each authorization's messages from now on; explaining them costs nothing without an observer.
+    func observeMessages(_ observer: @escaping @Sendable (HostMessage) -> Void)
+}

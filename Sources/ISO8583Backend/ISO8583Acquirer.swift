@@ -1,18 +1,21 @@
 public import Acquiring
+internal import BERTLV
 internal import EMV
 internal import ISO8583
+internal import Synchronization
 
 /// An acquirer's host over ISO 8583.
 ///
 /// One connection serves any number of terminals. It is opened with the first request (or by `start`) and kept up:
 /// sign-on, echo tests, reconnection with growing pauses, and the next host of the list where one does not answer.
-public final class ISO8583Acquirer: AcquirerBackend {
+public final class ISO8583Acquirer: ObservableBackend {
     public let name: String
     public let interface: HostInterface
     private let link: HostLink
     private let builder: MessageBuilder
     private let reader: AnswerReader
     private let late = LateAnswers()
+    private let observer = Mutex<(@Sendable (HostMessage) -> Void)?>(nil)
 
     /// - Parameters:
     ///   - endpoints: the host, and others that take over; at least one.
@@ -46,11 +49,40 @@ public final class ISO8583Acquirer: AcquirerBackend {
         _ request: AuthorizationRequest
     ) async throws(AcquirerError) -> AuthorizationResponse {
         let sent = SentAuthorization(request)
-        let answer = try await link.exchange(builder.authorization(request)) { [late, reader] message in
-            guard let response = try? reader.authorization(message, of: sent) else { return }
+        let message = builder.authorization(request)
+        tell(message, of: request.transactionID, isSent: true)
+        let answer = try await link.exchange(message) { [late, reader] answer in
+            guard let response = try? reader.authorization(answer, of: sent) else { return }
             Task { await late.add(LateAnswer(transactionID: sent.transactionID, response: response)) }
         }
+        tell(answer, of: request.transactionID, isSent: false)
         return try reader.authorization(answer, of: sent)
+    }
+
+    public func observeMessages(_ observer: @escaping @Sendable (HostMessage) -> Void) {
+        self.observer.withLock { $0 = observer }
+    }
+
+    /// Fields whose bytes are not shown: card number, tracks, PIN, keys, chip data with what a card may add to it.
+    private static let hidden: Set<Int> = [2, 34, 35, 36, 45, 52, 53, 55, 64, 96, 128]
+
+    private func tell(_ message: Message, of transaction: String, isSent: Bool) {
+        guard let observer = observer.withLock({ $0 }), let bytes = try? interface.dialect.pack(message)
+        else {
+            return
+        }
+        let (explanation, _) = interface.dialect.explain(bytes)
+        var digits = Array(Hex.string(bytes).utf8)
+        for field in explanation.fields where Self.hidden.contains(field.number) {
+            let start = max(0, field.offset * 2)
+            for index in start..<max(start, min(digits.count, (field.offset + field.byteCount) * 2)) {
+                digits[index] = UInt8(ascii: "*")
+            }
+        }
+        observer(
+            HostMessage(
+                transactionID: transaction, isSent: isSent, hex: String(decoding: digits, as: UTF8.self),
+                text: explanation.text()))
     }
 
     public func reverse(_ request: ReversalRequest) async throws(AcquirerError) {

@@ -12,6 +12,17 @@ public protocol Kernel: Sendable {
     mutating func start() -> KernelAction
     /// The next action.
     mutating func handle(_ event: KernelEvent) -> KernelAction
+    /// What the kernel waits for at the moment, in one word: for people who look on. Empty where a kernel does not tell.
+    var stateName: String { get }
+}
+
+extension Kernel {
+    public var stateName: String { "" }
+
+    /// The name of an enum's case, without what it carries.
+    static func name(ofCase value: some Sendable) -> String {
+        Mirror(reflecting: value).children.first?.label ?? "\(value)"
+    }
 }
 
 /// What happened, told to a kernel.

@@ -23,6 +23,8 @@ public enum TerminalEvent: Sendable {
     case fieldOff
     case cardNotRemoved
     case unpredictableNumber(UInt32)
+    /// A kernel waits for something else now; the name is the kernel's own.
+    case kernelState(KernelIdentifier, name: String)
     /// The kernel's side of data exchange (DEK signal) and the terminal's (DET signal).
     case dataExchange(DataExchange)
     case dataExchanged(DataObjects)

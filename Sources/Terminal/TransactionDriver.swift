@@ -73,8 +73,13 @@ public struct TransactionDriver: Sendable {
         var activations = 0
         var commands = 0
         var stopReason: End?
+        var kernelState = ""
 
         while true {
+            if let observer, let state = entryPoint.kernelState, state.name != kernelState {
+                kernelState = state.name
+                observer(.kernelState(state.kernel, name: state.name))
+            }
             switch action {
             case .activateCard:
                 activations += 1

@@ -200,7 +200,7 @@ struct EventPrinter: Sendable {
                     + (delivered ? "acknowledged" : console.styled("not delivered yet", .yellow)))
         case .authorizationFailed(let error):
             Console.print("        \(console.styled("\(error)", .yellow))")
-        case .transaction, .fieldOff, .cardNotRemoved, .unpredictableNumber, .kernelMemory,
+        case .transaction, .fieldOff, .cardNotRemoved, .unpredictableNumber, .kernelMemory, .kernelState,
             .authorizationSent, .authorizationAnswered, .finished:
             break
         }

@@ -15,10 +15,13 @@ with open(sys.argv[1]) as file:
     document = yaml.safe_load(file)
 validate(document)
 
+validators = {}
 count = 0
 for line in sys.stdin:
     name, value = line.split(" ", 1)
-    schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
-    Draft202012Validator(schema).validate(json.loads(value))
+    if name not in validators:
+        schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        validators[name] = Draft202012Validator(schema)
+    validators[name].validate(json.loads(value))
     count += 1
 print(count, "fit")

@@ -75,6 +75,12 @@ public struct EntryPoint: Sendable {
     /// hands it in again.
     public private(set) var persistentData: [KernelIdentifier: DataObjects]
 
+    /// The kernel at work and what it waits for; nil where none is.
+    public var kernelState: (kernel: KernelIdentifier, name: String)? {
+        guard case .inKernel = state, let kernel, let candidate else { return nil }
+        return (candidate.kernel, kernel.stateName)
+    }
+
     public init(
         configuration: EntryPointConfiguration, kernels: KernelRegistry,
         persistentData: [KernelIdentifier: DataObjects] = [:]

@@ -94,6 +94,8 @@ public struct MChipKernel: Kernel {
     /// Failed MS Cntr: mag-stripe transactions in a row that failed after COMPUTE CRYPTOGRAPHIC CHECKSUM.
     var failures: UInt8
 
+    public var stateName: String { Self.name(ofCase: state) }
+
     public init(_ activation: KernelActivation) {
         self.activation = activation
         torn = TornTransactionLog(activation.persistentData)

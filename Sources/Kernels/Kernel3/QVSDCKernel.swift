@@ -42,6 +42,8 @@ public struct QVSDCKernel: Kernel {
     /// Results of issuer scripts for the Data Record (9F5B of Book 4, A5: five bytes a script).
     var scriptResults: [UInt8] = []
 
+    public var stateName: String { Self.name(ofCase: state) }
+
     public init(_ activation: KernelActivation) {
         self.activation = activation
         indicators = activation.indicators

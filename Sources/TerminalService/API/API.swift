@@ -26,6 +26,7 @@ public enum API {
         JournalRoutes(hall: hall).add(to: router)
         TraceRoutes(hall: hall).add(to: router)
         ConsoleRoutes.add(to: router)
+        OpenAPIDocument.add(to: router)
         try more(router)
         table.fill(router.routes)
         return router

@@ -18,7 +18,7 @@ struct TerminalRoutes: Sendable {
         }
         router.post("/v1/terminals") { request, _ in
             var body = try await RequestObject.read(request, limit: 512 << 10, optional: true)
-            let id = try body.text("id", 1...8)
+            let id = try body.text("id", 8...8)
             let name = try body.text("profile", 1...128)
             let text = try body.text("profileText", 1...(256 << 10))
             let reader = try body.text("reader", 1...256)

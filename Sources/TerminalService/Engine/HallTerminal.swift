@@ -57,9 +57,9 @@ public final class HallTerminal: Sendable {
     /// - Throws: `Problem` where the terminal takes none now.
     func begin(_ payment: LivePayment, cards: [ShelfCard]) throws(Problem) {
         try stage.begin(payment)
-        if let tap = payment.order.tap {
+        if payment.order.tap != nil {
             do throws(Problem) {
-                try stage.tap(cards, tap.removal)
+                try stage.awaitTap(cards)
             } catch {
                 stage.end(payment, nil)
                 throw error

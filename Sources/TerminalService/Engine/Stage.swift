@@ -1,3 +1,4 @@
+internal import Acquiring
 internal import EMV
 internal import Foundation
 internal import Kernels
@@ -38,6 +39,8 @@ final class Stage: Sendable {
         var message: CustomerMessage
         var cards: [ShelfCard] = []
         var taps = 0
+        /// Cards that come into the field when the payment begins.
+        var waitingTap: (cards: [ShelfCard], tap: Int)?
         var pin: PINEntry?
         var backlog = TerminalView.Backlog(count: 0, amount: 0)
         var offline: String?
@@ -135,6 +138,12 @@ final class Stage: Sendable {
         if let problem { throw problem }
     }
 
+    /// Cards that come with a payment: they lie in the field from its first event on.
+    func awaitTap(_ cards: [ShelfCard]) throws(Problem) {
+        let tap = try reserve(cards)
+        state.withLock { $0.waitingTap = (cards, tap) }
+    }
+
     /// The payment is over, and the terminal takes the next one.
     func end(_ payment: LivePayment, _ result: PaymentResult?) {
         if let result { payment.end(result) }
@@ -143,6 +152,7 @@ final class Stage: Sendable {
         state.withLock { state in
             state.session = nil
             state.pin = nil
+            state.waitingTap = nil
         }
         if !cards.isEmpty { tell(.removed(cards.map(\.id)), payment) }
         // Before anybody hears of the end: who hears of it may begin the next payment.
@@ -161,6 +171,12 @@ final class Stage: Sendable {
 
     /// A payment that is over has changed: it was taken back, completed, or got a tip.
     func tellChange(_ payment: PaymentView) { tell(.payment(payment), of: payment.id) }
+
+    func tell(_ message: HostMessage) {
+        tell(
+            .hostMessage(
+                direction: message.isSent ? "sent" : "received", hex: message.hex, text: message.text))
+    }
 
     func setBacklog(count: Int, amount: UInt64) {
         let view = state.withLock { state -> TerminalView? in
@@ -187,25 +203,22 @@ final class Stage: Sendable {
 
     // MARK: Cards in the field
 
-    /// - Throws: `Problem` for a real reader, cards already in the field or in use elsewhere.
+    /// Holds cards to the terminal.
+    /// - Throws: as `reserve`.
     func tap(_ cards: [ShelfCard], _ removal: RemovalScript?) throws(Problem) {
-        guard let field else {
+        present(cards, removal, tap: try reserve(cards))
+    }
+
+    /// Takes cards for a tap.
+    /// - Returns: the tap's number.
+    /// - Throws: `Problem` for a real reader, cards already in the field or in use elsewhere.
+    func reserve(_ cards: [ShelfCard]) throws(Problem) -> Int {
+        guard field != nil else {
             throw Problem(
                 .conflict, status: 409, title: "No card can be tapped here",
                 detail: "terminal \(id) has a real reader: hold a card to it")
         }
-        var taken: [ShelfCard] = []
-        func giveBack() { for card in taken { card.putBack() } }
-        for card in cards {
-            guard card.take(to: id) else {
-                giveBack()
-                throw Problem(
-                    .conflict, status: 409, title: "The card is in use",
-                    detail: "card \(card.id) is tapped at terminal \(card.terminal ?? "another")",
-                    retryable: true)
-            }
-            taken.append(card)
-        }
+        // One after the other, as the field is one.
         let tap: Int? = state.withLock { state in
             guard state.cards.isEmpty, !state.isClosed else { return nil }
             state.cards = cards
@@ -213,13 +226,23 @@ final class Stage: Sendable {
             return state.taps
         }
         guard let tap else {
-            // The same card again is taken twice by one terminal: it stays where it is.
-            let there = state.withLock { $0.cards.map(\.id) }
-            for card in taken where !there.contains(card.id) { card.putBack() }
             throw Problem(
                 .conflict, status: 409, title: "A card is in the field",
                 detail: "take it away with DELETE /v1/terminals/\(id)/taps", retryable: true)
         }
+        for (index, card) in cards.enumerated() where !card.take(to: id) {
+            for taken in cards[..<index] { taken.putBack() }
+            state.withLock { $0.cards = [] }
+            throw Problem(
+                .conflict, status: 409, title: "The card is in use",
+                detail: "card \(card.id) is tapped at terminal \(card.terminal ?? "another")", retryable: true
+            )
+        }
+        return tap
+    }
+
+    /// Brings reserved cards into the field.
+    func present(_ cards: [ShelfCard], _ removal: RemovalScript?, tap: Int) {
         let leaves: EmulatedReader.Removal =
             switch removal {
             case .afterCommands(let count): .afterCommands(count)
@@ -227,7 +250,7 @@ final class Stage: Sendable {
             case .afterMilliseconds, nil: .never
             }
         tell(.tap(cards.map(\.id)))
-        field.present(cards, removal: leaves)
+        field?.present(cards, removal: leaves)
         if case .afterMilliseconds(let time) = removal {
             Task { [weak self] in
                 try? await Task.sleep(for: .milliseconds(time))
@@ -331,6 +354,13 @@ final class Stage: Sendable {
             payment.begun.happen()
             tell(.payment(payment.view), payment)
             enter(.waitingForCard, payment)
+            // Cards that came with the order.
+            if let (cards, tap) = state.withLock({ state in
+                defer { state.waitingTap = nil }
+                return state.waitingTap
+            }) {
+                present(cards, payment.order.tap?.removal, tap: tap)
+            }
         }
         observer?(
             ObservedEvent(
@@ -370,6 +400,7 @@ final class Stage: Sendable {
         case .fieldOff: tell(.fieldOff, payment)
         case .cardNotRemoved: tell(.cardNotRemoved, payment)
         case .unpredictableNumber(let number): tell(.unpredictableNumber(number), payment)
+        case .kernelState(let kernel, let name): tell(.kernel(kernel, state: name), payment)
         case .dataExchange(let signal): tell(.dataExchange(signal, payment?.context), payment)
         case .dataExchanged(let data): tell(.dataExchanged(data, payment?.context), payment)
         case .outcome(let final): tell(.outcome(final), payment)

@@ -95,15 +95,20 @@ public final class TerminalHall: Sendable {
         var isStopping = false
     }
     private let state = Mutex(State())
-    private let pulse = Mutex<Task<Void, Never>?>(nil)
+    private let pulse = Mutex<[Task<Void, Never>]>([])
 
     public init(_ options: Options) {
         self.options = options
         traces.useDirectory(options.traceDirectory)
         hub = EventHub(ringCapacity: options.eventsKept, listenerCapacity: options.eventsPerClient)
+        (options.backend as? any ObservableBackend)?.observeMessages { [weak self] message in
+            guard let self, let payment = livePayment(message.transactionID) else { return }
+            terminal(named: payment.order.terminal)?.stage.tell(message)
+        }
     }
 
-    deinit { pulse.withLock { $0?.cancel() } }
+    deinit { stopPulse() }
+    private func stopPulse() { pulse.withLock { for task in $0 { task.cancel() } } }
 
     // MARK: - Life
 
@@ -111,13 +116,17 @@ public final class TerminalHall: Sendable {
     /// Call it when the terminals were added, before the first payment.
     public func start() async throws(JournalError) {
         pulse.withLock { pulse in
-            guard pulse == nil else { return }
-            pulse = Task { [hub] in
+            guard pulse.isEmpty else { return }
+            let beating = Task { [hub] in
                 while !Task.isCancelled {
                     try? await Task.sleep(for: .seconds(10))
                     hub.beat()
                 }
             }
+            let listening = Task { [options] in
+                await SharedBackend.noteLateAnswers(of: options.backend, in: options.journal)
+            }
+            pulse = [beating, listening]
         }
         let unfinished = try await options.journal.list(
             JournalFilter(states: TransactionState.unfinished), order: .oldestFirst)
@@ -146,7 +155,7 @@ public final class TerminalHall: Sendable {
         }
         let terminals = state.withLock { Array($0.terminals.values) }
         for terminal in terminals { await terminal.stopForwarding() }
-        pulse.withLock { $0?.cancel() }
+        stopPulse()
         hub.close()
         for terminal in terminals where terminal.stage.field == nil { await terminal.stage.closeReader() }
     }
@@ -175,7 +184,7 @@ public final class TerminalHall: Sendable {
 
     /// Makes a terminal.
     /// - Parameters:
-    ///   - id: 1...8 letters, digits, `.`, `_` or `-`; nil takes the profile's, or the next number.
+    ///   - id: 8 letters, digits, `.`, `_` or `-`; nil takes the profile's, or the next number.
     ///   - profile: nil is the hall's.
     ///   - reader: an attached reader's id; nil is an emulated one of its own.
     @discardableResult
@@ -184,14 +193,14 @@ public final class TerminalHall: Sendable {
     ) throws(Problem) -> HallTerminal {
         let base = profile ?? options.profile
         let name = id ?? nextName(after: base.terminalID)
-        guard (1...8).contains(name.utf8.count),
+        guard name.utf8.count == 8,
             name.utf8.allSatisfy({ byte in
                 (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
                     || byte == 0x2D || byte == 0x2E || byte == 0x5F
             })
         else {
             throw .bad(
-                "a terminal's id has 1 to 8 letters, digits, \".\", \"_\" or \"-\", as 9F1C and the host know it"
+                "a terminal's id has 8 letters, digits, \".\", \"_\" or \"-\", as 9F1C and the host know it"
             )
         }
         let reader: any CardReader
@@ -217,7 +226,8 @@ public final class TerminalHall: Sendable {
         let terminal: HallTerminal
         do {
             terminal = try HallTerminal(
-                stage: stage, reader: reader, backend: options.backend, journal: options.journal,
+                stage: stage, reader: reader, backend: SharedBackend(base: options.backend),
+                journal: options.journal,
                 pinKeyCounter: options.pinKeyCounter)
         } catch {
             letGo()

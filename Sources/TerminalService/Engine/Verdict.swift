@@ -16,7 +16,10 @@ struct Verdict: Encodable, Sendable, Equatable {
         guard let record = final.outcome.dataRecord else { return [] }
         var verdicts: [Verdict] = []
         let results = record[0x95].map(Array.init) ?? []
-        if results.count == 5 {
+        // POS Entry Mode 91: mag-stripe mode, which sets no results.
+        let isMagStripe = record[0x9F39].map { $0.elementsEqual([0x91]) } ?? false
+        // Kernel 3 keeps no Terminal Verification Results before the issuer's answer (Book C-3).
+        if results.count == 5, final.selected?.kernel == 2, !isMagStripe {
             func bit(_ byte: Int, _ number: UInt8) -> Bool { results[byte - 1] >> (number - 1) & 1 == 1 }
             let failures = [
                 (bit(1, 7), "static data authentication"), (bit(1, 4), "dynamic data authentication"),
@@ -48,20 +51,47 @@ struct Verdict: Encodable, Sendable, Equatable {
             if bit(3, 8) {
                 verdicts.append(Verdict(check: "Cardholder verification", result: .failed))
             }
-            if final.selected?.kernel == 2 {
-                // Byte 5, bits 2-1: 01 not performed, 10 performed (Book C-2).
-                switch (bit(5, 2), bit(5, 1)) {
-                case (true, false):
+            // Byte 5, bits 2-1: 01 not performed, 10 performed (Book C-2, A.1.170).
+            switch (bit(5, 2), bit(5, 1)) {
+            case (true, false):
+                verdicts.append(
+                    Verdict(
+                        check: "Relay resistance", result: bit(5, 4) || bit(5, 3) ? .failed : .passed,
+                        detail: bit(5, 4)
+                            ? "a threshold was exceeded"
+                            : bit(5, 3) ? "the time limits were exceeded" : nil))
+            case (false, true):
+                verdicts.append(Verdict(check: "Relay resistance", result: .notPerformed))
+            default: break
+            }
+        }
+        if final.selected?.kernel == 3, let information = record[0x9F27]?.first {
+            switch information >> 6 {
+            case 1 where final.outcome.status == .approved:
+                // Only fast DDA lets a TC become an approval (Book C-3, 5.6 and 5.7).
+                verdicts.append(
+                    Verdict(
+                        check: "Offline data authentication (fast DDA)", result: .passed,
+                        detail: "certificates and signature of the card are good"))
+            case 1:
+                let today = record[0x9A].flatMap { EMVDate(bytes: $0) }
+                if let expiry = record[0x5F24].flatMap({ EMVDate(bytes: $0) }), let today, expiry < today {
                     verdicts.append(
                         Verdict(
-                            check: "Relay resistance", result: bit(5, 4) || bit(5, 3) ? .failed : .passed,
-                            detail: bit(5, 4)
-                                ? "a threshold was exceeded"
-                                : bit(5, 3) ? "the time limits were exceeded" : nil))
-                case (false, true):
-                    verdicts.append(Verdict(check: "Relay resistance", result: .notPerformed))
-                default: break
+                            check: "Processing restrictions", result: .failed,
+                            detail: "the application has expired"))
+                } else if (record[0x9F66]?.dropFirst().first ?? 0x40) & 0x40 == 0 {
+                    // The card approved and no cardholder verification was wanted: this alone is left (5.6).
+                    verdicts.append(
+                        Verdict(check: "Offline data authentication (fast DDA)", result: .failed))
                 }
+            // TTQ, byte 1, bit 1: offline data authentication for online authorizations.
+            case 2 where (record[0x9F66]?.first ?? 1) & 1 == 0:
+                verdicts.append(
+                    Verdict(
+                        check: "Offline data authentication (fast DDA)", result: .notPerformed,
+                        detail: "the issuer checks the cryptogram"))
+            default: break
             }
         }
         // Error Indication, byte 2: 02 is "CAM failed".

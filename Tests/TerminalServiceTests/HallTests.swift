@@ -1,0 +1,404 @@
+import Cards
+import EMV
+import Foundation
+import Journal
+import Readers
+import Synchronization
+import Testing
+
+@testable import Terminal
+@testable import TerminalService
+
+@Suite struct HallTests {
+    /// How the built-in cards pay, as their scenarios of the demonstration end.
+    @Test(arguments: [
+        ("visa-credit", 1250 as UInt64, "approved", true as Bool?), ("visa-debit", 990, "approved", false),
+        ("mc-credit", 1250, "approved", true), ("mc-debit", 1100, "approved", false),
+        ("mc-mag-stripe", 900, "approved", true), ("visa-poor", 2500, "declined", true),
+        ("visa-expired", 990, "declined", false), ("visa-tampered", 990, "declined", false),
+        ("visa-blocked", 990, "ended", nil), ("mc-declines", 990, "try-another-interface", nil),
+    ])
+    func cardsPay(_ card: String, _ amount: UInt64, _ status: String, _ online: Bool?) async throws {
+        let house = try await House()
+        let payment = try await house.pay(House.order(amount, cards: [card]))
+        #expect(payment.result?.status == status)
+        #expect(payment.result?.online == online)
+        #expect(payment.state == .finished)
+        // The card has left the field, and can be tapped elsewhere.
+        #expect(try house.hall.shelf.card(card).terminal == nil)
+        #expect(try house.stage.view.state == .idle)
+        #expect(try house.stage.view.card == nil)
+        let types = try house.types(of: payment.id)
+        #expect(types.first == "payment")
+        #expect(types.contains("tap"))
+        #expect(types.contains("card"))
+        #expect(types.contains("finished"))
+    }
+
+    @Test func eventsTellTheExchangeInOrder() async throws {
+        let house = try await House()
+        let payment = try await house.pay(House.order(1250, cards: ["mc-credit"]))
+        let events = try #require(house.hall.livePayment(payment.id)).events
+        #expect(zip(events, events.dropFirst()).allSatisfy { $0.id < $1.id })
+        #expect(events.allSatisfy { $0.payment == payment.id })
+        // Every command has its answer next to it.
+        for (index, event) in events.enumerated() where event.type == "command" {
+            #expect(events[(index + 1)...].first { $0.type != "kernel" }?.type == "response")
+        }
+        let outcome = try #require(events.last { $0.type == "outcome" }).object
+        #expect(outcome["status"] as? String == "onlineRequest")
+        #expect(outcome["kernel"] as? String == "2")
+        let verdicts = try #require(outcome["verdicts"] as? [[String: Any]])
+        #expect(
+            verdicts.contains {
+                $0["check"] as? String == "Offline data authentication" && $0["result"] as? String == "passed"
+            })
+        let states = try events.filter { $0.type == "kernel" }.map { try $0.object["state"] as? String }
+        #expect(states.contains("waitingForProcessingOptions"))
+        #expect(states.contains("waitingForCryptogram"))
+        let select = try #require(events.first { $0.type == "command" }).object
+        #expect(select["name"] as? String == "SELECT")
+        #expect((select["tree"] as? [String: Any])?["name"] is String)
+    }
+
+    /// TVR of a tampered Mastercard is not at hand: Visa's fast DDA fails instead.
+    @Test func verdictOfATamperedCard() async throws {
+        let house = try await House()
+        let payment = try await house.pay(House.order(990, cards: ["visa-tampered"]))
+        let events = try #require(house.hall.livePayment(payment.id)).events
+        let outcome = try #require(events.last { $0.type == "outcome" }).object
+        let verdicts = try #require(outcome["verdicts"] as? [[String: Any]])
+        #expect(
+            verdicts.contains {
+                ($0["check"] as? String)?.hasPrefix("Offline data authentication") == true
+                    && $0["result"] as? String == "failed"
+            })
+    }
+
+    @Test func cardsCollideAndTheFirstStays() async throws {
+        let house = try await House()
+        let payment = try await house.pay(House.order(2200, cards: ["visa-credit", "visa-debit"]))
+        #expect(payment.result?.status == "approved")
+        #expect(payment.result?.card == "476173******0119")
+        let events = try #require(house.hall.livePayment(payment.id)).events
+        let removed = try #require(events.first { $0.type == "removed" }).object
+        #expect(removed["cards"] as? [String] == ["visa-debit"])
+    }
+
+    /// Torn in GENERATE AC, then tapped again: RECOVER AC.
+    @Test func tornCardIsTappedAgain() async throws {
+        let house = try await House()
+        let begun = try await house.hall.pay(
+            House.order(1350, cards: ["mc-credit"], removal: .duringCommand(0xAE))
+        ).payment
+        let live = try #require(house.hall.livePayment(begun.id))
+        #expect(try await eventually { live.events.contains { $0.type == "removed" } })
+        #expect(try house.hall.shelf.card("mc-credit").terminal == nil)
+        try house.stage.tap([try house.hall.shelf.card("mc-credit")], nil)
+        await live.finished.wait()
+        #expect(live.view.result?.status == "approved")
+        let names = try live.events.filter { $0.type == "command" }.map { try $0.object["name"] as? String }
+        #expect(names.contains("RECOVER AC"))
+    }
+
+    @Test(arguments: [RemovalScript.afterCommands(2), .afterMilliseconds(0)])
+    func cardLeavesByItself(_ removal: RemovalScript) async throws {
+        let house = try await House()
+        let begun = try await house.hall.pay(
+            House.order(700, cards: ["visa-credit"], removal: removal, wait: .seconds(1))
+        ).payment
+        let live = try #require(house.hall.livePayment(begun.id))
+        await live.finished.wait()
+        #expect(live.events.contains { $0.type == "removed" })
+        if case .afterCommands = removal { #expect(live.view.result?.status == "timed-out") }
+    }
+
+    @Test func lockedPhoneLeavesIsUnlockedAndTappedAgain() async throws {
+        let house = try await House()
+        let phone = try house.hall.shelf.card("google-pay-visa")
+        let begun = try await house.hall.pay(House.order(6400, cards: ["google-pay-visa"])).payment
+        let live = try #require(house.hall.livePayment(begun.id))
+        #expect(try await eventually { live.events.contains { $0.type == "removed" } })
+        #expect(phone.asksToUnlock)
+        #expect(CardView(phone).locked == true)
+        phone.unlock()
+        try house.stage.tap([phone], nil)
+        await live.finished.wait()
+        #expect(live.view.result?.status == "approved")
+        #expect(live.view.result?.cvm == "confirmationCodeVerified")
+    }
+
+    @Test func pinIsEntered() async throws {
+        let house = try await House()
+        for (digits, status) in [("1234", "approved"), ("9999", "declined"), (nil, "cancelled")] {
+            let begun = try await house.hall.pay(House.order(8000, cards: ["visa-debit"])).payment
+            let live = try #require(house.hall.livePayment(begun.id))
+            #expect(try await eventually { live.phase == .enteringPIN })
+            #expect(try house.stage.view.state == .enteringPIN)
+            try house.stage.enterPIN(digits.map { PIN($0)! })
+            await live.finished.wait()
+            #expect(live.view.result?.status == status)
+            // What was entered is told nowhere.
+            for event in live.events {
+                guard let digits else { continue }
+                #expect(!String(decoding: event.data, as: UTF8.self).contains("\"\(digits)\""))
+            }
+            #expect(throws: Problem.self) { try house.stage.enterPIN(nil) }
+        }
+    }
+
+    @Test func paymentIsCancelled() async throws {
+        let house = try await House()
+        let begun = try await house.hall.pay(House.order(500)).payment
+        let live = try #require(house.hall.livePayment(begun.id))
+        #expect(live.cancel())
+        await live.finished.wait()
+        #expect(live.view.result?.status == "cancelled")
+        #expect(!live.cancel())
+        #expect(try await house.journal.show(begun.id)?.state == .cancelled)
+    }
+
+    @Test func noCardComes() async throws {
+        let house = try await House()
+        let payment = try await house.pay(House.order(500, wait: .milliseconds(50)))
+        #expect(payment.result?.status == "timed-out")
+        #expect((payment.result?.timings?.waiting ?? 0) >= 50_000)
+    }
+
+    // MARK: Keys
+
+    @Test func sameKeyIsTheSamePayment() async throws {
+        let house = try await House(terminals: 2)
+        let order = House.order(1250, cards: ["visa-credit"], key: "order-1")
+        // Many at once, as impatient clients ask.
+        let answers = try await withThrowingTaskGroup(of: (PaymentView, Bool).self) { group in
+            for _ in 0..<20 { group.addTask { try await house.hall.pay(order) } }
+            var answers: [(PaymentView, Bool)] = []
+            for try await answer in group { answers.append(answer) }
+            return answers
+        }
+        #expect(Set(answers.map(\.0.id)).count == 1)
+        #expect(answers.filter { !$0.1 }.count == 1)
+        #expect(try await house.journal.list().count == 1)
+
+        for other in [
+            House.order(1251, cards: ["visa-credit"], key: "order-1"),
+            House.order(1250, cards: ["visa-credit"], terminal: "TERM0002", key: "order-1"),
+            House.order(1250, key: "order-1"),
+        ] {
+            await #expect { try await house.hall.pay(other) } throws: { ($0 as? Problem)?.code == .keyReused }
+        }
+    }
+
+    /// What an earlier run of the daemon took is found in the journal.
+    @Test func keyIsKnownAfterARestart() async throws {
+        let journal = try Journal.inMemory()
+        let order = House.order(1250, cards: ["visa-credit"], key: "order-1")
+        let first = try await House(journal: journal).pay(order)
+        let second = try await House(journal: journal)
+        let (replayed, isReplayed) = try await second.hall.pay(order)
+        #expect(isReplayed)
+        #expect(replayed.id == first.id)
+        #expect(replayed.result?.status == "approved")
+        #expect(try await journal.list().count == 1)
+        await #expect { try await second.hall.pay(House.order(1, key: "order-1")) } throws: {
+            ($0 as? Problem)?.code == .keyReused
+        }
+    }
+
+    /// A payment that an earlier run left at the host's door is reversed when the daemon starts.
+    @Test func startResolvesWhatWasLeft() async throws {
+        let journal = try Journal.inMemory()
+        let profile = try TerminalProfile.builtIn()
+        let record = try await journal.begin(
+            TransactionIntent(
+                terminalID: profile.terminalID, merchantID: profile.merchant.id,
+                amount: Amount(clamping: 500),
+                amountOther: .zero, currency: profile.currency, currencyExponent: 2, transactionType: 0,
+                purpose: .sale, idempotencyKey: nil, original: nil))
+        _ = try await House(journal: journal)
+        let state = try await journal.show(record.id)?.state
+        #expect(state == .failed || state == .cancelled)
+    }
+
+    // MARK: Many
+
+    @Test func oneTerminalTakesOnePayment() async throws {
+        let house = try await House()
+        let begun = try await house.hall.pay(House.order(500)).payment
+        await #expect { try await house.hall.pay(House.order(500)) } throws: {
+            ($0 as? Problem)?.code == .terminalBusy && ($0 as? Problem)?.status == 409
+        }
+        await #expect { try await house.hall.removeTerminal("TERM0001") } throws: {
+            ($0 as? Problem)?.code == .terminalBusy
+        }
+        _ = house.hall.livePayment(begun.id)?.cancel()
+        await house.hall.livePayment(begun.id)?.finished.wait()
+        // Whoever hears of the end may begin the next one at once.
+        #expect(try await house.pay(House.order(1250, cards: ["visa-credit"])).result?.status == "approved")
+        try await house.hall.removeTerminal("TERM0001")
+        #expect(house.hall.figures.terminals == 0)
+        await #expect { try await house.hall.pay(House.order(500)) } throws: {
+            ($0 as? Problem)?.code == .notFound
+        }
+    }
+
+    @Test func cardLiesInOneField() async throws {
+        let house = try await House(terminals: 2)
+        let card = try house.hall.shelf.card("visa-credit")
+        try house.stage.tap([card], nil)
+        let other = try house.hall.terminal("TERM0002").stage
+        #expect { try other.tap([card], nil) } throws: { ($0 as? Problem)?.status == 409 }
+        #expect { try house.stage.tap([card], nil) } throws: { ($0 as? Problem)?.status == 409 }
+        #expect(card.terminal == "TERM0001")
+        #expect { try house.hall.shelf.remove("visa-credit") } throws: { ($0 as? Problem)?.status == 409 }
+        try house.stage.remove()
+        try other.tap([card], nil)
+        #expect(card.terminal == "TERM0002")
+    }
+
+    /// A terminal whose reader hangs, one whose card never answers, and others that go on.
+    @Test func oneTerminalHarmsNoOther() async throws {
+        let house = try await House(terminals: 50)
+        _ = try await house.hall.pay(House.order(100))  // waits for a card that never comes
+        let silent = try house.hall.shelf.add(
+            try CardProfile.silent(), id: "silent")
+        _ = try await house.hall.pay(House.order(100, cards: [silent.id], terminal: "TERM0002"))
+        let statuses = try await withThrowingTaskGroup(of: String?.self) { group in
+            for number in 3...50 {
+                let id = "TERM00" + (number < 10 ? "0" : "") + "\(number)"
+                let card = try house.hall.shelf.add(try CardLibrary.profile("visa-credit"), id: nil)
+                group.addTask {
+                    try await house.pay(House.order(1000, cards: [card.id], terminal: id)).result?.status
+                }
+            }
+            var statuses: [String?] = []
+            for try await status in group { statuses.append(status) }
+            return statuses
+        }
+        #expect(statuses.count == 48)
+        // 48 copies of one card: the issuer sees its counter again and may decline, but each has its answer.
+        #expect(statuses.allSatisfy { $0 == "approved" || $0 == "declined" })
+        #expect(house.hall.figures.paymentsUnderWay >= 1)
+        await house.hall.drain(patience: .milliseconds(100))
+        #expect(house.hall.figures.paymentsUnderWay == 0)
+    }
+
+    @Test func drainEndsWhatWaitsAndFinishesWhatHasLeft() async throws {
+        let house = try await House(terminals: 2, troubles: ["always: slow 1s"], answerTimeout: .seconds(5))
+        let waiting = try await house.hall.pay(House.order(100)).payment
+        let sent = try await house.hall.pay(House.order(1250, cards: ["visa-credit"], terminal: "TERM0002"))
+            .payment
+        let live = try #require(house.hall.livePayment(sent.id))
+        #expect(try await eventually { live.phase == .authorizing || live.phase == .finished })
+        await house.hall.drain()
+        #expect(try await house.journal.show(waiting.id)?.state == .cancelled)
+        #expect(try await house.journal.show(sent.id)?.state == .approved)
+        await #expect { try await house.hall.pay(House.order(1)) } throws: {
+            ($0 as? Problem)?.code == .stopping
+        }
+    }
+
+    @Test func observerIsToldOfEveryPayment() async throws {
+        let seen = Mutex<[(String, String?)]>([])
+        let house = try await House(observer: { event in
+            if case .finished = event.event { seen.withLock { $0.append((event.terminal, event.payment)) } }
+        })
+        let payment = try await house.pay(House.order(1250, cards: ["visa-credit"]))
+        #expect(seen.withLock { $0.map(\.1) } == [payment.id])
+    }
+
+    @Test func latestPaymentsKeepTheirEvents() async throws {
+        let house = try await House(change: { $0.paymentsKept = 3 })
+        var ids: [String] = []
+        for _ in 0..<6 { ids.append(try await house.pay(House.order(100, wait: .milliseconds(1))).id) }
+        #expect(try await eventually { house.hall.livePayment(ids[0]) == nil })
+        #expect(house.hall.livePayment(ids[5]) != nil)
+        // The journal still knows the others.
+        #expect(try await house.hall.payment(ids[0]).result?.status == "cancelled")
+    }
+
+    @Test func terminalNamesAndLimits() async throws {
+        let house = try await House(terminals: 3, change: { $0.mostTerminals = 4 })
+        #expect(house.hall.terminals.map(\.id) == ["TERM0001", "TERM0002", "TERM0003"])
+        for name in ["", "123456789", "till-01", "till 001", "../../etc", "tíll-001", "a/b/c/d/e"] {
+            #expect(throws: Problem.self) { try house.hall.addTerminal(id: name) }
+        }
+        #expect(throws: Problem.self) { try house.hall.addTerminal(id: "TERM0001") }
+        try house.hall.addTerminal(id: "till-001")
+        #expect(try house.hall.terminal("till-001").stage.profile.terminalID == "till-001")
+        #expect(throws: Problem.self) { try house.hall.addTerminal() }
+    }
+
+    /// A reader that fails is offline until a card comes again.
+    @Test func attachedReader() async throws {
+        let house = try await House(terminals: 0)
+        let reader = EmulatedReader(name: "Desk")
+        house.hall.addReader(Wrapped(base: reader), id: "desk")
+        #expect(house.hall.readers.map(\.state) == [.ready])
+        try house.hall.addTerminal(id: "till-001", reader: "desk")
+        #expect(throws: Problem.self) { try house.hall.addTerminal(id: "till-002", reader: "desk") }
+        #expect(throws: Problem.self) { try house.hall.addTerminal(id: "till-002", reader: "none") }
+        // Nothing can be tapped by the API at a real reader.
+        #expect(throws: Problem.self) {
+            try house.hall.terminal("till-001").stage.tap([try house.hall.shelf.card("visa-credit")], nil)
+        }
+        let begun = try await house.hall.pay(House.order(1250, terminal: "till-001")).payment
+        #expect(house.hall.readers.first?.state == .busy)
+        reader.present(try EmulatedCard(profile: try CardLibrary.profile("visa-credit")))
+        await house.hall.livePayment(begun.id)?.finished.wait()
+        #expect(house.hall.livePayment(begun.id)?.view.result?.status == "approved")
+        await reader.close()
+        let broken = try await house.pay(House.order(100, terminal: "till-001"))
+        #expect(broken.result?.status == "failed")
+        #expect(house.hall.readers.first?.state == .offline)
+    }
+
+    /// A reader that is none of the emulated ones to the hall.
+    struct Wrapped: CardReader {
+        let base: EmulatedReader
+        var information: ReaderInformation { ReaderInformation(kind: .pcsc, name: "Desk") }
+        func activateCard(deadline: ContinuousClock.Instant?) async throws(ReaderError) -> any CardChannel {
+            try await base.activateCard(deadline: deadline)
+        }
+        func awaitRemoval(deadline: ContinuousClock.Instant?) async throws(ReaderError) -> Bool { true }
+        func fieldOff() async { await base.fieldOff() }
+        func close() async { await base.close() }
+    }
+
+    // MARK: After the payment
+
+    @Test func voidCompletionTipAndSettlement() async throws {
+        let house = try await House()
+        let sale = try await house.pay(House.order(1250, cards: ["visa-credit"]))
+        let tipped = try await house.hall.atDesk(sale.id) { (desk, id) throws(DeskError) in
+            try await desk.tip(id, Amount(clamping: 150))
+        }
+        #expect(tipped.journalState == "adjusted")
+        let held = try await house.pay(House.order(5000, cards: ["mc-credit"], purpose: .preAuthorization))
+        #expect(held.result?.status == "approved")
+        let taken = try await house.pay(House.order(700, cards: ["visa-credit"]))
+        let voided = try await house.hall.atDesk(taken.id) { (desk, id) throws(DeskError) in
+            try await desk.void(id)
+        }
+        #expect(voided.journalState == "reversed")
+        let batch = try await house.hall.batch("TERM0001")
+        #expect(batch.held == 1)
+        #expect(batch.parts.map(\.sums.salesAmount) == [1400])
+        let reports = try await house.hall.settle(house.hall.terminal("TERM0001"))
+        #expect(reports.items.map(\.balanced) == [true])
+        #expect(reports.items.map(\.sums.net) == [1400])
+        await #expect {
+            try await house.hall.atDesk(sale.id) { (desk, id) throws(DeskError) in try await desk.void(id) }
+        } throws: { ($0 as? Problem)?.status == 409 }
+    }
+}
+
+extension CardProfile {
+    /// A card that never answers GET PROCESSING OPTIONS.
+    static func silent() throws -> CardProfile {
+        var profile = try CardLibrary.profile("visa-credit")
+        profile.faults.silent = [0xA8]
+        return profile
+    }
+}
