@@ -32,6 +32,8 @@ done
 for settings in "$here"/*.default; do
   install -D -m 644 "$settings" "$root/etc/default/$(basename "$settings" .default)"
 done
+mkdir -p "$root/etc/tapbridge"
+"$program" config show >"$root/etc/tapbridge/tapbridge.yaml"
 for shell in bash zsh fish; do
   case $shell in
     bash) file=$root/usr/share/bash-completion/completions/tapbridge ;;

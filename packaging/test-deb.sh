@@ -28,12 +28,14 @@ for file in usr/bin/tapbridge usr/lib/udev/rules.d/60-tapbridge-readers.rules et
   usr/share/polkit-1/rules.d/60-tapbridge-pcscd.rules usr/share/man/man1/tapbridge.1.gz \
   usr/share/man/man1/tapbridge-pay.1.gz usr/share/bash-completion/completions/tapbridge \
   usr/lib/systemd/system/tapbridge-readers.service usr/lib/sysusers.d/tapbridge-readers.conf \
+  usr/lib/systemd/system/tapbridge.service usr/lib/sysusers.d/tapbridge.conf etc/tapbridge/tapbridge.yaml etc/default/tapbridge \
   usr/share/doc/tapbridge/examples/acquirer.yaml usr/share/doc/tapbridge/examples/default.yaml usr/share/doc/tapbridge/copyright; do
   [ -s "$root/$file" ] || fail "$file is missing"
 done
 "$root/usr/bin/tapbridge" --version >/dev/null || fail "the installed program does not run"
 XDG_STATE_HOME="$root/state" "$root/usr/bin/tapbridge" pay 12.50 --card visa-credit \
   --profile "$root/usr/share/doc/tapbridge/examples/default.yaml" >/dev/null || fail "no payment with the example profile"
+"$root/usr/bin/tapbridge" config check "$root/etc/tapbridge/tapbridge.yaml" >/dev/null || fail "the daemon's configuration has mistakes"
 rm -rf "$root/state"
 bash -n "$root/usr/share/bash-completion/completions/tapbridge" || fail "the completion is no bash"
 if command -v man >/dev/null; then
@@ -52,8 +54,10 @@ printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
 printf 'root:x:0:\n' >"$root/etc/group"
 run_dpkg --install "$package"
 if command -v systemd-sysusers >/dev/null; then
-  grep -q '^tapbridge-readers:' "$root/etc/passwd" || fail "the units' user was not made"
-  grep -q '^plugdev:.*tapbridge-readers' "$root/etc/group" || fail "the units' user is not in plugdev"
+  for user in tapbridge tapbridge-readers; do
+    grep -q "^$user:" "$root/etc/passwd" || fail "the units' user $user was not made"
+    grep -Eq "^plugdev:.*[:,]$user(,|\$)" "$root/etc/group" || fail "the units' user $user is not in plugdev"
+  done
 fi
 rm -f "$root"/etc/passwd* "$root"/etc/group* "$root"/etc/shadow* "$root"/etc/gshadow* "$root"/etc/.pwd.lock
 run_dpkg --remove tapbridge

@@ -56,6 +56,7 @@ struct BenchCommand: AsyncParsableCommand {
         case libnfc
         case libnfcEndurance = "libnfc-endurance"
         case remote
+        case daemon
         case remoteEndurance = "remote-endurance"
 
         /// Takes minutes: only when asked for.
@@ -99,6 +100,7 @@ struct BenchCommand: AsyncParsableCommand {
             case .libnfc: rows.append(try await Self.libnfc(rounds))
             case .libnfcEndurance: rows.append(try await Self.libnfcEndurance(max(10, payments)))
             case .remote: rows.append(try await Self.remote(rounds))
+            case .daemon: rows += try await Self.daemon(rounds)
             case .remoteEndurance: rows += try await Self.remoteEndurance(max(10, payments))
             }
         }

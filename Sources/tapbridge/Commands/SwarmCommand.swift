@@ -64,7 +64,7 @@ struct SwarmCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-        guard (1...100_000).contains(terminals) else { throw ValidationError("--terminals is 1 to 100000") }
+        guard (1...9999).contains(terminals) else { throw ValidationError("--terminals is 1 to 9999") }
         guard rate >= 0, rate <= 1_000_000 else { throw ValidationError("--rate is 0 to 1000000") }
         guard (0...100).contains(tear) else { throw ValidationError("--tear is 0 to 100") }
         guard (1...1000).contains(copies) else { throw ValidationError("--copies is 1 to 1000") }
@@ -118,9 +118,11 @@ struct SwarmCommand: AsyncParsableCommand {
         let pinPad = try SimulatedHost.pinPad(PIN(TestPIN.pin))
         var sessions: [TerminalSession] = []
         var readers: [SwarmReader] = []
+        // A host remembers the batches of a terminal: a new journal is of new terminals.
+        let run = outside == nil || journal != nil ? "SW" : "S" + Self.letters(3)
         for number in 0..<terminals {
             var own = base
-            own.terminalID = "S" + String(format: "%07d", number + 1)
+            own.terminalID = run + String(format: "%0\(8 - run.count)d", number + 1)
             let reader = SwarmReader(name: "Swarm \(number + 1)")
             readers.append(reader)
             sessions.append(
@@ -130,17 +132,17 @@ struct SwarmCommand: AsyncParsableCommand {
                     environment: TerminalEnvironment(sleep: { _ in await Task.yield() }, pinPad: pinPad)))
         }
         let tally = SwarmTally(terminals: terminals)
-        let run = SwarmRun(
+        let swarm = SwarmRun(
             sessions: sessions, readers: readers, pool: SwarmPool(cards), mix: mix, amounts: amounts,
             rate: rate,
             duration: duration.map { .milliseconds(Int64($0 * 1000)) } ?? (count == nil ? .seconds(10) : nil),
             count: count, tear: tear, seed: seed, tally: tally)
-        let signals = EndSignals { run.isStopping.set() }
+        let signals = EndSignals { swarm.isStopping.set() }
         let (start, startedAt) = (ContinuousClock.now, Date())
         let progress = Task { [isQuiet = output.json] in
             await Self.progress(tally, from: start, isQuiet: isQuiet)
         }
-        await run.run()
+        await swarm.run()
         let elapsed = start.duration(to: .now)
         progress.cancel()
         await progress.value
@@ -156,7 +158,7 @@ struct SwarmCommand: AsyncParsableCommand {
         await comparison.compare(records, with: simulator)
         if !noSettlement { await comparison.settle(sessions) }
         if outside != nil {
-            for (id, own) in await run.pool.all {
+            for (id, own) in await swarm.pool.all {
                 for card in own { try CardShelf.keep(card.card.state, of: id) }
             }
         }
@@ -167,6 +169,10 @@ struct SwarmCommand: AsyncParsableCommand {
             tally.now, comparison, elapsed: elapsed, terminals: terminals, backend: backend.name)
         if output.json { try Console.printJSON(report) } else { report.print() }
         if !report.agree { throw ExitWithStatus(status: .different) }
+    }
+
+    private static func letters(_ count: Int) -> String {
+        String((0..<count).map { _ in "ABCDEFGHIJKLMNOPQRSTUVWXYZ".randomElement() ?? "A" })
     }
 
     static func amounts(_ text: String, _ profile: TerminalProfile) throws -> ClosedRange<UInt64> {
