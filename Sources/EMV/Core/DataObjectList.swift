@@ -111,6 +111,29 @@ public enum DataObjectList {
         append(entry.tag, length: entry.length, from: objects, to: &output)
     }
 
+    /// The data that a DOL asks for, of two sets: the second one has what is not in the first.
+    public static func fill(
+        _ list: Span<UInt8>, name: Tag, from first: borrowing DataObjects, _ second: borrowing DataObjects,
+        into output: inout [UInt8]
+    ) throws(DataFormatError) {
+        var offset = 0
+        while offset < list.count {
+            append(try entry(of: list, at: &offset, name: name), from: first, second, to: &output)
+        }
+    }
+
+    /// The data of one entry, of two sets: the second one has what is not in the first.
+    public static func append(
+        _ entry: Entry, from first: borrowing DataObjects, _ second: borrowing DataObjects,
+        to output: inout [UInt8]
+    ) {
+        if first.contains(entry.tag) {
+            append(entry.tag, length: entry.length, from: first, to: &output)
+        } else {
+            append(entry.tag, length: entry.length, from: second, to: &output)
+        }
+    }
+
     @inline(__always)
     static func append(
         _ tag: Tag, length: Int, from objects: borrowing DataObjects, to output: inout [UInt8]

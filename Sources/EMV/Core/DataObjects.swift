@@ -27,8 +27,13 @@ public struct DataObjects: Sendable {
     }
 
     @inlinable func index(of tag: Tag) -> Int? {
-        for position in entries.indices where entries[position].tag == tag.rawValue {
-            return position
+        // The index runs over the span's own indices: nothing to check at each step.
+        let list = entries.span
+        let wanted = tag.rawValue
+        var position = 0
+        while position < list.count {
+            if list[unchecked: position].tag == wanted { return position }
+            position &+= 1
         }
         return nil
     }

@@ -98,7 +98,7 @@ extension MChipKernel {
         cryptogramData = []
         let list = Array(card[0x8C] ?? [])
         do {
-            try DataObjectList.fill(list.span, name: 0x8C, from: cryptogramSources(), into: &cryptogramData)
+            try DataObjectList.fill(list.span, name: 0x8C, from: terminal, card, into: &cryptogramData)
         } catch { return finish(invalid(.parsingError)) }
         var data = cryptogramData
         if storage.contains(.write) {
@@ -110,13 +110,6 @@ extension MChipKernel {
             CommandAPDU(
                 cla: 0x80, ins: 0xAE, p1: requestedType.rawValue << 6 | (requestedCDA ? 0x10 : 0), p2: 0,
                 data: data), .waitingForCryptogram)
-    }
-
-    /// CDOL1, DRDOL and DSDOL ask for data of the terminal and, rarely, for the card's own.
-    func cryptogramSources() -> DataObjects {
-        var sources = card
-        sources.merge(terminal)
-        return sources
     }
 
     /// S9, S10 and S11: the answer to GENERATE AC or RECOVER AC.

@@ -85,13 +85,14 @@ extension MChipKernel {
             terminal.set(0xDF61, digest)
         }
         var result: [UInt8] = []
-        let sources = cryptogramSources()
         for (index, entry) in entries.enumerated() {
-            if index == entries.count - 1, let value = sources[entry.tag], value.count < entry.length {
+            if index == entries.count - 1, let value = terminal[entry.tag] ?? card[entry.tag],
+                value.count < entry.length
+            {
                 // The last data object of a DSDOL is not padded (Book C-2, 4.1.4).
                 result.append(contentsOf: value)
             } else {
-                DataObjectList.append(entry, from: sources, to: &result)
+                DataObjectList.append(entry, from: terminal, card, to: &result)
             }
         }
         return result

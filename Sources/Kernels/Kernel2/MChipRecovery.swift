@@ -87,7 +87,7 @@ extension MChipKernel {
         // DRDOL Related Data (S9.11).
         let list = Array(card[0x9F51] ?? [])
         var recoveryData: [UInt8] = []
-        try? DataObjectList.fill(list.span, name: 0x9F51, from: cryptogramSources(), into: &recoveryData)
+        try? DataObjectList.fill(list.span, name: 0x9F51, from: terminal, card, into: &recoveryData)
         record.set(0xDF8107, cryptogramData)
         record.set(0xDF8111, processingOptionsData)
         record.set(0xDF8113, recoveryData)
