@@ -11,7 +11,7 @@ TEST_PACKAGES  := pcscd vsmartcard-vpcd libnfc-bin opensc openssl python3-venv c
 ORACLES        := pyemv==1.5.0 psec==1.3.0 pyiso8583==4.0.1 openapi-spec-validator==0.9.0 jsonschema==4.26.0 prometheus_client==0.26.0
 DEB_PACKAGES   := dpkg-dev python3 binutils
 
-.PHONY: all bootstrap bootstrap-tests demo test crash-test bench lint format release install deb clean help
+.PHONY: all bootstrap bootstrap-tests demo test crash-test bench docs lint format release install deb clean help
 
 all: release
 
@@ -23,6 +23,7 @@ help:
 	@echo "make release   build the optimised program (.build/release/tapbridge)"
 	@echo "make install   install the program under PREFIX ($(PREFIX))"
 	@echo "make deb       build the Debian package (.build/tapbridge_VERSION_ARCH.deb)"
+	@echo "make docs      build the libraries' documentation"
 	@echo "make lint      check the style;  make format  mends it"
 
 # Installs the Debian packages named in $(1) that are missing; does nothing, and needs no root, when all
@@ -74,6 +75,15 @@ crash-test: bootstrap-tests
 
 bench: release
 	@.build/release/tapbridge bench
+
+# The libraries' documentation, to be opened in a browser through any web server.
+LIBRARIES := BERTLV SmartCard EMV Kernels Cards Traces PN532 Readers RemoteReaders Issuing Acquiring HTTPBackend \
+             ISO8583 ISO8583Backend AcquirerHost Journal Terminal TerminalService
+docs: bootstrap
+	$(SWIFT) package --allow-writing-to-directory .build/docs generate-documentation \
+	  $(foreach library,$(LIBRARIES),--target $(library)) --enable-experimental-combined-documentation \
+	  --output-path .build/docs
+	@echo "documentation: .build/docs (python3 -m http.server -d .build/docs, then /documentation)"
 
 lint:
 	$(SWIFT) format lint -r -s Sources Tests Package.swift
