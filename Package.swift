@@ -183,6 +183,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 // The benchmark's bare SQLite loop.
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],

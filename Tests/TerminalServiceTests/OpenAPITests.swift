@@ -16,7 +16,8 @@ import Yams
 
     /// Routes that come with configuration, security and metrics.
     static let outside: Set = [
-        "get /healthz", "get /readyz", "get /metrics", "post /v1/session", "post /v1/configuration/reload",
+        "get /healthz", "get /readyz", "get /metrics", "post /v1/session", "delete /v1/session",
+        "post /v1/configuration/reload",
     ]
 
     /// Every route is in the document, and the other way round.
@@ -75,7 +76,7 @@ import Yams
         for (amount, card) in [
             (1250 as UInt64, "visa-credit"), (990, "visa-debit"), (1250, "mc-credit"),
             (280, "mc-data-storage"),
-            (900, "mc-mag-stripe"), (990, "visa-tampered"), (2500, "visa-poor"), (2000, "alipay-wallet"),
+            (900, "mc-mag-stripe"), (990, "visa-tampered"), (2500, "visa-poor"),
             (3000, "visa-debit"),
         ] {
             let payment = try await house.pay(House.order(amount, cards: [card]))
@@ -92,7 +93,7 @@ import Yams
         try house.stage.enterPIN(nil)
         await live.finished.wait()
         add(live.events)
-        #expect(told.count >= 20)
+        #expect(told.count >= 17)
 
         let application = Application(router: try API.router(hall: house.hall))
         try await application.test(.live) { client in

@@ -58,9 +58,12 @@ struct BenchCommand: AsyncParsableCommand {
         case remote
         case daemon
         case remoteEndurance = "remote-endurance"
+        case daemonLoad = "daemon-load"
 
         /// Takes minutes: only when asked for.
-        var isEndurance: Bool { self == .libnfcEndurance || self == .remoteEndurance }
+        var isEndurance: Bool {
+            self == .libnfcEndurance || self == .remoteEndurance || self == .daemonLoad
+        }
     }
 
     struct Row: Encodable {
@@ -102,6 +105,7 @@ struct BenchCommand: AsyncParsableCommand {
             case .remote: rows.append(try await Self.remote(rounds))
             case .daemon: rows += try await Self.daemon(rounds)
             case .remoteEndurance: rows += try await Self.remoteEndurance(max(10, payments))
+            case .daemonLoad: rows += try await Self.daemonLoad(max(10, payments))
             }
         }
         if output.json { return try Console.printJSON(rows) }
