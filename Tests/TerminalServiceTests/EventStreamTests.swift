@@ -35,7 +35,7 @@ final class RawConnection: @unchecked Sendable {
     func send(_ request: String) {
         let bytes = Array(request.utf8)
         _ = bytes.withUnsafeBytes {
-            Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue))
+            Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
         }
     }
     func get(_ path: String, _ headers: String = "") {
@@ -55,7 +55,10 @@ final class RawConnection: @unchecked Sendable {
     }
 
     var ids: [Int] {
-        text.split(separator: "\n").filter { $0.hasPrefix("id: ") }.compactMap { Int($0.dropFirst(4)) }
+        // The chunks' ends are CRLF, which is one character.
+        text.replacing("\r\n", with: "\n").split(separator: "\n").filter { $0.hasPrefix("id: ") }.compactMap {
+            Int($0.dropFirst(4))
+        }
     }
 }
 
