@@ -126,7 +126,7 @@ public final class VirtualPCSC: Sendable {
         // The shell ends the daemon when its input ends: when we stop it, and also when we crash.
         let script = """
             mount --bind "$1/run" /run || exit 1
-            \(Self.daemon) --foreground --config "$1/conf" >"$1/log" 2>&1 </dev/null &
+            \(Self.daemon) --foreground $TAPBRIDGE_PCSCD_OPTIONS --config "$1/conf" >"$1/log" 2>&1 </dev/null &
             daemon=$!
             echo $daemon >"$1/pid"
             read -r _

@@ -214,8 +214,41 @@ private final class PCSCDevice: @unchecked Sendable {
     }
 
     private func disconnect(_ disposition: Int32) {
-        if let card { SCardDisconnect(card, DWORD(disposition)) }
-        card = nil
+        guard let card else { return }
+        SCardDisconnect(card, DWORD(disposition))
+        self.card = nil
+        overlooked = (since: .now, looks: 2)
+    }
+
+    /// When a card was let go of, and how often it is worth looking behind the daemon's back since then.
+    ///
+    /// Where switching off or resetting a card fails because it just left, pcsc-lite publishes "no card" (SCardDisconnect
+    /// and SCardReconnect in winscard.c of 1.9.9) without telling its own watch. That one looks every 400 ms: a card that
+    /// is back by then never left for it, so that it reports no insertion, and "no card" stays until the card is really
+    /// taken away.
+    private var overlooked: (since: ContinuousClock.Instant, looks: Int)?
+    /// More than the daemon's watch needs to see a card leave and another come: two of us must not reset it at once.
+    private static let watchInterval: Duration = .milliseconds(1300)
+
+    /// Resets the slot through a connection to the reader alone, which needs no card in the daemon's books: a card that
+    /// it overlooked is there again, and connected.
+    private func revive() -> (generation: Int, card: CardInformation)? {
+        guard let connection, let last = overlooked, last.looks > 0,
+            last.since.duration(to: .now) >= Self.watchInterval
+        else { return nil }
+        overlooked = last.looks > 1 ? (since: .now, looks: last.looks - 1) : nil
+        var handle = SCARDHANDLE()
+        var active = DWORD()
+        var status = PCSCStatus(
+            SCardConnect(connection.context, slotName, DWORD(SCARD_SHARE_DIRECT), 0, &handle, &active))
+        guard status == .success else { return nil }
+        status = PCSCStatus(SCardReconnect(handle, share, protocols, DWORD(SCARD_RESET_CARD), &active))
+        guard status == .success else {
+            SCardDisconnect(handle, DWORD(SCARD_LEAVE_CARD))
+            return nil
+        }
+        card = handle
+        return try? begin(active)
     }
 
     /// How long a wait for a card outlives the loss of the daemon (which systemd starts again) or of the reader, and
@@ -258,6 +291,11 @@ private final class PCSCDevice: @unchecked Sendable {
             if trouble == nil {
                 isFirst = false
                 wasThere = true
+                if !state.isPresent || state.isMute, let revived = revive() {
+                    if !isAbandoned() { return revived }
+                    disconnect(SCARD_UNPOWER_CARD)
+                    continue
+                }
                 if state.isMute {
                     throw .activationFailed("the card does not answer: take it away and present it again")
                 }
@@ -270,6 +308,11 @@ private final class PCSCDevice: @unchecked Sendable {
                     } catch {
                         // It left between the two calls, or another program reset it: the state is asked for anew.
                         state.known = 0
+                        if error == .protocolMismatch, let revived = revive() {
+                            if !isAbandoned() { return revived }
+                            disconnect(SCARD_UNPOWER_CARD)
+                            continue
+                        }
                         if !error.meansNoCard, error != .resetCard { trouble = error } else { usleep(10_000) }
                     }
                 }
@@ -289,6 +332,8 @@ private final class PCSCDevice: @unchecked Sendable {
             // The card left and another, or the same, came before the daemon looked: it powers that one at its next
             // look.
             case .unpoweredCard: passes = true
+            // A card without Answer To Reset: it is being powered at this moment.
+            case .protocolMismatch: passes = overlooked != nil
             // Where we have been let in before, this is a daemon that died while it greeted us: libpcsclite takes
             // its hanging up for a refusal.
             case .securityViolation: passes = hadConnection || wasThere
