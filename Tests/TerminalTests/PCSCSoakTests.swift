@@ -137,7 +137,7 @@ struct PCSCSoakTests {
                         client.pull()
                     } : nil
                 let result = try await session.pay(
-                    PaymentRequest(amount: Amount(clamping: UInt64(number % 50 + 1) * 10), type: .purchase))
+                    PaymentRequest(amount: Amount(clamping: UInt64(number % 50 + 1)), type: .purchase))
                 await tearing?.value
                 if result.isApproved {
                     approved += 1
