@@ -75,7 +75,7 @@ import Testing
         return Int(try #require(port))
     }
 
-    @Test func thereAreAllPages() { #expect(Self.pages.count == 7) }
+    @Test func thereAreAllPages() { #expect(Self.pages.count == 8) }
 
     @Test(.timeLimit(.minutes(3)), arguments: pages) func commandsDoWhatThePageSays(_ page: Page) async throws
     {

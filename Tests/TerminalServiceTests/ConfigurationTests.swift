@@ -185,7 +185,11 @@ struct ConfigurationTests {
         do throws(ConfigurationMistakes) {
             _ = try DaemonConfiguration(
                 ConfigurationSources(
-                    environment: ["TAPBRIDGE_LISTEN_PROT": "1"],
+                    environment: [
+                        "TAPBRIDGE_LISTEN_PROT": "1", "TAPBRIDGE_PYTHON": "x", "TAPBRIDGE_KEYS": "x",
+                        "TAPBRIDGE_SHARE": "x",
+                        "TAPBRIDGE_READER": "x", "TAPBRIDGE_CRASHES": "x", "TAPBRIDGE_CONFIG": "x",
+                    ],
                     flags: [("listen.prot", "--set listen.prot=1", "1")]))
             Issue.record("nothing told")
         } catch {

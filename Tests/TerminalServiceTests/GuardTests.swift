@@ -34,11 +34,13 @@ struct GuardTests {
         values.hosts = ["till.example"]
         change(&values)
         let settings = GuardSettings(values)
+        // Time stands still: buckets do not fill on a slow machine.
+        let start = ContinuousClock.now
         let router = Router(context: APIContext.self)
         router.middlewares.add(SecurityHeaders(settings))
         router.middlewares.add(OriginGuard(settings, rejected: { counts.note($0) }))
-        router.middlewares.add(AccessGuard(settings, rejected: { counts.note($0) }))
-        router.middlewares.add(RateGuard(settings, rejected: { counts.note($0) }))
+        router.middlewares.add(AccessGuard(settings, now: { start }, rejected: { counts.note($0) }))
+        router.middlewares.add(RateGuard(settings, now: { start }, rejected: { counts.note($0) }))
         router.middlewares.add(BodyGuard(settings, rejected: { counts.note($0) }))
         for path in ["/", "/healthz", "/metrics", "/v1/status"] as [RouterPath] {
             router.get(path) { _, context in "\(context.role?.rawValue ?? "nobody") \(context.client)" }
@@ -171,6 +173,24 @@ struct GuardTests {
             #expect(try await get(Self.operatorToken, "/healthz").status == .ok)
         }
         #expect(counts[.rate] == 1)
+    }
+
+    @Test("who guesses tokens is slowed down; who has one is not")
+    func guesses() async throws {
+        let app = Self.application()
+        try await app.test(.live) { client in
+            func get(_ token: String) async throws -> HTTPResponse.Status {
+                try await client.execute(
+                    uri: "/v1/status", method: .get, headers: [.authorization: "Bearer \(token)"]
+                ) { $0.status }
+            }
+            for number in 0..<20 {
+                let status = try await get("guess\(number)")
+                #expect(status == .unauthorized)
+            }
+            let status = try await (get("guess"), get(Self.operatorToken))
+            #expect(status == (.tooManyRequests, .ok))
+        }
     }
 
     @Test("buckets fill with time, hold no more than the burst, and are not endless in number")

@@ -28,11 +28,6 @@ public struct ConfigurationSetting: Sendable {
         "TAPBRIDGE_" + key.uppercased().map { $0 == "." || $0 == "-" ? "_" : String($0) }.joined()
     }
 
-    /// Variables of the program that are no settings of the daemon.
-    static let otherVariables: Set<String> = [
-        "TAPBRIDGE_CONFIG", "TAPBRIDGE_PYTHON", "TAPBRIDGE_CRASHES", "TAPBRIDGE_TOKEN", "TAPBRIDGE_URL",
-    ]
-
     public static let all: [ConfigurationSetting] = [
         .init(
             "listen.address", .host, "127.0.0.1",

@@ -372,13 +372,18 @@ extension DaemonConfiguration {
         let variables = Dictionary(
             uniqueKeysWithValues: ConfigurationSetting.all.map { ($0.variable, $0.key) })
         for (name, value) in sources.environment.sorted(by: { $0.key < $1.key })
-        where name.hasPrefix("TAPBRIDGE_") && !ConfigurationSetting.otherVariables.contains(name) {
+        where name.hasPrefix("TAPBRIDGE_") && name != "TAPBRIDGE_CONFIG" {
             guard let key = variables[name] else {
-                mistakes.append(
-                    ProfileFileError(
-                        file: name,
-                        reason: "no such setting"
-                            + ProfileFile.suggestion(for: name, among: Array(variables.keys))))
+                // Tests, scripts and other units have variables of their own: only what is near a setting is a mistake.
+                let rest = String(name.dropFirst("TAPBRIDGE_".count))
+                let hint = ProfileFile.suggestion(
+                    for: rest, among: variables.keys.map { String($0.dropFirst("TAPBRIDGE_".count)) })
+                if !hint.isEmpty || ["LISTEN_", "LOG_", "LIMITS_"].contains(where: rest.hasPrefix) {
+                    mistakes.append(
+                        ProfileFileError(
+                            file: name,
+                            reason: "no such setting" + hint.replacing("mean \"", with: "mean \"TAPBRIDGE_")))
+                }
                 continue
             }
             // An empty variable is as none: service managers often set them so.

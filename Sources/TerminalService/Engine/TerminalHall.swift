@@ -270,6 +270,17 @@ public final class TerminalHall: Sendable {
         await terminal.stopForwarding()
     }
 
+    /// Closes a reader that was attached and takes it away; one that a terminal has stays.
+    func removeReader(_ id: String) async {
+        let reader = state.withLock { state -> (any CardReader)? in
+            guard let attached = state.readers[id], attached.terminal == nil else { return nil }
+            state.readers[id] = nil
+            state.readerOrder.removeAll { $0 == id }
+            return attached.reader
+        }
+        await reader?.close()
+    }
+
     private func nextName(after first: String) -> String {
         state.withLock { state in
             guard state.terminals[first] != nil else { return first }

@@ -113,6 +113,7 @@ final class ConfiguredTerminals: Sendable {
             }
             state.withLock { $0.present[key] = nil }
             watch.forget(terminal: id)
+            if key.reader != .emulated { await hall.removeReader(key.reader.description) }
         }
         let readers = Set(wanted.map(\.key.reader))
         state.withLock { state in state.missing = state.missing.filter { readers.contains($0.key) } }

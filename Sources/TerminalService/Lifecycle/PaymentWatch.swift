@@ -34,6 +34,8 @@ public final class PaymentWatch: Sendable {
         let meter = meters.withLock { meters in
             if let meter = meters[observed.terminal] { return meter }
             let meter = metrics.meter(readerKind: kind, backend: backend)
+            // Clients may make terminals and remove them without end; a meter is soon made again.
+            if meters.count >= 20_000 { meters = [:] }
             meters[observed.terminal] = meter
             return meter
         }

@@ -131,10 +131,32 @@ public struct AccessGuard: RouterMiddleware {
     public static let cookie = "tapbridge_token"
     let settings: GuardSettings
     let rejected: @Sendable (Rejection) -> Void
+    /// Slows down who guesses.
+    private let guesses = TokenBuckets()
+    private let now: @Sendable () -> ContinuousClock.Instant
 
-    public init(_ settings: GuardSettings, rejected: @escaping @Sendable (Rejection) -> Void = { _ in }) {
+    public init(
+        _ settings: GuardSettings, now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
+        rejected: @escaping @Sendable (Rejection) -> Void = { _ in }
+    ) {
         self.settings = settings
+        self.now = now
         self.rejected = rejected
+    }
+
+    /// 401; 429 for an address from which too many wrong tokens came: twenty at once, then one a second.
+    private func refuse(_ context: APIContext, _ detail: String) -> Response {
+        rejected(.unauthorized)
+        guard let wait = guesses.take(context.remoteAddress ?? "unknown", rate: 1, burst: 20, at: now())
+        else {
+            return Self.unauthorized(detail)
+        }
+        rejected(.rate)
+        return .problem(
+            Problem(
+                .tooManyRequests, status: 429, title: "Too many requests",
+                detail: "too many without a token of the daemon's", retryable: true),
+            headers: [.retryAfter: "\(max(1, Int(wait.rounded(.up))))"])
     }
 
     public func handle(
@@ -149,12 +171,11 @@ public struct AccessGuard: RouterMiddleware {
         }
         if let token = Self.token(of: request) {
             guard let holder = values.tokens.holder(of: token) else {
-                rejected(.unauthorized)
                 if request.headers[.authorization] == nil {
                     // A cookie of former times must not keep anybody from asking for a new one.
                     return try await open(request, context, next)
                 }
-                return Self.unauthorized("the token is not one of the daemon's")
+                return refuse(context, "the token is not one of the daemon's")
             }
             context.role = holder.role
             context.client = holder.name
@@ -171,8 +192,7 @@ public struct AccessGuard: RouterMiddleware {
             && !(path == "/v1/session" && (request.method == .post || request.method == .delete))
         guard needsToken else { return try await next(request, context) }
         guard let role = context.role else {
-            rejected(.unauthorized)
-            return Self.unauthorized("the daemon wants a token: Authorization: Bearer TOKEN")
+            return refuse(context, "the daemon wants a token: Authorization: Bearer TOKEN")
         }
         if role == .observer, request.method != .get, request.method != .head {
             rejected(.forbidden)

@@ -96,7 +96,7 @@ struct ServeCommand: AsyncParsableCommand {
         var options = try TerminalOptions.parse([])
         options.journal = configuration.journal
         options.acquirer = configuration.acquirer
-        // Terminals of one group have its profile; those that clients add without naming one have the first group's.
+        // The host, and how long it may take, are those of the first group's profile.
         let profile = try TerminalOptions.loadProfile(configuration.terminals.first?.profile)
         let journal = try await options.openJournal()
         let hostLog = log.logger("host")
@@ -110,7 +110,7 @@ struct ServeCommand: AsyncParsableCommand {
         let watch = PaymentWatch(metrics, log, backend: backend.name)
         let hall = TerminalHall(
             .init(
-                profile: profile, journal: journal, backend: backend,
+                profile: try TerminalOptions.loadProfile(nil), journal: journal, backend: backend,
                 profiles: try Self.profiles(configuration.profileFolder),
                 pinKeyCounter: try SimulatedHost.pinKeyCounter(profile),
                 version: Tapbridge.configuration.version,

@@ -32,8 +32,10 @@ struct SwarmCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("For so many seconds; 10 where no count is given.", valueName: "seconds"))
     var duration: Double?
     @Option(help: ArgumentHelp("So many payments.", valueName: "number")) var count: Int?
-    @Option(help: ArgumentHelp("Cards and their shares.", valueName: "card=share,...")) var mix = SwarmMix
-        .standard
+    @Option(
+        help: ArgumentHelp(
+            "Cards and their shares; most of the built-in ones by default.", valueName: "card=share,..."))
+    var mix: String?
     @Option(help: ArgumentHelp("Amounts, evenly spread.", valueName: "from-to")) var amounts = "1.00-80.00"
     @Option(
         help: ArgumentHelp("Percent of first taps in which the card leaves too early.", valueName: "percent"))
@@ -85,7 +87,7 @@ struct SwarmCommand: AsyncParsableCommand {
         ProcessFigures.raiseDescriptorLimit()
         var base = try TerminalOptions.loadProfile(profile)
         base.timing.authorization = .milliseconds(Int64(answerTimeout * 1000))
-        let mix = try SwarmMix(mix)
+        let mix = try SwarmMix(mix ?? SwarmMix.standard)
         let amounts = try Self.amounts(amounts, base)
 
         // The host, and cards that it knows.
