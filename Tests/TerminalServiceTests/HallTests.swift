@@ -348,6 +348,10 @@ import Testing
         reader.present(try EmulatedCard(profile: try CardLibrary.profile("visa-credit")))
         await house.hall.livePayment(begun.id)?.finished.wait()
         #expect(house.hall.livePayment(begun.id)?.view.result?.status == "approved")
+        // Nothing of a card at a real reader stays as it was exchanged.
+        let live = try #require(house.hall.livePayment(begun.id))
+        #expect(live.recorder == nil)
+        #expect(live.trace.contains("= result status=approved"))
         await reader.close()
         let broken = try await house.pay(House.order(100, terminal: "till-001"))
         #expect(broken.result?.status == "failed")

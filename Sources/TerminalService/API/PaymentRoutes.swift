@@ -145,7 +145,7 @@ struct PaymentRoutes: Sendable {
                 _ = try await hall.payment(id)
                 throw Problem.notFound("trace of payment \(id) any more")
             }
-            return .text(live.recorder.recorded.masked().description)
+            return .text(live.trace)
         }
     }
 }

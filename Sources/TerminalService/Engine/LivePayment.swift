@@ -11,7 +11,11 @@ final class LivePayment: Sendable {
     let order: PaymentOrder
     let createdAt: Date
     let start: ContinuousClock.Instant
-    let recorder = TraceRecorder()
+    private let recording = Mutex<Recording>(.running(TraceRecorder()))
+    private enum Recording {
+        case running(TraceRecorder)
+        case sealed(String)
+    }
     /// The journal has it and it has an id, or it was refused.
     let begun = OneShot()
     let finished = OneShot()
@@ -132,9 +136,23 @@ final class LivePayment: Sendable {
         }
     }
 
-    /// Makes all events' data, so that nothing of a live card stays in clear.
+    /// Makes all events' data and the trace's text, so that nothing of a live card stays in clear.
     func seal() {
         for event in events { _ = event.data }
+        let text = trace
+        recording.withLock { $0 = .sealed(text) }
+    }
+
+    /// Takes what is exchanged with the card; nil once the payment is sealed.
+    var recorder: TraceRecorder? {
+        recording.withLock { if case .running(let recorder) = $0 { recorder } else { nil } }
+    }
+    /// The exchange so far, masked where the card is no test card.
+    var trace: String {
+        switch recording.withLock({ $0 }) {
+        case .running(let recorder): recorder.recorded.masked().description
+        case .sealed(let text): text
+        }
     }
 
     // MARK: What takes time

@@ -132,7 +132,9 @@ final class Stage: Sendable {
                     detail: "terminal \(id) takes payment \(other.id ?? "that begins")", retryable: true)
             }
             state.payment = payment
-            state.session = SessionRecorder(recorder: payment.recorder, profile: profile, hasPINPad: true)
+            state.session = payment.recorder.map {
+                SessionRecorder(recorder: $0, profile: profile, hasPINPad: true)
+            }
             return nil
         }
         if let problem { throw problem }
@@ -447,10 +449,12 @@ final class Stage: Sendable {
         var information: ReaderInformation { base.information }
 
         func activateCard(deadline: ContinuousClock.Instant?) async throws(ReaderError) -> any CardChannel {
-            guard let payment = stage.payment else { return try await base.activateCard(deadline: deadline) }
+            guard let payment = stage.payment, let recorder = payment.recorder else {
+                return try await base.activateCard(deadline: deadline)
+            }
             payment.waits()
             defer { payment.goesOn() }
-            return try await RecordingReader(base, recorder: payment.recorder).activateCard(
+            return try await RecordingReader(base, recorder: recorder).activateCard(
                 deadline: deadline)
         }
         func awaitRemoval(deadline: ContinuousClock.Instant?) async throws(ReaderError) -> Bool {
@@ -462,8 +466,8 @@ final class Stage: Sendable {
             return try await base.awaitRemoval(deadline: deadline)
         }
         func fieldOff() async {
-            guard let payment = stage.payment else { return await base.fieldOff() }
-            await RecordingReader(base, recorder: payment.recorder).fieldOff()
+            guard let recorder = stage.payment?.recorder else { return await base.fieldOff() }
+            await RecordingReader(base, recorder: recorder).fieldOff()
         }
         func close() async { await base.close() }
         func usePolling(_ schedule: PollingSchedule) async throws(ReaderError) {
