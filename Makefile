@@ -57,7 +57,7 @@ demo: release
 	@.build/release/tapbridge demo
 
 # Suites that count time, descriptors or processes run alone: those that only compute would starve them.
-ALONE = AcquirerHostTests HTTPBackendTests RemoteReadersTests ReadersTests JournalTests CommandLineTests
+ALONE = TerminalServiceTests AcquirerHostTests HTTPBackendTests RemoteReadersTests ReadersTests JournalTests CommandLineTests
 test: export TAPBRIDGE_PYTHON = $(CURDIR)/$(VENV)/bin/python
 test: bootstrap-tests
 	$(SWIFT) build --build-tests
