@@ -318,6 +318,25 @@ import Testing
         #expect(try await house.hall.payment(ids[0]).result?.status == "cancelled")
     }
 
+    /// More under way than are kept: none is let go before its end.
+    @Test func manyUnderWayStay() async throws {
+        let house = try await House(terminals: 8, change: { $0.paymentsKept = 2 })
+        var payments: [LivePayment] = []
+        for terminal in house.hall.terminals {
+            let begun = try await house.hall.pay(House.order(100, terminal: terminal.id)).payment
+            payments.append(try #require(house.hall.livePayment(begun.id)))
+        }
+        for payment in payments {
+            #expect(house.hall.livePayment(try #require(payment.id)) != nil)
+            #expect(payment.cancel())
+            await payment.finished.wait()
+        }
+        #expect(
+            try await eventually {
+                try payments.filter { house.hall.livePayment(try #require($0.id)) != nil }.count == 2
+            })
+    }
+
     @Test func terminalNamesAndLimits() async throws {
         let house = try await House(terminals: 3, change: { $0.mostTerminals = 4 })
         #expect(house.hall.terminals.map(\.id) == ["TERM0001", "TERM0002", "TERM0003"])

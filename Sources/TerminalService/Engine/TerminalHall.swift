@@ -392,18 +392,21 @@ public final class TerminalHall: Sendable {
     private func settle(_ payment: LivePayment) {
         state.withLock { state in
             state.underWay[ObjectIdentifier(payment)] = nil
-            var index = 0
-            while state.recent.count - index > options.paymentsKept {
-                let id = state.recent[index]
-                index += 1
-                if let old = state.payments[id], !old.finished.hasHappened {
-                    state.recent.append(id)
-                    if index > state.recent.count { break }
-                    continue
+            var surplus = state.recent.count - options.paymentsKept
+            guard surplus > 0 else { return }
+            // Payments under way stay, however many there are.
+            var recent = state.recent
+            state.recent = []
+            recent.removeAll { id in
+                guard surplus > 0, let old = state.payments[id], old.finished.hasHappened else {
+                    return false
                 }
-                if let old = state.payments.removeValue(forKey: id) { state.keys[old.order.key] = nil }
+                state.payments[id] = nil
+                if state.keys[old.order.key] === old { state.keys[old.order.key] = nil }
+                surplus -= 1
+                return true
             }
-            state.recent.removeFirst(index)
+            state.recent = recent
         }
     }
 
