@@ -172,6 +172,7 @@ let package = Package(
             ],
             resources: [
                 .embedInCode("Configuration/tapbridge.yaml"), .embedInCode("API/openapi.yaml"),
+                .embedInCode("Console/Page"),
             ],
             swiftSettings: common),
         .executableTarget(
