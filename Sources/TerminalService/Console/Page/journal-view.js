@@ -12,7 +12,6 @@ const STATES = [
 const GOOD = ['approved', 'approved-offline', 'settled', 'forwarded', 'adjusted'];
 const OWED = ['reversal-due', 'adjustment-due', 'deferred', 'authorizing', 'answered'];
 const stateTone = (state) => (GOOD.includes(state) ? 'good' : OWED.includes(state) ? 'warn' : ['declined', 'declined-offline', 'failed'].includes(state) ? 'bad' : 'quiet');
-const TYPES = { 0: 'purchase', 1: 'cash', 9: 'cashback', 32: 'refund' };
 
 /** The journal: filters, endless list, details with history, export. */
 export function createJournalView({ navigate, refund }) {
@@ -48,8 +47,7 @@ export function createJournalView({ navigate, refund }) {
   }, icon('save'), format.toUpperCase());
   const verify = h('button', { type: 'button', class: 'small', onclick: () => attempt(async () => {
     const answer = await api.verifyJournal();
-    const isWhole = answer.intact ?? answer.ok ?? answer.isIntact ?? answer.problem == null;
-    toast(isWhole ? 'The journal is whole and unaltered' : `The journal is not whole: ${answer.problem ?? answer.detail ?? JSON.stringify(answer)}`, isWhole ? 'good' : 'bad');
+    toast(answer.sound ? `The journal is whole and unaltered: ${answer.transactions} transactions` : `The journal is not whole: ${answer.problems.join('; ')}`, answer.sound ? 'good' : 'bad');
   }) }, icon('check'), 'Verify');
 
   const narrow = matchMedia('(max-width: 700px)');
@@ -60,8 +58,8 @@ export function createJournalView({ navigate, refund }) {
       const cell = (name, content) => h('span', { role: 'cell', class: `cell ${name}` }, content);
       return h('div', { role: 'row', class: `journal-row ${item.id === chosen ? 'chosen' : ''}`, 'aria-rowindex': String(index + 2), dataset: { index } },
         cell('when', h('a', { href: `#/journal/${encodeURIComponent(item.id)}`, 'aria-current': item.id === chosen ? 'true' : undefined }, shortDate(item.createdAt))),
-        cell('terminal', item.terminalID), cell('what', words(TYPES[item.transactionType] ?? item.type ?? '')),
-        cell('card', [item.maskedPAN ? h('span', { class: 'mono' }, `•••• ${item.maskedPAN.slice(-4)}`) : '–', item.applicationLabel ? h('small', {}, item.applicationLabel) : null]),
+        cell('terminal', item.terminal), cell('what', words(item.type ?? '')),
+        cell('card', [item.card ? h('span', { class: 'mono' }, `•••• ${item.card.slice(-4)}`) : '–', item.application ? h('small', {}, item.application) : null]),
         cell('sum', money(item.finalAmount ?? item.approvedAmount ?? item.amount, item.currency)),
         cell('state', h('span', { class: `chip ${stateTone(item.state)}` }, words(item.state))));
     },
@@ -131,13 +129,13 @@ export function createJournalView({ navigate, refund }) {
     const { record, changes } = answer;
     const payment = await api.payment(id).catch(() => null);
     if (chosen !== id) return;
-    const skipped = new Set(['id', 'currency', 'currencyExponent', 'state', 'isParked']);
+    const skipped = new Set(['id', 'currency', 'state', 'parked']);
     const rows = Object.entries(record).filter(([name, value]) => !skipped.has(name) && value !== null && value !== undefined && value !== '' && value !== 0)
-      .map(([name, value]) => [sentence(name.replace(/ID$/, ' id').replace('maskedPAN', 'card')), typeof value === 'object' ? JSON.stringify(value)
-        : /amount/i.test(name) ? money(value, record.currency) : /At$/.test(name) ? dateTime(value) : name === 'transactionType' ? TYPES[value] ?? String(value) : String(value)]);
+      .map(([name, value]) => [sentence(name), typeof value === 'object' ? JSON.stringify(value)
+        : /amount/i.test(name) ? money(value, record.currency) : /At$/.test(name) ? dateTime(value) : String(value)]);
     put(details,
       h('header', { class: 'panel-head' }, h('h2', {}, money(record.finalAmount ?? record.approvedAmount ?? record.amount, record.currency)), h('span', { class: `chip ${stateTone(record.state)}` }, words(record.state)),
-        record.isParked ? h('span', { class: 'chip warn' }, 'parked') : null),
+        record.parked ? h('span', { class: 'chip warn' }, 'parked') : null),
       h('p', { class: 'mono small-id' }, record.id),
       h('div', { class: 'row' }, payment ? h('span', { class: 'row operator' }, paymentActions(payment, { refund, done: () => { open(id); load(); } })) : null,
         h('button', { type: 'button', onclick: () => navigate(`#/compare?a=payment:${encodeURIComponent(id)}`) }, icon('compare'), 'Compare'),

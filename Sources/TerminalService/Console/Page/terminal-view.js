@@ -166,7 +166,8 @@ export function createTerminalView({ store, navigate }) {
       shown = session;
       session.payment = earlier.find((payment) => payment.id === id) ?? null;
       session.isFinished = true;
-      await attempt(() => api.paymentEvents(id, (event) => { apply(session, event); draw(); }));
+      // A payment of an earlier run of the daemon: its result is kept, its events are not.
+      await attempt(() => api.paymentEvents(id, (event) => { apply(session, event); draw(); }).catch((error) => { if (error.status !== 404) throw error; }));
     }
     store.set({ shown: shown.payment?.result ? shown.payment : null });
     draw();

@@ -20,15 +20,18 @@ function amountInput(label, change) {
     input.setSelectionRange?.(input.value.length, input.value.length);
     change?.(minor);
   };
-  const set = (value) => { if (value <= 999999999999) minor = value; show(); };
-  input.addEventListener('input', () => set(Number(input.value.replace(/\D/g, '').slice(-12) || 0)));
+  // An amount that was not typed (the first, one that was charged) gives way to the first digit of the next.
+  let isGiven = true;
+  const type = (value) => { isGiven = false; if (value <= 999999999999) minor = value; show(); };
+  const set = (value) => { type(value); isGiven = true; };
+  input.addEventListener('input', () => type(Number(input.value.replace(/\D/g, '').slice(-12) || 0)));
   input.addEventListener('focus', () => input.setSelectionRange(input.value.length, input.value.length));
   return {
     input, set, get: () => minor,
     currency(value) { if (value?.letters !== currency.letters || value?.exponent !== currency.exponent) { currency = value; show(); } },
     press(key) {
-      if (key === 'erase') set(Math.floor(minor / 10));
-      else set(Number(`${minor}${key}`));
+      if (key === 'erase') type(Math.floor(minor / 10));
+      else type(Number(isGiven ? key : `${minor}${key}`));
     },
   };
 }
@@ -124,6 +127,7 @@ export function createTill({ store, started, terminals }) {
         }
       });
       original = null;
+      if (payment) sum.set(sum.get());
       render();
       if (payment) started(payment);
     },
