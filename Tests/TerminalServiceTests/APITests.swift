@@ -108,7 +108,7 @@ extension TestClientProtocol {
         let deep = String(repeating: "[", count: 5000) + String(repeating: "]", count: 5000)
         let cases: [(HTTPRequest.Method, String, String?, HTTPFields, Int, String)] = [
             (.get, "/v1/nothing", nil, [:], 404, "not_found"),
-            (.get, "/", nil, [:], 404, "not_found"),
+            (.get, "/nothing.js", nil, [:], 404, "not_found"),
             (.patch, "/v1/payments", "{}", [:], 405, "method_not_allowed"),
             (.put, "/v1/payments/txn_1", "{}", [:], 405, "method_not_allowed"),
             (.delete, "/v1/journal/txn_1", nil, [:], 405, "method_not_allowed"),
