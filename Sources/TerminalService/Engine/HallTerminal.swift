@@ -23,8 +23,9 @@ public final class HallTerminal: Sendable {
         let keys = try stage.profile.pinKeys ?? .test()
         let environment = TerminalEnvironment(
             observer: { [stage] event in stage.observe(event) },
-            sleep: { [stage] duration in
-                let payment = stage.payment
+            sleep: { duration in
+                // What delivers to the host sleeps, too: that is no payment's time.
+                let payment = LivePayment.running
                 payment?.waits()
                 try? await Task.sleep(for: duration)
                 payment?.goesOn()

@@ -39,6 +39,8 @@ final class LivePayment: Sendable {
         var isCancelled = false
     }
     private let state = Mutex(State())
+    /// The payment that the task takes.
+    @TaskLocal static var running: LivePayment?
     /// Events that one payment keeps at most.
     static let mostEvents = 4000
 
