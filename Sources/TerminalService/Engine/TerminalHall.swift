@@ -87,6 +87,7 @@ public final class TerminalHall: Sendable {
         var readerOrder: [String] = []
         /// Payments of this run that are under way or among the latest, by id.
         var payments: [String: LivePayment] = [:]
+        /// Those that are over, in the order in which they ended.
         var recent: [String] = []
         var keys: [String: LivePayment] = [:]
         var underWay: [ObjectIdentifier: LivePayment] = [:]
@@ -346,7 +347,6 @@ public final class TerminalHall: Sendable {
             self?.state.withLock { state in
                 state.count += 1
                 state.payments[id] = payment
-                state.recent.append(id)
             }
         }
         let first = try state.withLock { state throws(Problem) -> LivePayment in
@@ -392,21 +392,14 @@ public final class TerminalHall: Sendable {
     private func settle(_ payment: LivePayment) {
         state.withLock { state in
             state.underWay[ObjectIdentifier(payment)] = nil
-            var surplus = state.recent.count - options.paymentsKept
-            guard surplus > 0 else { return }
-            // Payments under way stay, however many there are.
-            var recent = state.recent
-            state.recent = []
-            recent.removeAll { id in
-                guard surplus > 0, let old = state.payments[id], old.finished.hasHappened else {
-                    return false
+            guard let id = payment.id, state.payments[id] === payment else { return }
+            state.recent.append(id)
+            while state.recent.count > options.paymentsKept {
+                guard let old = state.payments.removeValue(forKey: state.recent.removeFirst()) else {
+                    continue
                 }
-                state.payments[id] = nil
                 if state.keys[old.order.key] === old { state.keys[old.order.key] = nil }
-                surplus -= 1
-                return true
             }
-            state.recent = recent
         }
     }
 
