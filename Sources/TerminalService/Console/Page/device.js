@@ -54,10 +54,9 @@ export function createDevice({ onPIN, label = 'Terminal' } = {}) {
   const cancel = h('button', { type: 'button', class: 'pad-key cancel', 'aria-label': 'Cancel PIN entry', onclick: () => send({ action: 'cancel' }) }, icon('cross'));
   const erase = h('button', { type: 'button', class: 'pad-key clear', 'aria-label': 'Clear the PIN', onclick: clear }, icon('erase'));
   const enter = h('button', { type: 'button', class: 'pad-key enter', 'aria-label': 'Confirm the PIN', onclick: confirm }, icon('check'));
-  const bypass = h('button', { type: 'button', class: 'pad-key bypass', onclick: () => send({ action: 'bypass' }) }, 'No PIN');
-  const keys = [...digitKeys, cancel, erase, enter, bypass];
+  const keys = [...digitKeys, cancel, erase, enter];
   const pad = h('div', { class: 'pad', role: 'group', 'aria-label': 'PIN pad' },
-    digitKeys.slice(0, 3), cancel, digitKeys.slice(3, 6), erase, digitKeys.slice(6, 9), enter, bypass, digitKeys[9]);
+    digitKeys.slice(0, 3), cancel, digitKeys.slice(3, 6), erase, digitKeys.slice(6, 9), enter, digitKeys[9]);
   pad.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (/^\d$/.test(event.key)) press(event.key);
