@@ -267,7 +267,7 @@ def main():
     failed = 0
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-dev-shm-usage"])
             desk = Desk(browser, daemon, viewport={"width": 1440, "height": 950})
             steps = [taps_a_card, unlocks_a_phone, enters_a_pin, cancels, names_and_roles, replays_a_trace, names_and_roles,
                      compares_two, names_and_roles, reads_the_journal, names_and_roles]
