@@ -6,6 +6,7 @@ export class ApiError extends Error {
     this.name = 'ApiError';
     this.status = status;
     this.code = problem.code;
+    this.detail = problem.detail;
     this.retryable = problem.retryable === true;
   }
 }
@@ -84,22 +85,26 @@ async function json(method, path, options) {
 
 const part = encodeURIComponent;
 
-/** All pages of a list. */
-async function all(path, query = {}) {
-  const items = [];
+/** The pages of a list, one after another. */
+async function* pages(path) {
   let cursor;
   do {
-    const page = await json('GET', path, { query: { ...query, limit: 200, cursor } });
-    items.push(...page.items);
+    const page = await json('GET', path, { query: { limit: 200, cursor } });
+    yield page.items;
     cursor = page.next;
   } while (cursor);
+}
+
+async function all(path) {
+  const items = [];
+  for await (const page of pages(path)) items.push(...page);
   return items;
 }
 
 export const api = {
   status: () => json('GET', '/v1/status'),
   readers: () => all('/v1/readers'),
-  terminals: () => all('/v1/terminals'),
+  terminalPages: () => pages('/v1/terminals'),
   firstTerminal: async () => (await json('GET', '/v1/terminals', { query: { limit: 1 } })).items[0],
   terminal: (id) => json('GET', `/v1/terminals/${part(id)}`),
   createTerminal: (body) => json('POST', '/v1/terminals', { body }),

@@ -1,8 +1,8 @@
-import { h, svg, put, attempt, announce, toast, reducedMotion } from './dom.js';
+import { h, svg, put, attempt, announce, reducedMotion } from './dom.js';
 import { api } from './api.js';
 import { icon } from './icons.js';
 import { cardNumber } from './format.js';
-import { openDialog } from './dialog.js';
+import { openCardDialog } from './card-dialog.js';
 
 // Colours of a picture: a family for each scheme, a shade for each card.
 const FAMILIES = {
@@ -66,7 +66,7 @@ export function cardPicture(card) {
 /**
  * The cards and wallets to tap, by click, keyboard or dragging them on the terminal.
  *
- * - target(): where a dragged card must be dropped.
+ * - target(): the terminal, on which a dragged card must be dropped.
  * - tap(cards, removal): taps them.
  */
 export function createTray({ store, target, tap }) {
@@ -154,36 +154,50 @@ export function createTray({ store, target, tap }) {
           : null));
   }
 
-  // A picture follows the pointer; with a finger a click is enough and dragging scrolls.
+  // A picture follows the pointer. A finger scrolls, and takes the card up where it rests on it first.
   function drag(button, card) {
+    let ghost = null;
     button.addEventListener('pointerdown', (down) => {
-      if (down.pointerType === 'touch' || down.button !== 0 || button.disabled) return;
+      if (!down.isPrimary || down.button !== 0 || button.disabled) return;
       delete button.dataset.wasDragged;
-      let ghost = null;
-      const zone = target();
+      const isFinger = down.pointerType === 'touch';
+      const { element: zone, landing } = target();
       const over = (event) => {
         const box = zone.getBoundingClientRect();
         return event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
       };
+      const show = (event) => {
+        ghost.style.transform = `translate(${event.clientX - 70}px, ${event.clientY - (isFinger ? 80 : 44)}px)`;
+        landing.classList.toggle('is-over', over(event));
+      };
+      const lift = () => {
+        ghost = cardPicture(card);
+        ghost.classList.add('ghost');
+        document.body.append(ghost);
+      };
+      const rest = isFinger ? setTimeout(() => { lift(); show(down); }, 300) : null;
       const move = (event) => {
+        if (event.pointerId !== down.pointerId) return;
+        const isFar = Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) >= 6;
         if (!ghost) {
-          if (Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) < 6) return;
-          ghost = cardPicture(card);
-          ghost.classList.add('ghost');
-          document.body.append(ghost);
-          button.dataset.wasDragged = 'yes';
+          if (!isFar) return;
+          if (isFinger) { clearTimeout(rest); return; }
+          lift();
         }
-        ghost.style.transform = `translate(${event.clientX - 70}px, ${event.clientY - 44}px)`;
-        zone.classList.toggle('is-over', over(event));
+        if (isFar) button.dataset.wasDragged = 'yes';
+        show(event);
       };
       const end = (event) => {
+        if (event.pointerId !== down.pointerId) return;
+        clearTimeout(rest);
         removeEventListener('pointermove', move);
         removeEventListener('pointerup', end);
         removeEventListener('pointercancel', end);
-        zone.classList.remove('is-over');
+        landing.classList.remove('is-over');
         if (ghost) {
           ghost.remove();
-          if (event.type === 'pointerup' && over(event)) present(card);
+          ghost = null;
+          if (event.type === 'pointerup' && button.dataset.wasDragged && over(event)) present(card);
           setTimeout(() => delete button.dataset.wasDragged, 0);
         }
       };
@@ -191,6 +205,8 @@ export function createTray({ store, target, tap }) {
       addEventListener('pointerup', end);
       addEventListener('pointercancel', end);
     });
+    button.addEventListener('touchmove', (event) => { if (ghost) event.preventDefault(); }, { passive: false });
+    button.addEventListener('contextmenu', (event) => { if (ghost) event.preventDefault(); });
     button.addEventListener('dragstart', (event) => event.preventDefault());
   }
 
@@ -208,38 +224,7 @@ export function createTray({ store, target, tap }) {
     render();
   }
 
-  async function manage() {
-    const profiles = await attempt(() => api.cardProfiles());
-    if (!profiles) return;
-    const text = h('textarea', { rows: 16, spellcheck: 'false', class: 'mono', 'aria-label': 'Profile as YAML' });
-    const name = h('input', { type: 'text', maxlength: 64, autocomplete: 'off' });
-    const base = h('select', {}, profiles.map((profile) => h('option', { value: profile.id }, `${profile.title} (${profile.id})`)));
-    const error = h('p', { class: 'error', role: 'alert' });
-    const existing = h('select', {}, cards.map((card) => h('option', { value: card.id }, `${card.title} (${card.id})`)));
-    const dialog = openDialog('Cards and wallets', h('div', { class: 'form' },
-      h('fieldset', {}, h('legend', {}, 'Another one'),
-        h('label', { class: 'field' }, h('span', {}, 'Profile'), base),
-        h('label', { class: 'field' }, h('span', {}, 'Name (optional)'), name),
-        h('details', {}, h('summary', {}, 'Change the profile'),
-          h('button', { type: 'button', class: 'small', onclick: async () => { text.value = await attempt(() => api.cardProfile(base.value)) ?? text.value; } }, 'Fetch its text'), text),
-        error,
-        h('button', { type: 'button', class: 'primary', onclick: async () => {
-          error.textContent = '';
-          try {
-            const body = text.value.trim() ? { profileText: text.value } : { profile: base.value };
-            if (name.value.trim()) body.id = name.value.trim();
-            const card = await api.createCard(body);
-            await load();
-            toast(`${card.title} is in the tray as ${card.id}`, 'good');
-            dialog.close();
-          } catch (problem) { error.textContent = problem.message; }
-        } }, icon('plus'), 'Add')),
-      h('fieldset', {}, h('legend', {}, 'One of those here'),
-        h('label', { class: 'field' }, h('span', {}, 'Card or wallet'), existing),
-        h('div', { class: 'row' },
-          h('button', { type: 'button', onclick: () => attempt(async () => { replace(await api.cardAction(existing.value, 'reset')); toast('As it left personalisation', 'good'); }) }, icon('reset'), 'Reset'),
-          h('button', { type: 'button', class: 'danger', onclick: () => attempt(async () => { await api.deleteCard(existing.value); await load(); dialog.close(); }) }, icon('trash'), 'Remove')))));
-  }
+  const manage = () => openCardDialog({ cards: () => cards, load, changed: replace });
 
   const element = h('section', { class: 'panel tray-panel', 'aria-labelledby': 'tray-title' },
     h('header', { class: 'panel-head' }, h('h2', { id: 'tray-title' }, 'Cards and wallets'), filters,
@@ -264,7 +249,7 @@ export function createTray({ store, target, tap }) {
     /** Lets the picture fly to the terminal. */
     fly(id) {
       const from = list.querySelector(`[data-card="${CSS.escape(id)}"] svg`);
-      const to = target();
+      const to = target().landing;
       if (!from || reducedMotion()) return;
       const [start, end] = [from.getBoundingClientRect(), to.getBoundingClientRect()];
       const ghost = from.cloneNode(true);

@@ -24,8 +24,8 @@ export function createJournalView({ navigate, refund }) {
   const state = h('select', {}, h('option', { value: '' }, 'any'), STATES.map((name) => h('option', { value: name }, words(name))));
   const terminal = h('input', { type: 'text', autocomplete: 'off', placeholder: 'any' });
   const lastFour = h('input', { type: 'text', inputmode: 'numeric', maxlength: 4, pattern: '[0-9]{4}', placeholder: 'any', class: 'short' });
-  const since = h('input', { type: 'datetime-local' });
-  const until = h('input', { type: 'datetime-local' });
+  const since = h('input', { type: 'datetime-local', step: 1 });
+  const until = h('input', { type: 'datetime-local', step: 1 });
   const number = h('p', { class: 'quiet', role: 'status' });
   const instant = (field) => (field.value ? new Date(field.value).toISOString() : undefined);
   const query = () => ({
@@ -65,6 +65,7 @@ export function createJournalView({ navigate, refund }) {
     },
   });
   narrow.addEventListener('change', () => list.refresh());
+  const none = h('p', { class: 'empty', hidden: true }, 'No transaction is like that.');
   list.element.prepend(h('div', { role: 'rowgroup', class: 'heading-group' }, h('div', { role: 'row', class: 'journal-row heading', 'aria-rowindex': '1' },
     [['when', 'Begun'], ['terminal', 'Terminal'], ['what', 'Type'], ['card', 'Card'], ['sum', 'Amount'], ['state', 'State']].map(([name, label]) => h('span', { role: 'columnheader', class: `cell ${name}` }, label)))));
   list.element.addEventListener('keydown', (event) => {
@@ -84,7 +85,7 @@ export function createJournalView({ navigate, refund }) {
     h('section', { class: 'panel journal-panel', 'aria-labelledby': 'journal-title' },
       h('header', { class: 'panel-head' }, h('h2', { id: 'journal-title' }, 'Journal'), number,
         h('div', { class: 'row end' }, verify, exportAs('csv', 'text/csv'), exportAs('json', 'application/json'))),
-      filters, list.element),
+      filters, list.element, none),
     details);
 
   async function load() {
@@ -118,7 +119,9 @@ export function createJournalView({ navigate, refund }) {
     list.setCount(items.length);
     if (!isMore) list.refresh();
     list.element.setAttribute('aria-rowcount', next ? '-1' : String(items.length + 1));
-    setText(number, `${items.length}${next ? ' or more' : ''} transactions`);
+    list.element.hidden = items.length === 0;
+    none.hidden = items.length > 0;
+    setText(number, `${items.length}${next ? ' or more' : ''} transaction${items.length === 1 ? '' : 's'}`);
   }
 
   async function open(id) {

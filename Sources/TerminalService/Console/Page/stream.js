@@ -13,15 +13,14 @@ export const TYPES = [
  *
  * - take(event): each event, once and in order.
  * - state('connecting' | 'open' | 'lost'): for people.
- * - renewed(): events may be missing; read again what is shown.
+ * - renewed(): the line is there, and events may have been missed before; read again what is shown.
+ * - gone(): the daemon knows no such terminal (any more).
  */
-export function openStream(terminal, { take, state, renewed }) {
+export function openStream(terminal, { take, state, renewed, gone }) {
   let source = null;
   let timer = null;
   let pause = 500;
   let isClosed = false;
-  let wasLost = false;
-  let opened = 0;
 
   const receive = (message) => {
     let event;
@@ -36,14 +35,11 @@ export function openStream(terminal, { take, state, renewed }) {
     for (const type of TYPES) source.addEventListener(type, receive);
     source.addEventListener('open', () => {
       pause = 500;
-      opened += 1;
       state('open');
-      if (wasLost || opened > 1) renewed();
-      wasLost = false;
+      renewed();
     });
     source.addEventListener('error', () => {
       if (isClosed) return;
-      wasLost = true;
       state('lost');
       if (source.readyState !== EventSource.CLOSED) return;
       source.close();
@@ -52,13 +48,15 @@ export function openStream(terminal, { take, state, renewed }) {
     });
   }
 
-  // Asks first whether the daemon is there, and for a token where it wants one.
+  // Asks first whether daemon and terminal are there, and for a token where it wants one.
   async function again() {
     try {
-      await api.status();
+      await api.terminal(terminal);
       if (!isClosed) open();
-    } catch {
-      if (!isClosed) timer = setTimeout(again, pause);
+    } catch (error) {
+      if (isClosed) return;
+      if (error.status === 404) { gone(); return; }
+      timer = setTimeout(again, pause);
       pause = Math.min(pause * 2, 10000);
     }
   }

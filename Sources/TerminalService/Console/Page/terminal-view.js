@@ -8,11 +8,8 @@ import { createDevice, languageSwitch } from './device.js';
 import { createTray } from './cards.js';
 import { createTill } from './till.js';
 import { createEngineer } from './engineer.js';
-import { openDialog } from './dialog.js';
-import { virtualList } from './virtual-list.js';
+import { KINDS, openTerminalDialog } from './terminal-dialog.js';
 import { money, time, words } from './format.js';
-
-const KINDS = { emulated: 'emulated reader', pcsc: 'PC/SC reader', libnfc: 'libnfc device', remote: 'reader on another host' };
 
 /** Till, customer and engineer of one terminal. Only this terminal's events come over the line. */
 export function createTerminalView({ store, navigate }) {
@@ -23,6 +20,8 @@ export function createTerminalView({ store, navigate }) {
   // A payment that was under way when the page opened, or that events were lost of, is read from its beginning.
   let following = null;
   let selected = null;
+  // Counts what events changed: what was asked for before is older.
+  let changes = 0;
 
   const device = createDevice({ label: 'Terminal, the customer’s side', onPIN: (answer) => attempt(() => api.pin(selected, answer)) });
   const languages = languageSwitch(device);
@@ -30,7 +29,7 @@ export function createTerminalView({ store, navigate }) {
   const till = createTill({ store, terminals: picker, started: (payment) => { begin(payment.id); pane('customer'); } });
   const tray = createTray({
     store,
-    target: () => device.landing,
+    target: () => device,
     async tap(ids, removal) {
       const body = ids.length > 1 ? { cards: ids } : { card: ids[0] };
       if (removal) body.removal = removal;
@@ -112,6 +111,7 @@ export function createTerminalView({ store, navigate }) {
 
   function take(event) {
     const { terminal } = store.get();
+    if (['terminal', 'display', 'tap', 'removed'].includes(event.type)) changes += 1;
     if (event.type === 'terminal') {
       store.set({ terminal: event.terminal });
     } else if (event.type === 'display') {
@@ -147,14 +147,17 @@ export function createTerminalView({ store, navigate }) {
     sessions.value = [...sessions.options].some((option) => option.value === value) ? value : 'live';
   }
 
-  async function follow(id) {
+  async function follow(id, ended) {
     following = id;
     const session = newSession(id);
     live = session;
     if (sessions.value === 'live') shown = session;
     try {
       await api.paymentEvents(id, (event) => { apply(session, event); draw(); });
-    } catch { /* what is there is shown */ }
+    } catch {
+      // What is there is shown; of a payment that the daemon was stopped in, at least how it ended.
+      if (ended && live === session) { apply(session, { type: 'finished', payment: ended }); finish(ended); }
+    }
     if (following === id) following = null;
     draw();
   }
@@ -175,15 +178,21 @@ export function createTerminalView({ store, navigate }) {
 
   // Reads the terminal anew: on choosing it, and when events may have been lost.
   async function load(id) {
-    const terminal = await api.terminal(id);
-    if (selected !== id) return;
+    let terminal;
+    let seen;
+    for (let round = 0; round < 5 && seen !== changes; round += 1) {
+      seen = changes;
+      terminal = await api.terminal(id);
+      if (selected !== id) return;
+    }
     store.set({ terminal });
-    if (terminal.payment) follow(terminal.payment);
+    if (terminal.payment && terminal.payment !== following) follow(terminal.payment);
     api.payments({ terminal: id, limit: 30 }).then((items) => {
       if (selected !== id) return;
       earlier = items.filter((payment) => payment.state === 'finished');
       listSessions();
-      if (live.id && !live.isFinished && !terminal.payment && earlier.some((payment) => payment.id === live.id)) follow(live.id);
+      const ended = earlier.find((payment) => payment.id === live.id);
+      if (ended && !live.isFinished && !terminal.payment && following !== live.id) follow(live.id, ended);
       if (!live.id && earlier.length && shown === live) {
         // The last payment is more telling than an empty page.
         sessions.value = earlier[0].id;
@@ -193,99 +202,56 @@ export function createTerminalView({ store, navigate }) {
     draw();
   }
 
-  async function select(id) {
-    if (selected === id) return;
+  function leave() {
     stream?.close();
-    selected = id;
+    stream = null;
+    selected = null;
     live = newSession(null);
     shown = live;
     following = null;
     wasAsked = false;
     earlier = [];
     listSessions();
-    store.set({ terminalId: id, shown: null });
-    try {
-      await load(id);
-    } catch (error) {
-      toast(error.message);
-      selected = null;
-      return;
-    }
+    store.set({ terminalId: null, shown: null });
+  }
+
+  // Removed by somebody, or made in an earlier run of the daemon.
+  function gone(id) {
+    if (selected !== id) return;
+    leave();
+    toast(`There is no terminal ${id} here`);
+    navigate('#/terminal');
+  }
+
+  async function select(id) {
+    if (selected === id) return;
+    leave();
+    selected = id;
+    store.set({ terminalId: id });
+    const read = async () => {
+      try {
+        await load(id);
+      } catch (error) {
+        if (error.status === 404) gone(id);
+        else if (error.status) toast(error.message);
+      }
+    };
+    await read();
     if (selected !== id) return;
     stream = openStream(id, {
       take,
       state: (connection) => store.set({ connection }),
-      renewed: () => load(id).then(() => tray.load()).catch(() => {}),
+      renewed: () => { read(); tray.load().catch(() => {}); },
+      gone: () => gone(id),
     });
   }
 
-  /** Chooses among terminals, however many, and makes new ones. */
-  async function choose() {
-    const [all, readers] = await attempt(() => Promise.all([api.terminals(), api.readers()])) ?? [];
-    if (!all) return;
-    let found = all;
-    const search = h('input', { type: 'search', placeholder: 'Name, merchant or state', 'aria-label': 'Search terminals', autocomplete: 'off' });
-    const list = virtualList({
-      label: 'Terminals', height: () => 52,
-      row(index) {
-        const terminal = found[index];
-        return h('div', { role: 'listitem', 'aria-setsize': String(found.length), 'aria-posinset': String(index + 1) },
-          h('button', {
-            type: 'button', class: `terminal-choice ${terminal.id === selected ? 'chosen' : ''}`, 'aria-current': terminal.id === selected ? 'true' : undefined,
-            dataset: { index }, onclick: () => { dialog.close(); navigate(`#/terminal/${encodeURIComponent(terminal.id)}`); },
-          },
-          h('span', { class: `state-dot ${terminal.state}` }), h('b', {}, terminal.id), h('span', { class: 'quiet' }, terminal.merchant),
-          h('span', { class: 'chip' }, words(terminal.state)), h('span', { class: 'quiet' }, KINDS[terminal.readerKind] ?? terminal.readerKind)));
-      },
+  function choose() {
+    openTerminalDialog({
+      selected,
+      choose: (id) => navigate(`#/terminal/${encodeURIComponent(id)}`),
+      removed: () => { leave(); navigate('#/terminal'); },
     });
-    const number = h('p', { class: 'quiet', role: 'status' });
-    const filter = () => {
-      const wanted = search.value.trim().toLowerCase();
-      found = wanted ? all.filter((terminal) => `${terminal.id} ${terminal.merchant} ${words(terminal.state)} ${terminal.readerKind}`.toLowerCase().includes(wanted)) : all;
-      list.element.scrollTop = 0;
-      list.setCount(found.length);
-      list.refresh();
-      setText(number, `${found.length} of ${all.length} terminals`);
-    };
-    search.addEventListener('input', filter);
-    list.element.addEventListener('keydown', (event) => {
-      const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key];
-      const at = Number(event.target.dataset?.index);
-      if (!step || Number.isNaN(at)) return;
-      event.preventDefault();
-      list.focus(Math.max(0, Math.min(found.length - 1, at + step)));
-    });
-    search.addEventListener('keydown', (event) => { if (event.key === 'ArrowDown') { event.preventDefault(); list.focus(0); } });
-    const name = h('input', { type: 'text', maxlength: 64, autocomplete: 'off', placeholder: 'chosen by the daemon' });
-    const reader = h('select', {}, h('option', { value: '' }, 'An emulated reader of its own'),
-      readers.filter((each) => each.kind !== 'emulated').map((each) => h('option', { value: each.id, disabled: each.state === 'offline' }, `${each.name} (${KINDS[each.kind] ?? each.kind}, ${each.state})`)));
-    const profile = h('textarea', { rows: 6, class: 'mono', spellcheck: 'false', 'aria-label': 'Terminal profile as YAML' });
-    const error = h('p', { class: 'error', role: 'alert' });
-    const dialog = openDialog('Terminals', h('div', { class: 'form' }, search, number, list.element,
-      h('details', { class: 'operator' }, h('summary', {}, 'Another terminal'),
-        h('label', { class: 'field' }, h('span', {}, 'Name'), name),
-        h('label', { class: 'field' }, h('span', {}, 'Reader'), reader),
-        h('label', { class: 'field' }, h('span', {}, 'Profile (YAML, optional)'), profile), error,
-        h('button', { type: 'button', class: 'primary', onclick: async () => {
-          error.textContent = '';
-          try {
-            const body = {};
-            if (name.value.trim()) body.id = name.value.trim();
-            if (reader.value) body.reader = reader.value;
-            if (profile.value.trim()) body.profileText = profile.value;
-            const made = await api.createTerminal(body);
-            dialog.close();
-            navigate(`#/terminal/${encodeURIComponent(made.id)}`);
-          } catch (problem) { error.textContent = problem.message; }
-        } }, icon('plus'), 'Add terminal'),
-        h('button', { type: 'button', class: 'danger', onclick: () => attempt(async () => {
-          await api.deleteTerminal(selected);
-          dialog.close();
-          selected = null;
-          navigate('#/terminal');
-        }) }, icon('trash'), `Remove ${selected}`))), { isWide: true });
-    filter();
-    search.focus();
   }
 
   store.watch(['terminal', 'canAct'], draw);
@@ -295,7 +261,6 @@ export function createTerminalView({ store, navigate }) {
     async show(path) {
       const id = path[0] ?? store.get().terminalId ?? (await attempt(() => api.firstTerminal()))?.id;
       if (!id) return choose();
-      if (!tray.isLoaded) { tray.isLoaded = true; attempt(() => tray.load()); }
       return select(id);
     },
     refund(payment) { navigate(`#/terminal/${encodeURIComponent(payment.terminal)}`); till.refund(payment); },

@@ -40,7 +40,7 @@ export function createTracesView({ store, navigate }) {
     if (chosen.size > 1 << 20) throw new Error('A trace is at most 1 MiB');
     const name = chosen.name.toLowerCase().replace(/\.(trace|txt)$/, '').replace(/[^a-z0-9.-]+/g, '-').replace(/^[^a-z0-9]+/, '').slice(0, 64) || 'trace';
     await api.upload(name, await chosen.text());
-    file.value = '';
+    opened = null;
     await load();
     toast(`Uploaded as ${name}`, 'good');
     navigate(`#/traces/${encodeURIComponent(name)}`);

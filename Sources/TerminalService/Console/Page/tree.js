@@ -78,7 +78,7 @@ export function decodedTree(node, { hex = '', mark, depth = 0, isRootHidden = fa
 export function explainedBytes(title, hex, tree) {
   const block = hexBlock(hex);
   return h('section', { class: 'bytes' },
-    h('header', {}, h('h4', {}, title), h('span', { class: 'quiet' }, `${byteCount(hex)} bytes`),
+    h('header', {}, h('h3', {}, title), h('span', { class: 'quiet' }, `${byteCount(hex)} bytes`),
       h('button', { type: 'button', class: 'plain small', onclick: () => copy(hex, title) }, icon('copy'), h('span', { class: 'visually-hidden' }, `Copy ${title.toLowerCase()}`))),
     block.element,
     decodedTree(tree, { hex, mark: block.mark, isRootHidden: true }));

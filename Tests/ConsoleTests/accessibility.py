@@ -1,0 +1,26 @@
+"""What axe-core finds in a view: WCAG 2.2 A and AA and its best practices, in light and in dark."""
+import pathlib
+
+import axe_playwright_python
+
+AXE = (pathlib.Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# Colours that are still on their way are no colours. (Those in a closed <details> never arrive by themselves.)
+STILL = "() => { for (const each of document.getAnimations()) if (each.effect.getComputedTiming().iterations < 99) each.finish(); }"
+
+
+def audit(desk, view):
+    found = []
+    desk.page.evaluate(f"() => {{ if (!window.axe) {{ {AXE} }} }}")
+    for scheme in ("dark", "light"):
+        desk.page.emulate_media(color_scheme=scheme)
+        desk.page.evaluate(STILL)
+        # All but the colours is the same in both.
+        run = {"type": "rule", "values": ["color-contrast"]} if scheme == "dark" else {"type": "tag", "values": TAGS}
+        result = desk.page.evaluate("(run) => axe.run(document, { runOnly: run, resultTypes: ['violations'] })", run)
+        for rule in result["violations"]:
+            for node in rule["nodes"][:6]:
+                found.append(f"{view}, {scheme}: {rule['id']} ({rule['impact']}) at {node['target']}: "
+                             f"{' '.join(each['message'] for each in node['any'] + node['all'] + node['none'])}")
+        assert scheme == "dark" or len(result["passes"]) > 15, "axe looked at nothing"
+    assert not found, "\n".join(found)

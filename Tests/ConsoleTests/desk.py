@@ -1,0 +1,250 @@
+"""A daemon of its own, and pages of its console as people have them before them."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+from playwright.sync_api import expect
+
+PROGRAM = sys.argv[1] if len(sys.argv) > 1 else None
+PICTURES = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Machines are shared: nothing here is about time.
+PATIENCE = int(os.environ.get("PATIENCE", 60_000))
+# A folder of the page's files that are taken instead of those compiled in: for work on the page without building.
+PAGE = os.environ.get("PAGE") and pathlib.Path(os.environ["PAGE"])
+
+WIDE = {"width": 1440, "height": 950}
+MIDDLE = {"width": 1024, "height": 768}
+NARROW = {"width": 360, "height": 740}
+
+expect.set_options(timeout=PATIENCE)
+
+
+def until(question, what):
+    """Asks until the answer is yes."""
+    end = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < end:
+        answer = question()
+        if answer:
+            return answer
+        time.sleep(0.03)
+    raise AssertionError(f"waited in vain: {what}")
+
+
+class Daemon:
+    def __init__(self, folder, *options):
+        self.folder = folder
+        self.options = options
+        self.port = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self.start()
+
+    def start(self):
+        environment = dict(os.environ, XDG_STATE_HOME=str(self.folder), XDG_CONFIG_HOME=str(self.folder))
+        path = self.folder / "log"
+        self.log = open(path, "w")
+        self.process = subprocess.Popen(
+            [PROGRAM, "serve", "--port", str(self.port), "--journal", str(self.folder / "journal.sqlite"),
+             "--traces", str(ROOT / "apdu-traces"), *self.options],
+            stdout=self.log, stderr=subprocess.STDOUT, env=environment)
+        end = time.monotonic() + 60
+        self.address = None
+        while time.monotonic() < end and self.process.poll() is None:
+            found = re.search(r"http://127\.0\.0\.1:(\d+)", path.read_text())
+            if found:
+                self.address, self.port = found.group(0), int(found.group(1))
+                return
+            time.sleep(0.05)
+        self.stop()
+        raise SystemExit("the daemon did not start: " + path.read_text())
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+    def call(self, method, path, body=None, headers=None):
+        request = urllib.request.Request(self.address + path, method=method, headers=headers or {})
+        if body is not None:
+            request.data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=90) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def get(self, path):
+        return self.call("GET", path)
+
+    def pay(self, key, **body):
+        return self.call("POST", "/v1/payments", body, {"Idempotency-Key": key})
+
+    def all(self, path):
+        items, cursor = [], None
+        while True:
+            mark = "&" if "?" in path else "?"
+            page = self.get(f"{path}{mark}limit=200" + (f"&cursor={cursor}" if cursor else ""))
+            items += page["items"]
+            cursor = page["next"]
+            if not cursor:
+                return items
+
+
+class Desk:
+    """One page, with what the browser complains about."""
+
+    def __init__(self, context, daemon, place=""):
+        self.context = context
+        self.daemon = daemon
+        self.complaints = []
+        self.page = context.new_page()
+        self.size = self.page.viewport_size["width"]
+        if PAGE:
+            self.page.route(re.compile(r"/([a-z-]+\.(js|css|svg))?$"), self.from_folder)
+        self.device = self.page.get_by_role("group", name="Terminal, the customer’s side")
+        self.main = self.page.locator("main > :visible")
+        self.till = self.page.locator(".till-form")
+        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        self.page.goto(self.daemon.address + "/" + place)
+        if not place.startswith("#") or place.startswith("#/terminal"):
+            self.is_live()
+
+    @staticmethod
+    def from_folder(route):
+        name = route.request.url.rsplit("/", 1)[1] or "index.html"
+        if not (PAGE / name).exists():
+            return route.continue_()
+        kind = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}[name.rsplit(".")[-1]]
+        # The page's policy stays in force.
+        headers = dict(route.fetch(url=route.request.url.rsplit("/", 1)[0] + "/").headers)
+        headers = {key: value for key, value in headers.items() if key not in ("content-length", "content-encoding", "etag")}
+        return route.fulfill(status=200, headers={**headers, "content-type": kind + "; charset=utf-8"}, body=(PAGE / name).read_bytes())
+
+    def is_live(self):
+        expect(self.page.locator(".connection")).to_contain_text("live")
+        expect(self.page.locator(".picker-name")).not_to_be_empty()
+
+    def go(self, name):
+        self.page.get_by_role("navigation", name="Views").get_by_role("link", name=name).click()
+
+    def button(self, name, **options):
+        return self.page.get_by_role("button", name=name, **options)
+
+    def tab(self, name):
+        self.page.get_by_role("tab", name=name).and_(self.page.locator(":visible")).click()
+
+    def pane(self, name):
+        """One of the parts of a narrow page."""
+        self.page.get_by_role("group", name="Part of the page").get_by_role("button", name=name).click()
+
+    def card(self, title):
+        return self.button(re.compile("^Tap " + re.escape(title)))
+
+    def pay(self, cents, card=None):
+        """Starts a payment with the keypad."""
+        before = {payment["id"] for payment in self.daemon.get("/v1/payments")["items"]}
+        for digit in str(cents):
+            self.till.get_by_role("button", name=digit, exact=True).click()
+        self.till.get_by_role("button", name=re.compile("^Charge")).click()
+        expect(self.device).to_contain_text("Present card")
+        payment = self.daemon.get("/v1/payments")["items"][0]
+        assert payment["id"] not in before and payment["amount"] == cents, payment
+        if card:
+            self.card(card).first.click()
+        return payment["id"]
+
+    def finished(self, status):
+        """The latest payment ends like this, and the page says it."""
+        payment = self.daemon.get("/v1/payments")["items"][0]
+        payment = self.daemon.get(f"/v1/payments/{payment['id']}?wait=60")
+        assert payment["result"]["status"] == status, payment
+        expect(self.page.locator(".till-result .result-word")).to_have_text(re.compile(status, re.I))
+        expect(self.till.get_by_role("button", name=re.compile("^Charge"))).to_be_attached()
+        return payment
+
+    def picture(self, name):
+        """What is seen now, in light and in dark."""
+        if not PICTURES:
+            return
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        for scheme in ("dark", "light"):
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.screenshot(path=str(PICTURES / f"{name}-{self.size}-{scheme}.png"))
+
+    def is_within(self, locator):
+        """Every one is wholly on the screen, without scrolling sideways."""
+        wide = self.page.evaluate("() => document.documentElement.scrollWidth")
+        size = self.page.viewport_size
+        assert wide <= size["width"], f"the page is {wide} px wide on a screen of {size['width']}"
+        for each in locator.all():
+            box = each.bounding_box()
+            assert box, "not shown"
+            assert box["x"] >= 0 and box["x"] + box["width"] <= size["width"], box
+            assert box["y"] >= 0 and box["y"] + box["height"] <= size["height"], box
+
+    def forgive(self, words):
+        """The browser tells of every answer that is an error: of these on purpose."""
+        self.complaints = [each for each in self.complaints if words not in each]
+
+    def check(self):
+        """Nothing was complained about until now; what the browser has still to say comes before its answer."""
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+        complaints, self.complaints = self.complaints, []
+        assert not complaints, complaints
+
+
+class Stage:
+    """What a test may use: desks at a daemon that all tests share, and daemons of its own."""
+
+    def __init__(self, browser, folder):
+        self.browser = browser
+        self.folder = folder
+        self.daemons = []
+        self.desks = []
+        self.daemon = self.another()
+
+    def another(self, *options):
+        daemon = Daemon(self.folder / str(len(self.daemons)), *options)
+        self.daemons.append(daemon)
+        return daemon
+
+    def desk(self, place="", daemon=None, before=None, beside=None, **options):
+        """A page, in a window of its own or as a tab `beside` another."""
+        context = beside.context if beside else self.browser.new_context(**{"viewport": WIDE, **options})
+        context.set_default_timeout(PATIENCE)
+        if before:
+            context.add_init_script(before)
+        desk = Desk(context, daemon or self.daemon, place)
+        self.desks.append(desk)
+        return desk
+
+    def end(self, has_failed=False):
+        """After a test: nobody complained, and nothing is left that the next one would stumble over."""
+        desks, self.desks = self.desks, []
+        try:
+            for desk in desks:
+                if not has_failed:
+                    desk.check()
+        finally:
+            for desk in desks:
+                if has_failed and not desk.page.is_closed():
+                    desk.picture("failed")
+                desk.context.close()
+            for daemon in self.daemons[1:]:
+                daemon.stop()
+            del self.daemons[1:]
+            for payment in self.daemon.get("/v1/payments")["items"]:
+                if payment["state"] != "finished":
+                    self.daemon.call("POST", f"/v1/payments/{payment['id']}/cancel")
+                    self.daemon.get(f"/v1/payments/{payment['id']}?wait=60")
