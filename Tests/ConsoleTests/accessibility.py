@@ -5,16 +5,13 @@ import axe_playwright_python
 
 AXE = (pathlib.Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# Colours that are still on their way are no colours. (Those in a closed <details> never arrive by themselves.)
-STILL = "() => { for (const each of document.getAnimations()) if (each.effect.getComputedTiming().iterations < 99) each.finish(); }"
 
 
 def audit(desk, view):
     found = []
     desk.page.evaluate(f"() => {{ if (!window.axe) {{ {AXE} }} }}")
     for scheme in ("dark", "light"):
-        desk.page.emulate_media(color_scheme=scheme)
-        desk.page.evaluate(STILL)
+        desk.wear(scheme)
         # All but the colours is the same in both.
         run = {"type": "rule", "values": ["color-contrast"]} if scheme == "dark" else {"type": "tag", "values": TAGS}
         result = desk.page.evaluate("(run) => axe.run(document, { runOnly: run, resultTypes: ['violations'] })", run)

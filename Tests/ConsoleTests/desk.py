@@ -173,13 +173,18 @@ class Desk:
         expect(self.till.get_by_role("button", name=re.compile("^Charge"))).to_be_attached()
         return payment
 
+    def wear(self, scheme):
+        """Light or dark, at once: colours that are on their way are none. (In a closed <details> they never arrive.)"""
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.evaluate("() => { for (const each of document.getAnimations()) if (each.effect.getComputedTiming().iterations < 99) each.finish(); }")
+
     def picture(self, name):
         """What is seen now, in light and in dark."""
         if not PICTURES:
             return
         PICTURES.mkdir(parents=True, exist_ok=True)
         for scheme in ("dark", "light"):
-            self.page.emulate_media(color_scheme=scheme)
+            self.wear(scheme)
             self.page.screenshot(path=str(PICTURES / f"{name}-{self.size}-{scheme}.png"))
 
     def is_within(self, locator):

@@ -43,7 +43,7 @@ export function cardPicture(card) {
       svg('rect', { x: 54.5, y: 4.5, width: 51, height: 91, rx: 7, fill: card.locked ? '#1c232b' : '#0f2b2d' }),
       svg('rect', { x: 72, y: 7.5, width: 16, height: 3.6, rx: 1.8, fill: '#05080a' }),
       svg('rect', { x: 58, y: 17, width: 44, height: 28, rx: 4, fill: `url(#${id})`, opacity: card.locked ? 0.55 : 1 }),
-      text(61, 40.5, 6, label.slice(0, 12), { 'font-weight': 700, 'letter-spacing': 0.2 }),
+      text(61, 40.5, label.length > 8 ? 4.9 : 6, label.slice(0, 12), { 'font-weight': 700, 'letter-spacing': 0.2 }),
       text(80, 56, 5.6, number.slice(-4) ? `•••• ${number.slice(-4)}` : '', { 'text-anchor': 'middle', fill: '#b9c6cf' }),
       card.locked
         ? svg('g', { fill: 'none', stroke: '#f4b860', 'stroke-width': 2.2, 'stroke-linecap': 'round', 'stroke-linejoin': 'round' },
@@ -59,8 +59,8 @@ export function cardPicture(card) {
     text(13, 21, 11, label.slice(0, 17), { 'font-weight': 700, 'letter-spacing': 0.4 }),
     text(13, 69, 11.5, number, { 'letter-spacing': 0.2, 'font-family': 'ui-monospace, "DejaVu Sans Mono", monospace', textLength: 134, lengthAdjust: 'spacingAndGlyphs' }),
     text(13, 87, 7.2, card.id.toUpperCase(), { opacity: 0.85, 'letter-spacing': 0.5 }),
-    flaw ? svg('g', {}, svg('rect', { x: 154 - (flaw.length * 4.3 + 9), y: 79.5, width: flaw.length * 4.3 + 9, height: 12, rx: 6, fill: '#000', opacity: 0.42 }),
-      text(154 - (flaw.length * 4.3 + 9) / 2, 88, 7, flaw, { 'text-anchor': 'middle', 'font-weight': 600 })) : null);
+    flaw ? svg('g', {}, svg('rect', { x: 151 - (flaw.length * 4.3 + 9), y: 37, width: flaw.length * 4.3 + 9, height: 12, rx: 6, fill: '#000', opacity: 0.42 }),
+      text(151 - (flaw.length * 4.3 + 9) / 2, 45.5, 7, flaw, { 'text-anchor': 'middle', 'font-weight': 600 })) : null);
 }
 
 /**

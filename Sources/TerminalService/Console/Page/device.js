@@ -128,7 +128,7 @@ export function languageSwitch(device) {
     offer(codes) {
       if (offered === codes.join()) return;
       offered = codes.join();
-      put(select, h('option', { value: 'auto' }, 'As the terminal chooses'), codes.map((code) => h('option', { value: code, lang: code }, languageName(code))));
+      put(select, h('option', { value: 'auto' }, 'automatic'), codes.map((code) => h('option', { value: code, lang: code }, languageName(code))));
       select.value = codes.includes(device.language) ? device.language : 'auto';
     },
   };
