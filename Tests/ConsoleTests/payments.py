@@ -135,6 +135,7 @@ def drags_a_card(stage):
     mouse = desk.page.mouse
 
     def drag(target):
+        card.scroll_into_view_if_needed()
         mouse.move(*middle(card))
         mouse.down()
         x, y = middle(card)
@@ -167,6 +168,7 @@ def drags_with_a_finger(stage):
     def touch(kind, *points):
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
 
+    card.scroll_into_view_if_needed()
     x, y = middle(card)
     touch("touchStart", (x, y))
     for step in range(1, 8):

@@ -32,6 +32,7 @@ export function createDevice({ onPIN, label = 'Terminal' } = {}) {
   const count = h('span', { class: 'visually-hidden', role: 'status' });
 
   const showPIN = () => {
+    element.classList.toggle('asks-pin', isAsked);
     put(digits, isAsked ? Array.from({ length: Math.max(4, pin.length) }, (_, index) => h('span', { class: index < pin.length ? 'dot full' : 'dot' })) : []);
     setText(count, isAsked && pin.length ? `${pin.length} digits entered` : '');
     for (const key of keys) key.disabled = !isAsked;
@@ -99,7 +100,6 @@ export function createDevice({ onPIN, label = 'Terminal' } = {}) {
     if (isPINAsked !== isAsked) {
       isAsked = isPINAsked;
       pin = '';
-      element.classList.toggle('asks-pin', isAsked);
     }
     landing.classList.toggle('is-ready', display?.status === 'readyToRead');
     if (held.dataset.cards !== field.join(' ')) {
