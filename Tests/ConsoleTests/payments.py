@@ -22,6 +22,8 @@ def takes_a_payment(stage):
     desk.card(OFFLINE).click()
     payment = desk.finished("approved")
     assert payment["result"]["online"] is False, payment
+    # Those who do not see it are told.
+    expect(desk.page.locator("#announcer")).to_have_text("Payment approved")
     expect(desk.main).to_contain_text("GET PROCESSING OPTIONS")
     audit(desk, "approved")
     desk.picture("approved")
