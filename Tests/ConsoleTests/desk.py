@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 
 from playwright.sync_api import expect
@@ -36,6 +35,11 @@ def until(question, what):
             return answer
         time.sleep(0.03)
     raise AssertionError(f"waited in vain: {what}")
+
+
+def text(daemon, path):
+    with urllib.request.urlopen(daemon.address + path, timeout=30) as answer:
+        return answer.read().decode()
 
 
 class Daemon:
@@ -80,8 +84,8 @@ class Daemon:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, timeout=90) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+            body = answer.read()
+        return json.loads(body) if body else None
 
     def get(self, path):
         return self.call("GET", path)
@@ -114,7 +118,7 @@ class Desk:
         self.device = self.page.get_by_role("group", name="Terminal, the customer’s side")
         self.main = self.page.locator("main > :visible")
         self.till = self.page.locator(".till-form")
-        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("console", lambda m: self.complaints.append(f"{m.text} {m.location.get('url', '')}") if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
         self.page.goto(self.daemon.address + "/" + place)
         if not place.startswith("#") or place.startswith("#/terminal"):
@@ -191,7 +195,10 @@ class Desk:
         """Every one is wholly on the screen, without scrolling sideways."""
         wide = self.page.evaluate("() => document.documentElement.scrollWidth")
         size = self.page.viewport_size
-        assert wide <= size["width"], f"the page is {wide} px wide on a screen of {size['width']}"
+        if wide > size["width"]:
+            out = self.page.evaluate("""(width) => [...document.querySelectorAll('body *')]
+              .filter((each) => each.getBoundingClientRect().right > width).map((each) => each.outerHTML.slice(0, 100)).slice(0, 5)""", size["width"])
+            raise AssertionError(f"the page is {wide} px wide on a screen of {size['width']}: {out}")
         for each in locator.all():
             box = each.bounding_box()
             assert box, "not shown"

@@ -115,8 +115,9 @@ export function createTerminalView({ store, navigate }) {
     if (event.type === 'terminal') {
       store.set({ terminal: event.terminal });
     } else if (event.type === 'display') {
+      // One tone for one thing: "approved" after "card read" says again that the card was read.
+      if (event.display.status !== terminal.display?.status) sound.play(event.display.sound);
       store.set({ terminal: { ...terminal, display: event.display } });
-      sound.play(event.display.sound);
     } else if (event.type === 'tap') {
       store.set({ terminal: { ...terminal, card: { ids: event.cards } } });
       refreshSoon(event.cards);
