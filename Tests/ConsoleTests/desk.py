@@ -121,8 +121,7 @@ class Desk:
         self.page.on("console", lambda m: self.complaints.append(f"{m.text} {m.location.get('url', '')}") if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
         self.page.goto(self.daemon.address + "/" + place)
-        if not place.startswith("#") or place.startswith("#/terminal"):
-            self.is_live()
+        self.is_live()
 
     @staticmethod
     def from_folder(route):
@@ -138,6 +137,8 @@ class Desk:
     def is_live(self):
         expect(self.page.locator(".connection")).to_contain_text("live")
         expect(self.page.locator(".picker-name")).not_to_be_empty()
+        # They are read last.
+        expect(self.page.locator(".tray .card-button").first).to_be_attached()
 
     def go(self, name):
         self.page.get_by_role("navigation", name="Views").get_by_role("link", name=name).click()

@@ -122,5 +122,6 @@ main.replaceChildren(...Object.values(views).map((view) => { view.element.hidden
 document.querySelector('.skip').addEventListener('click', (event) => { event.preventDefault(); main.focus(); });
 showTheme();
 addEventListener('hashchange', route);
-readStatus().then(route);
+// Whatever is looked at first, the line to the daemon is watched.
+readStatus().then(route).then(() => { if (current !== 'terminal') attempt(() => views.terminal.listen()); });
 setInterval(() => { if (!document.hidden && store.get().connection === 'open') readStatus(); }, 30000);

@@ -9,6 +9,7 @@ const STATES = [
   'approved', 'declined', 'approved-offline', 'declined-offline', 'settled', 'forwarded', 'reversal-due', 'reversed', 'adjustment-due', 'adjusted',
   'deferred', 'cancelled', 'failed', 'started', 'card-read', 'request-written', 'authorizing', 'answered',
 ];
+const NAMES = { aid: 'AID', cvm: 'Cardholder verification', tvr: 'TVR', stan: 'STAN' };
 const GOOD = ['approved', 'approved-offline', 'settled', 'forwarded', 'adjusted'];
 const OWED = ['reversal-due', 'adjustment-due', 'deferred', 'authorizing', 'answered'];
 const stateTone = (state) => (GOOD.includes(state) ? 'good' : OWED.includes(state) ? 'warn' : ['declined', 'declined-offline', 'failed'].includes(state) ? 'bad' : 'quiet');
@@ -134,7 +135,7 @@ export function createJournalView({ navigate, refund }) {
     if (chosen !== id) return;
     const skipped = new Set(['id', 'currency', 'state', 'parked']);
     const rows = Object.entries(record).filter(([name, value]) => !skipped.has(name) && value !== null && value !== undefined && value !== '' && value !== 0)
-      .map(([name, value]) => [sentence(name), typeof value === 'object' ? JSON.stringify(value)
+      .map(([name, value]) => [NAMES[name] ?? sentence(name), typeof value === 'object' ? JSON.stringify(value)
         : /amount/i.test(name) ? money(value, record.currency) : /At$/.test(name) ? dateTime(value) : String(value)]);
     put(details,
       h('header', { class: 'panel-head' }, h('h2', {}, money(record.finalAmount ?? record.approvedAmount ?? record.amount, record.currency)), h('span', { class: `chip ${stateTone(record.state)}` }, words(record.state)),

@@ -153,8 +153,13 @@ export function createTerminalView({ store, navigate }) {
     const session = newSession(id);
     live = session;
     if (sessions.value === 'live') shown = session;
+    const read = () => api.paymentEvents(id, (event) => { apply(session, event); draw(); });
     try {
-      await api.paymentEvents(id, (event) => { apply(session, event); draw(); });
+      // A payment that begins this moment may have a name before it has events.
+      await read().catch((error) => {
+        if (error.status !== 404 || ended) throw error;
+        return new Promise((resolve) => { setTimeout(resolve, 200); }).then(read);
+      });
     } catch {
       // What is there is shown; of a payment that the daemon was stopped in, at least how it ended.
       if (ended && live === session) { apply(session, { type: 'finished', payment: ended }); finish(ended); }
@@ -213,7 +218,7 @@ export function createTerminalView({ store, navigate }) {
     wasAsked = false;
     earlier = [];
     listSessions();
-    store.set({ terminalId: null, shown: null });
+    store.set({ terminal: null, terminalId: null, shown: null });
   }
 
   // Removed by somebody, or made in an earlier run of the daemon.
@@ -263,6 +268,11 @@ export function createTerminalView({ store, navigate }) {
       const id = path[0] ?? store.get().terminalId ?? (await attempt(() => api.firstTerminal()))?.id;
       if (!id) return choose();
       return select(id);
+    },
+    /** Follows a terminal while another view is shown. */
+    async listen() {
+      const terminal = selected ? null : await api.firstTerminal();
+      if (terminal && !selected) await select(terminal.id);
     },
     refund(payment) { navigate(`#/terminal/${encodeURIComponent(payment.terminal)}`); till.refund(payment); },
   };

@@ -107,8 +107,8 @@ export function createTill({ store, started, terminals }) {
     class: 'till-form',
     onsubmit: async (event) => {
       event.preventDefault();
-      if (start.disabled || start.hidden) return;
       const { terminal } = store.get();
+      if (!terminal || start.disabled || start.hidden) return;
       const body = { terminal: terminal.id, amount: sum.get(), type: type() };
       if (type() === 'cashback') body.amountOther = other.get();
       if (purpose.value !== 'sale') body.purpose = purpose.value;
