@@ -52,14 +52,17 @@ for profile in "$top"/Sources/Terminal/Profiles/*.yaml "$top"/Sources/ISO8583Bac
   install -D -m 644 "$profile" "$doc/examples/$(basename "$profile")"
 done
 
-# Which packages the program's libraries come from.
-depends="libc6, libnfc6, libpcsclite1, libsqlite3-0, libssl3"
+# Which packages the program's libraries come from. Without dpkg-dev these are named without versions.
+depends="libc6, libgcc-s1, libnfc6, libpcsclite1, libsqlite3-0, libssl3, libstdc++6"
 if command -v dpkg-shlibdeps >/dev/null; then
   mkdir -p "$stage/work/debian"
   printf 'Source: tapbridge\n\nPackage: tapbridge\nArchitecture: any\n' >"$stage/work/debian/control"
-  found=$(cd "$stage/work" && dpkg-shlibdeps -O --ignore-missing-info -x tapbridge "$root/usr/bin/tapbridge" 2>/dev/null |
-    sed -n 's/^shlibs:Depends=//p') || found=
-  [ -z "$found" ] || depends=$found
+  depends=$(cd "$stage/work" && dpkg-shlibdeps -O --ignore-missing-info -xtapbridge "$root/usr/bin/tapbridge" 2>"$stage/shlibdeps" |
+    sed -n 's/^shlibs:Depends=//p')
+  [ -n "$depends" ] || {
+    cat "$stage/shlibdeps" >&2
+    exit 1
+  }
 fi
 
 mkdir -p "$root/DEBIAN"
