@@ -56,7 +56,9 @@ run_dpkg --install "$package"
 if command -v systemd-sysusers >/dev/null; then
   for user in tapbridge tapbridge-readers; do
     grep -q "^$user:" "$root/etc/passwd" || fail "the units' user $user was not made"
-    grep -Eq "^plugdev:.*[:,]$user(,|\$)" "$root/etc/group" || fail "the units' user $user is not in plugdev"
+    for group in plugdev dialout; do
+      grep -Eq "^$group:.*[:,]$user(,|\$)" "$root/etc/group" || fail "the units' user $user is not in $group"
+    done
   done
 fi
 rm -f "$root"/etc/passwd* "$root"/etc/group* "$root"/etc/shadow* "$root"/etc/gshadow* "$root"/etc/.pwd.lock
