@@ -10,8 +10,10 @@ BUILD_PACKAGES := pkg-config libssl-dev libpcsclite-dev libnfc-dev libsqlite3-de
 TEST_PACKAGES  := pcscd vsmartcard-vpcd libnfc-bin opensc openssl python3-venv curl chromium
 ORACLES        := pyemv==1.5.0 psec==1.3.0 pyiso8583==4.0.1 openapi-spec-validator==0.9.0 jsonschema==4.26.0 prometheus_client==0.26.0 schemathesis==4.32.5 playwright==1.65.2 axe-playwright-python==0.1.8
 DEB_PACKAGES   := dpkg-dev python3 binutils
+# A small system that systemd runs, for the package's units.
+SYSTEMD_PACKAGES := systemd-container mmdebstrap procps
 
-.PHONY: all bootstrap bootstrap-tests demo test crash-test bench docs lint format release install deb clean help
+.PHONY: all bootstrap bootstrap-tests demo test crash-test bench docs lint format release install deb test-systemd clean help
 
 all: release
 
@@ -23,6 +25,7 @@ help:
 	@echo "make release   build the optimised program (.build/release/tapbridge)"
 	@echo "make install   install the program under PREFIX ($(PREFIX))"
 	@echo "make deb       build the Debian package (.build/tapbridge_VERSION_ARCH.deb)"
+	@echo "make test-systemd  start the package's units in a system of their own that systemd runs (needs root)"
 	@echo "make docs      build the libraries' documentation"
 	@echo "make lint      check the style;  make format  mends it"
 
@@ -105,6 +108,12 @@ deb: bootstrap
 	$(SWIFT) build -c release --product tapbridge --static-swift-stdlib --scratch-path .build/deb
 	packaging/build-deb.sh .build/deb/release/tapbridge .build
 	packaging/test-deb.sh "$$(ls -t .build/tapbridge_*.deb | head -1)"
+
+# Not a part of `make test`: it takes root, and a Debian mirror the first time.
+test-systemd: deb
+	$(call install_packages,$(SYSTEMD_PACKAGES))
+	@sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	$$sudo packaging/test-systemd.sh "$$(ls -t .build/tapbridge_*.deb | head -1)"
 
 clean:
 	rm -rf .build
