@@ -74,6 +74,8 @@ make_root() {
 boot() {
   set -- --quiet --settings=no --directory="$root" --machine="tapbridge-test-$$" --register=no --private-network \
     --resolv-conf=off --timezone=off --link-journal=no --console=pipe --boot
+  # The inner systemd enforces DevicePolicy by bpf.
+  set -- --system-call-filter=bpf "$@"
   # Without systemd outside there is nobody to make a scope: the system is in control groups of its own all the same.
   groups=
   if [ ! -d /run/systemd/system ]; then
@@ -148,6 +150,15 @@ until_true() {
 said() { [ "$(in_root journalctl --no-pager -q -o cat -u "$1" | grep -c -- "$2")" -ge "${3:-1}" ]; }
 has_property() { [ "$(property "$1" "$3")" = "$2" ]; }
 
+# drop_in UNIT NAME LINE...: more settings of a unit's section [Service], until the next boot
+drop_in() {
+  unit=$1 name=$2
+  shift 2
+  in_root mkdir -p "/run/systemd/system/$unit.service.d"
+  printf '%s\n' '[Service]' "$@" | in_root tee "/run/systemd/system/$unit.service.d/$name.conf" >/dev/null
+  in_root systemctl daemon-reload
+}
+
 # MARK: the daemon's API
 
 api=http://127.0.0.1:8473
@@ -164,11 +175,11 @@ start_payment() {
   echo "$id"
 }
 result() { get "$api/v1/payments/$1?wait=40" | text_of status; }
-# pays TERMINAL AMOUNT CARD
+# pays TERMINAL AMOUNT [CARD]
 pays() {
   id=$(start_payment "$@")
   status=$(result "$id")
-  [ "$status" = approved ] || fail "payment of $2 at $1 with $3: $status"
+  [ "$status" = approved ] || fail "payment of $2 at $1 with ${3:-the card there}: $status"
 }
 ready() { get "$api/readyz" | grep -q '"status":"ready"'; }
 
@@ -209,6 +220,15 @@ see_daemon() {
   grep -q '^process_resident_memory_bytes [1-9]' "$work/metrics" || fail "metrics without memory"
   grep -q '^process_open_fds [1-9]' "$work/metrics" || fail "metrics without descriptors"
   saw "console and metrics ($(grep -c '^tapbridge_' "$work/metrics") of its own; the process's figures, too)"
+}
+
+see_exposure() {
+  step "systemd-analyze security"
+  for unit in tapbridge tapbridge-readers; do
+    exposure=$(in_root systemd-analyze security --no-pager "$unit.service" | sed -n 's/.*: \([0-9.]* [A-Z]*\).*/\1/p' | tail -1)
+    case $exposure in *OK | *SAFE | *PERFECT) ;; *) fail "$unit.service: $exposure" ;; esac
+    saw "$unit.service: $exposure"
+  done
 }
 
 see_reload() {
@@ -274,10 +294,7 @@ is_reversed() { get "$api/v1/journal?limit=5" | grep -q "\"id\":\"$1\".*reversed
 
 see_watchdog() {
   step "watchdog"
-  in_root mkdir -p "/run/systemd/system/$1.service.d"
-  printf '[Service]\nWatchdogSec=3\n' >"$work/watchdog.conf"
-  in_root tee "/run/systemd/system/$1.service.d/watchdog.conf" <"$work/watchdog.conf" >/dev/null
-  in_root systemctl daemon-reload
+  drop_in "$1" watchdog WatchdogSec=3
   in_root systemctl restart "$1" || fail "does not start with a watchdog of 3 s"
   process=$(property MainPID "$1")
   sleep 8
@@ -375,6 +392,30 @@ polkit_actions() {
   echo '</policyconfig>'
 }
 
+see_serial() {
+  step "devices"
+  # A chip in software on a pseudo-terminal that belongs to dialout, as a serial line does.
+  background test-chip tapbridge card attach visa-credit --fresh-card --pn532 --link /run/pn532
+  until_true 10 in_root test -e /run/pn532 || fail "no PN532 in software"
+  line=$(in_root readlink /run/pn532)
+  in_root chgrp dialout "$line"
+  in_root chmod 660 "$line"
+  # A device that libnfc has no business with; dialout's all the same.
+  nsenter --target "$leader" --mount mknod /dev/test-device c 10 229
+  in_root chmod 660 /dev/test-device
+  in_root chgrp dialout /dev/test-device
+  drop_in tapbridge devices "ExecStartPost=-/bin/sh -c 'exec 3<>/dev/test-device'"
+  configure 'terminals: [{id: NFC00001, reader: "nfc:pn532_uart:/run/pn532"}]'
+  in_root systemctl restart tapbridge
+  pays NFC00001 1200
+  saw "libnfc in the sandbox: a payment with a PN532 on a serial line of the group dialout"
+  said tapbridge 'test-device: Operation not permitted' || fail "other devices are not refused: $(in_root journalctl -q -o cat -u tapbridge | grep test-device)"
+  saw "other devices are refused"
+  in_root systemctl stop test-chip
+  in_root rm /run/systemd/system/tapbridge.service.d/devices.conf
+  in_root systemctl daemon-reload
+}
+
 see_readers() {
   step "tapbridge-readers.service"
   in_root systemctl start tapbridge-readers
@@ -391,7 +432,20 @@ see_readers() {
   in_root tapbridge pay 1.00 --reader 'remote:localhost/Virtual PCD 00 00' --certs /etc/tapbridge/readers --identity till >"$work/pay" ||
     { cat "$work/pay" >&2 && fail "no payment at the shared reader"; }
   remove_card
-  saw "a payment at it over TLS; a terminal of another CA is refused"
+  # The daemon has a terminal's certificate, with a key that is its own.
+  in_root install -d -o tapbridge -g tapbridge -m 700 /etc/tapbridge/terminal
+  for file in ca.pem:ca.pem till.pem:terminal.pem till.key:terminal.key; do
+    in_root install -o tapbridge -g tapbridge -m 600 "/etc/tapbridge/readers/${file%:*}" "/etc/tapbridge/terminal/${file#*:}"
+  done
+  configure 'certificates: terminal' 'terminals: [{id: REMOTE01, reader: "remote:localhost/Virtual PCD 00 00"}]'
+  in_root systemctl restart tapbridge
+  until_true 20 ready || fail "the daemon does not get the shared reader: $(get "$api/readyz")"
+  id=$(start_payment REMOTE01 1200)
+  insert_card visa-credit
+  status=$(result "$id")
+  remove_card
+  [ "$status" = approved ] || fail "a payment of the daemon at the shared reader: $status"
+  saw "payments at it over TLS, of a program and of tapbridge.service; a terminal of another CA is refused"
   see_watchdog tapbridge-readers
 }
 
@@ -447,6 +501,7 @@ boot
 saw "systemd $(in_root systemctl --version | head -1 | cut -d' ' -f2) is up, as process 1 of its own"
 see_installation
 see_daemon
+see_exposure
 see_reload
 see_host
 see_kill
@@ -454,6 +509,7 @@ see_stop
 see_watchdog tapbridge
 see_tls
 see_pcsc
+see_serial
 see_readers
 see_upgrade
 see_boot
