@@ -58,6 +58,8 @@ let package = Package(
         .systemLibrary(
             name: "CPCSC", pkgConfig: "libpcsclite", providers: [.apt(["libpcsclite-dev"])]),
         .systemLibrary(name: "CNFC", pkgConfig: "libnfc", providers: [.apt(["libnfc-dev"])]),
+        // libnfc's functions, without its abort().
+        .target(name: "CNFCGuard", dependencies: ["CNFC"]),
 
         // Pure rooms.
         .target(name: "BERTLV", swiftSettings: common),
@@ -88,7 +90,7 @@ let package = Package(
         // Rooms that touch the world.
         .target(
             name: "Readers",
-            dependencies: ["SmartCard", "Traces", "BERTLV", "CPCSC", "CNFC", "ProfileFile"],
+            dependencies: ["SmartCard", "Traces", "BERTLV", "CPCSC", "CNFC", "CNFCGuard", "ProfileFile"],
             resources: [.embedInCode("PCSC/Drivers")],
             swiftSettings: common),
         // Readers on other machines: server, client and their test certificates.
@@ -157,7 +159,8 @@ let package = Package(
         .target(
             name: "TerminalService",
             dependencies: [
-                "Terminal", "Cards", "Issuing", "ISO8583", "ISO8583Backend", "HTTPBackend", "RemoteReaders", "ProfileFile",
+                "Terminal", "Cards", "Issuing", "ISO8583", "ISO8583Backend", "HTTPBackend", "RemoteReaders",
+                "ProfileFile",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -235,8 +238,9 @@ let package = Package(
         .testTarget(
             name: "TerminalServiceTests",
             dependencies: [
-                "TerminalService", "Terminal", "Cards", "Readers", "RemoteReaders", "Acquiring", "Issuing", "Journal", "EMV",
-                "SmartCard", "TestSupport",
+                "TerminalService", "Terminal", "Cards", "Readers", "RemoteReaders", "Acquiring", "Issuing",
+                "Journal", "EMV",
+                "SmartCard", "TestSupport", "ISO8583", "ISO8583Backend", "AcquirerHost",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "Yams", package: "Yams"),

@@ -1,4 +1,5 @@
 internal import CNFC
+internal import CNFCGuard
 internal import Glibc
 internal import SmartCard
 internal import Synchronization
@@ -23,7 +24,7 @@ enum LibNFCLibrary {
     static func open(_ connectionString: String) -> OpaquePointer? {
         guard let context, connectionString.utf8.count < nameCapacity else { return nil }
         return turn.withLock { _ in
-            nonisolated(unsafe) let device = connectionString.withCString { nfc_open(context, $0) }
+            nonisolated(unsafe) let device = connectionString.withCString { nfc_guard_open(context, $0) }
             return device
         }
     }
@@ -35,7 +36,7 @@ enum LibNFCLibrary {
             let buffer = UnsafeMutablePointer<nfc_connstring>.allocate(capacity: limit)
             defer { buffer.deallocate() }
             memset(buffer, 0, limit * nameCapacity)
-            let count = nfc_list_devices(context, buffer, limit)
+            let count = nfc_guard_list_devices(context, buffer, limit)
             return (0..<min(Int(count), limit)).map { index in
                 withUnsafeBytes(of: &buffer[index]) { bytes in
                     String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
@@ -111,7 +112,8 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     /// The longest information of a frame to or from the chip.
     static let commandLimit = 264
     private let command = UnsafeMutablePointer<UInt8>.allocate(capacity: 512)
-    private let answer = UnsafeMutablePointer<UInt8>.allocate(capacity: 512)
+    /// Of `NFC_GUARD_BUFFER_SIZE` bytes, 512.
+    private let answer = nfc_guard_buffer()
 
     /// How much longer than the card the host waits for the chip.
     static let margin: Int32 = 350
@@ -125,7 +127,7 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     deinit {
         close()
         command.deallocate()
-        answer.deallocate()
+        nfc_guard_free_buffer(answer)
     }
 
     var isOpen: Bool { device != nil }
@@ -146,7 +148,7 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
         }
         device = opened
         forget()
-        guard nfc_initiator_init(opened) >= 0 else {
+        guard nfc_guard_initiator_init(opened) >= 0 else {
             close()
             throw .readerUnavailable(
                 reader: connectionString,
@@ -189,7 +191,7 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     func close() {
         guard let device else { return }
         self.device = nil
-        nfc_close(device)
+        nfc_guard_close(device)
     }
 
     private func forget() {
@@ -217,30 +219,41 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     // MARK: - Calls
 
     /// Does a call that `abort` may interrupt: one whose answer's first byte is set before. `nfc_abort_command` clears
-    /// the error of a call that fails in the same moment, which then ends well, with no bytes; libnfc's own functions would
-    /// take the status from memory that nobody has written, and end the process where its highest bit is set.
-    private func interruptible(_ device: OpaquePointer, _ body: () -> Int32) -> Int32 {
-        state.withLock {
-            $0.lastNumber += 1
-            $0.call = Call(device: device, began: .now, number: $0.lastNumber)
+    /// the error of a call that fails in the same moment, which then ends well, with no bytes.
+    ///
+    /// A chip that promises more again and again, and sends none of it, holds libnfc for ever: the call is interrupted
+    /// when it has lasted longer than libnfc itself would wait.
+    private func interruptible(_ device: OpaquePointer, milliseconds: Int32, _ body: () -> Int32) -> Int32 {
+        let began = ContinuousClock.now
+        let number = state.withLock { state in
+            state.lastNumber += 1
+            state.call = Call(device: device, began: began, number: state.lastNumber)
+            return state.lastNumber
         }
+        let alarm = interrupt(number, at: began + .milliseconds(Int64(milliseconds)) + .seconds(1))
         let result = body()
         state.withLock { $0.call = nil }
+        Watchdog.shared.disarm(alarm)
         return result
     }
 
     /// Interrupts the running call. The chip has to have confirmed the command by then: an abort that comes
     /// earlier is lost in libnfc, and costs a descriptor.
     func abort() {
-        let due: (number: UInt64, time: ContinuousClock.Instant)? = state.withLock { state in
-            state.call.map { ($0.number, $0.began + .milliseconds(100)) }
-        }
-        guard let due else { return }
-        _ = Watchdog.shared.arm(due.time) { [self] in
-            state.withLock { state in
-                guard let call = state.call, call.number == due.number else { return }
+        guard let call = state.withLock({ $0.call }) else { return }
+        _ = interrupt(call.number, at: call.began + .milliseconds(100))
+    }
+
+    /// Interrupts a call at a time, and again as long as it lasts.
+    /// - Returns: the watchdog's alarm.
+    private func interrupt(_ number: UInt64, at time: ContinuousClock.Instant) -> UInt64 {
+        Watchdog.shared.arm(time) { [self] in
+            let isRunning = state.withLock { state in
+                guard let call = state.call, call.number == number else { return false }
                 nfc_abort_command(call.device)
+                return true
             }
+            if isRunning { _ = interrupt(number, at: time + .milliseconds(300)) }
         }
     }
 
@@ -253,13 +266,9 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
         guard let device else { throw .gone }
         // Without an answer the first byte must not be what was there before.
         answer[0] = 0
-        let command = command
-        let answer = answer
-        let result =
-            milliseconds > 2 * Self.margin
-            ? interruptible(device) {
-                pn53x_transceive(device, command, count, answer, Self.commandLimit, milliseconds)
-            } : pn53x_transceive(device, command, count, answer, Self.commandLimit, milliseconds)
+        let result = interruptible(device, milliseconds: milliseconds) {
+            nfc_guard_pn53x_transceive(device, command, count, answer, Self.commandLimit, milliseconds)
+        }
         if let failure = Self.failure(result) { throw failure }
         return result
     }
@@ -274,7 +283,7 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
 
     private func property(_ property: nfc_property, _ value: Bool) throws(LinkFailure) {
         guard let device else { throw .gone }
-        let result = nfc_device_set_property_bool(device, property, value)
+        let result = nfc_guard_set_property_bool(device, property, value)
         if let failure = Self.failure(result) { throw failure }
         guard result >= 0 else { throw .refused("it does not let us set property \(property.rawValue)") }
     }
@@ -282,7 +291,7 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     /// What libnfc's error says about the way to the reader; nil for what the card or the chip did.
     static func failure(_ result: Int32) -> LinkFailure? {
         switch result {
-        case NFC_EIO, NFC_EOVFLOW: .garbled
+        case NFC_EIO, NFC_EOVFLOW, NFC_GUARD_ABORTED: .garbled
         case NFC_ETIMEOUT: .timeout
         case NFC_EOPABORTED: .aborted
         case NFC_ENOTSUCHDEV: .gone
@@ -405,7 +414,7 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
         guard let device else { return NFC_ENOTSUCHDEV }
         let targets = UnsafeMutablePointer<nfc_target>.allocate(capacity: 2)
         defer { targets.deallocate() }
-        return nfc_initiator_list_passive_targets(device, Self.modulation(type), targets, 2)
+        return nfc_guard_list_passive_targets(device, Self.modulation(type), targets, 2)
     }
 
     private static func modulation(_ type: ContactlessActivation.Modulation) -> nfc_modulation {
@@ -418,8 +427,7 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     ) throws(LinkFailure) -> ContactlessActivation? {
         guard let device else { throw .gone }
         var target = nfc_target()
-        let result = nfc_initiator_select_passive_target(
-            device, Self.modulation(type), nil, 0, &target)
+        let result = nfc_guard_select_passive_target(device, Self.modulation(type), &target)
         // An infinite search that ran into libnfc's own limit is no failure.
         if result == NFC_ETIMEOUT { return nil }
         if let failure = Self.failure(result) { throw failure }
@@ -453,17 +461,32 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     /// - Returns: the response's length in `answer`; negative as libnfc has it.
     func exchangeData(_ bytes: [UInt8], milliseconds: Int32) -> Result<[UInt8], LibNFCError> {
         guard let device else { return .failure(LibNFCError(code: NFC_ENOTSUCHDEV)) }
-        let answer = answer
-        let result = nfc_initiator_transceive_bytes(
-            device, bytes, bytes.count, answer, Self.commandLimit, milliseconds)
+        guard driver.frameLimit != nil else {
+            // No call that may be interrupted: libnfc would take the length from an answer that did not come.
+            let result = nfc_guard_transceive_bytes(
+                device, bytes, bytes.count, answer, Self.commandLimit, milliseconds)
+            guard result >= 0 else { return .failure(LibNFCError(code: result)) }
+            return .success(Array(UnsafeBufferPointer(start: answer, count: Int(result))))
+        }
+        // InDataExchange to the one target (NXP UM0701-02, 7.3.8), into the buffer that nothing is written beyond.
+        command[0] = 0x40
+        command[1] = 0x01
+        for (index, byte) in bytes.enumerated() { command[2 + index] = byte }
+        answer[0] = 0
+        let result = interruptible(device, milliseconds: milliseconds) {
+            nfc_guard_pn53x_transceive(
+                device, command, bytes.count + 2, answer, Self.commandLimit, milliseconds)
+        }
         guard result >= 0 else { return .failure(LibNFCError(code: result)) }
-        return .success(Array(UnsafeBufferPointer(start: answer, count: Int(result))))
+        // Status and data; without a status, as after an interruption, nothing was answered.
+        guard result >= 1 else { return .failure(LibNFCError(code: NFC_EIO)) }
+        return .success(Array(UnsafeBufferPointer(start: answer + 1, count: Int(result) - 1)))
     }
 
     /// Presence as the device checks it: whether the card is there; nil where the device cannot tell.
     func isTargetPresent() -> Bool? {
         guard let device else { return false }
-        let result = nfc_initiator_target_is_present(device, nil)
+        let result = nfc_guard_target_is_present(device)
         if result >= 0 { return true }
         return result == NFC_EDEVNOTSUPP || result == NFC_ENOTIMPL ? nil : false
     }
@@ -487,6 +510,7 @@ struct LibNFCError: Error, Equatable {
         case NFC_ERFTRANS: "error on the air"
         case NFC_ESOFT: "no memory or descriptors"
         case NFC_ECHIP: "error of the chip"
+        case NFC_GUARD_ABORTED: "the chip answered nonsense"
         default: "error \(code)"
         }
     }

@@ -1,4 +1,5 @@
 internal import CNFC
+internal import CNFCGuard
 public import SmartCard
 internal import Synchronization
 
@@ -88,9 +89,7 @@ public enum LibNFCContext {
 /// activates, speaks the block protocol and resets as EMV Contactless Book D lays down. Other devices do this by
 /// themselves, as well as they can.
 ///
-/// A device that disappears is opened anew at the next activation; so is one that stopped answering. What no program on
-/// libnfc can survive is a chip that sets the highest bit of a status byte (NAD, which nobody asks for): libnfc ends the
-/// process.
+/// A device that disappears is opened anew at the next activation; so is one that stopped answering, or answered nonsense.
 public final class LibNFCReader: CardReader {
     public struct Options: Sendable {
         /// The device activates cards and speaks the block protocol by itself, even where it lets frames through.
@@ -521,7 +520,7 @@ private final class LibNFCSession: @unchecked Sendable {
                 try recover(.timeout)
                 throw .cardTimeout
             case NFC_EOPABORTED: throw .cancelled
-            case NFC_EIO, NFC_ENOTSUCHDEV:
+            case NFC_EIO, NFC_ENOTSUCHDEV, NFC_GUARD_ABORTED:
                 try recover(.garbled)
                 throw .transmission("the reader lost the command and was opened anew (\(error.words))")
             case NFC_EOVFLOW: throw .protocolViolation("the answer is longer than libnfc takes")
