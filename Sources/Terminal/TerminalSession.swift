@@ -222,19 +222,20 @@ public actor TerminalSession {
             result.status = .ended
             result.reason =
                 Self.failedAuthentication(final.outcome)
-                ? "offline data authentication failed" : "the transaction cannot be completed with this card"
+                ?? "the transaction cannot be completed with this card"
             await record(.failed, &result)
         }
     }
 
-    /// Error Indication, byte 2: L2 02 is "CAM failed" (Book C-2, A.1.77).
-    private static func failedAuthentication(_ outcome: Outcome) -> Bool {
-        outcome.discretionaryData?[0xDF8115]?.dropFirst().first == 0x02
+    /// What was wrong with the card's certificates or signature; nil where nothing was.
+    private static func failedAuthentication(_ outcome: Outcome) -> String? {
+        guard case .failed(let failure) = outcome.dataAuthentication else { return nil }
+        return "offline data authentication failed: \(failure)"
     }
 
     /// Why card and terminal declined, as far as the outcome tells.
     private static func reason(_ outcome: Outcome) -> String {
-        if failedAuthentication(outcome) { return "offline data authentication failed" }
+        if let failure = failedAuthentication(outcome) { return failure }
         switch outcome.dataRecord?[0x9F27]?.first.map({ $0 >> 6 }) {
         case 0: return "the card declined"
         case nil: return "declined by card and terminal"

@@ -270,11 +270,74 @@ func edited(_ answer: [UInt8], _ changes: [Tag: String?], added: String = "") ->
         #expect(outcome.cvm == c.cvm)
         let indication = outcome.discretionaryData?[0xDF8115].map { Hex.string($0) }
         #expect(indication == (c.failed ? "0002000000FF" : nil))
+        var failed = false
+        if case .failed = outcome.dataAuthentication { failed = true }
+        // The Error Indication tells of it where the kernel decides; not where another interface is to be used.
+        #expect(failed == c.failed || outcome.status == .tryAnotherInterface && failed)
+        // Only fast DDA lets a TC become an approval.
+        if outcome.status == .approved { #expect(outcome.dataAuthentication == .succeeded(.fastDDA)) }
         guard outcome.status == .approved else { return }
         #expect(outcome.uiRequestOnOutcome?.message == (c.cvm == .signature ? .approvedSign : .approved))
         #expect(outcome.receiptRequested == (c.cvm == .signature))
         #expect(outcome.dataRecord?[0x9F27].map { Hex.string($0) } == "40")
         #expect(outcome.start == nil)
+    }
+
+    /// What is wrong is told: the step, and what was found there.
+    @Test(
+        arguments: [
+            ("visa-debit", .issuerCertificate, "issuer public key certificate (90): "),
+            ("visa-debit", .cardCertificate, "ICC public key certificate (9F46): "),
+            ("visa-debit", .signature, "signed dynamic application data (9F4B): "),
+            ("visa-debit", .staticData, "ICC public key certificate (9F46): the hash result is wrong"),
+            ("visa-debit", .authorityIndex, "certification authority public key: no key A000000003 index "),
+            ("mc-debit", .issuerCertificate, "issuer public key certificate (90): "),
+            ("mc-debit", .cardCertificate, "ICC public key certificate (9F46): "),
+            ("mc-debit", .signature, "signed dynamic application data (9F4B): "),
+            ("mc-debit", .staticData, "ICC public key certificate (9F46): the hash result is wrong"),
+            ("mc-debit", .authorityIndex, "certification authority public key: no key A000000004 index "),
+        ] as [(String, AuthenticationProfile.Tampering, String)])
+    func whatWasTamperedWith(_ card: String, _ tampering: AuthenticationProfile.Tampering, _ words: String)
+        throws
+    {
+        var setup = Setup()
+        setup.profile = card
+        if card.hasPrefix("visa") { setup.qualifiers = 0 }
+        setup.change = { $0.applications[0].authentication.tampering = tampering }
+        let outcome = try Self.pay(setup)
+        guard case .failed(let failure) = outcome.dataAuthentication else {
+            Issue.record("\(String(describing: outcome.dataAuthentication))")
+            return
+        }
+        #expect("\(failure)".hasPrefix(words), "\(failure)")
+    }
+
+    @Test(
+        arguments: [
+            (0x8F, nil, .missing(0x8F)), (0x90, nil, .missing(0x90)), (0x9F32, nil, .missing(0x9F32)),
+            (0x9F46, nil, .missing(0x9F46)), (0x9F47, nil, .missing(0x9F47)), (0x9F4B, nil, .missing(0x9F4B)),
+            (0x9F69, nil, .missing(0x9F69)), (0x9F69, "00112233440000", .fastDDAVersion),
+            (0x9F4A, "5F24", .tagList), (0x82, "0000", .notOffered),
+            (0x57, "4761739001010119D31122010000012300000F", .otherNumberInTrack2),
+        ] as [(Tag, String?, DataAuthenticationFailure)])
+    func whatWasLeftOut(_ tag: Tag, _ value: String?, _ failure: DataAuthenticationFailure) throws {
+        var setup = Setup()
+        setup.qualifiers = 0
+        setup.edits = [tag: value]
+        #expect(try Self.pay(setup).dataAuthentication == .failed(failure))
+    }
+
+    /// Nobody asked: not performed, which is not the same as passed.
+    @Test func notPerformed() throws {
+        var setup = Setup()
+        setup.cents = 1501
+        setup.reader.qualifiers = 0x3600_C000
+        #expect(try Self.pay(setup).dataAuthentication == .notPerformed)
+        setup = Setup()
+        setup.profile = "mc-no-oda"
+        #expect(try Self.pay(setup).dataAuthentication == .notPerformed)
+        setup.profile = "mc-debit"
+        #expect(try Self.pay(setup).dataAuthentication == .succeeded(.cda))
     }
 
     /// The balance that the card reports is shown with the approval (5.8).

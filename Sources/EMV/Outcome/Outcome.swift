@@ -40,6 +40,8 @@ public struct Outcome: Equatable, Sendable {
     /// nil leaves that as it is.
     public var persistentData: DataObjects?
     public var alternateInterfacePreference: AlternateInterface?
+    /// How offline data authentication ended; nil where the kernel did not come to it. Not of the books' parameters.
+    public var dataAuthentication: DataAuthenticationResult?
     public var receiptRequested: Bool
     /// Field Off Request in units of 100 ms; nil is "N/A".
     public var fieldOffRequest: UInt8?
@@ -51,7 +53,8 @@ public struct Outcome: Equatable, Sendable {
         cvm: CVM = .notApplicable, uiRequestOnOutcome: UserInterfaceRequest? = nil,
         uiRequestOnRestart: UserInterfaceRequest? = nil, dataRecord: DataObjects? = nil,
         discretionaryData: DataObjects? = nil, restartData: DataObjects? = nil,
-        alternateInterfacePreference: AlternateInterface? = nil, receiptRequested: Bool = false,
+        alternateInterfacePreference: AlternateInterface? = nil,
+        dataAuthentication: DataAuthenticationResult? = nil, receiptRequested: Bool = false,
         fieldOffRequest: UInt8? = nil, removalTimeout: UInt16 = 0
     ) {
         self.status = status
@@ -64,6 +67,7 @@ public struct Outcome: Equatable, Sendable {
         self.discretionaryData = discretionaryData
         self.restartData = restartData
         self.alternateInterfacePreference = alternateInterfacePreference
+        self.dataAuthentication = dataAuthentication
         self.receiptRequested = receiptRequested
         self.fieldOffRequest = fieldOffRequest
         self.removalTimeout = removalTimeout

@@ -29,14 +29,19 @@ extension MChipKernel {
         if usesCDA {
             for tag: Tag in [0x8F, 0x90, 0x9F32, 0x9F46, 0x9F47, 0x9F4A] where (card.length(tag) ?? 0) == 0 {
                 results.insert([.iccDataMissing, .combinedDataAuthenticationFailed])
+                dataAuthentication = .failed(.missing(tag))
             }
             let index = card.span(0x8F)?.first
             if let index,
-                let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication),
-                (try? activation.terminal.certificationAuthorityKeys.key(
-                    rid: provider, index: index, on: activation.transaction.date)) == nil
+                let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication)
             {
-                results.insert(.combinedDataAuthenticationFailed)
+                do throws(OfflineDataAuthenticationError) {
+                    _ = try activation.terminal.certificationAuthorityKeys.key(
+                        rid: provider, index: index, on: activation.transaction.date)
+                } catch {
+                    results.insert(.combinedDataAuthenticationFailed)
+                    dataAuthentication = .failed(.recovery(error))
+                }
             }
             // S456.26: the Static Data Authentication Tag List names the AIP and nothing else.
             if let list = card[0x9F4A], !list.isEmpty {
@@ -157,12 +162,19 @@ extension MChipKernel {
 
         // S910.
         if card.contains(0x9F4B) {
-            guard let objects, verifySignature(response.bytes, objects, information) else {
+            do throws(DataAuthenticationFailure) {
+                guard let objects else { throw .missing(0x77) }
+                try verifySignature(response.bytes, objects, information)
+                dataAuthentication = .succeeded(.cda)
+            } catch {
+                dataAuthentication = .failed(error)
                 results.insert(.combinedDataAuthenticationFailed)
                 return end(invalid(.camFailed))
             }
             if let failure = checkDataStorage() { return end(failedStorage(failure)) }
         } else {
+            // Known before to fail, CDA was not asked for.
+            if dataAuthentication == nil { dataAuthentication = .notPerformed }
             guard card.length(0x9F26) == 8 else { return end(invalid(.cardDataMissing)) }
             if type == .aac {
                 // S910.33 to S910.36.
@@ -208,19 +220,24 @@ extension MChipKernel {
     // Unconfirmed: DSDOL Related Data; two public implementations leave them out.
     private mutating func verifySignature(
         _ bytes: [UInt8], _ objects: Range<Int>, _ information: UInt8
-    ) -> Bool {
-        guard let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication),
-            let index = card.span(0x8F)?.first,
-            let number = PrimaryAccountNumber(compressedNumeric: Array(card[0x5A] ?? [])),
-            let issuer = certificate(0x90, 0x92, 0x9F32), let own = certificate(0x9F46, 0x9F48, 0x9F47)
-        else { return false }
+    ) throws(DataAuthenticationFailure) {
+        guard let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication) else {
+            throw .missing(0x4F)
+        }
+        guard let index = card.span(0x8F)?.first else { throw .missing(0x8F) }
+        guard let number = PrimaryAccountNumber(compressedNumeric: Array(card[0x5A] ?? [])) else {
+            throw .missing(0x5A)
+        }
+        let issuer = try card.certificate(0x90, remainder: 0x92, exponent: 0x9F32)
+        let own = try card.certificate(0x9F46, remainder: 0x9F48, exponent: 0x9F47)
         // The certificates vouch for one card number: Track 2 Equivalent Data, which may be unsigned, must not bring
         // another into authorization and clearing.
         if let track = card[0x57], Track2EquivalentData(track)?.primaryAccountNumber != number {
-            return false
+            throw .otherNumberInTrack2
         }
         let date = activation.transaction.date
         let pan = number.compressedNumeric
+        let signed: CombinedDynamicData
         do throws(OfflineDataAuthenticationError) {
             let authority = try activation.terminal.certificationAuthorityKeys.key(
                 rid: provider, index: index, on: date)
@@ -234,18 +251,17 @@ extension MChipKernel {
             try hash.append(responseDataObjects: bytes.span.extracting(objects))
             let signature = Array(card[0x9F4B] ?? [])
             let unpredictable = Array(terminal[0x9F37] ?? [])
-            let signed = try cardKey.verifyCombined(
+            signed = try cardKey.verifyCombined(
                 signature.span, unpredictableNumber: unpredictable.span,
                 cryptogramInformationData: information,
                 transactionDataHash: hash.finalize())
-            guard let rest = takeSummaries(signed.rest[...]) else { return false }
-            if let expected = relayResistanceSigned(), !rest.starts(with: expected) { return false }
-            card.set(0x9F26, signed.cryptogram.bytes)
-            card.set(0x9F4C, signed.iccDynamicNumber)
-            return true
         } catch {
-            return false
+            throw .recovery(error)
         }
+        guard let rest = takeSummaries(signed.rest[...]) else { throw .dataStorageSummaries }
+        if let expected = relayResistanceSigned(), !rest.starts(with: expected) { throw .relayResistanceData }
+        card.set(0x9F26, signed.cryptogram.bytes)
+        card.set(0x9F4C, signed.iccDynamicNumber)
     }
 
     /// S910.39: without a signature the issuer learns of the relay resistance protocol by digits in the discretionary data
@@ -272,13 +288,6 @@ extension MChipKernel {
         if !text.count.isMultiple(of: 2) { text.append(UInt8(ascii: "F")) }
         guard let value = Hex.bytes(String(decoding: text, as: UTF8.self)) else { return }
         card.set(0x57, value)
-    }
-
-    private func certificate(_ value: Tag, _ remainder: Tag, _ exponent: Tag) -> PublicKeyCertificate? {
-        guard let certificate = card[value], let exponent = card[exponent] else { return nil }
-        return PublicKeyCertificate(
-            certificate: Array(certificate), remainder: card[remainder].map(Array.init) ?? [],
-            exponent: Array(exponent))
     }
 
     // MARK: - Outcomes

@@ -66,6 +66,8 @@ public struct MChipKernel: Kernel {
     var usesCDA = false
     /// CDA was asked for in GENERATE AC.
     var requestedCDA = false
+    /// How CDA ended; nil before the cryptogram came.
+    var dataAuthentication: DataAuthenticationResult?
     /// AC Type: what terminal action analysis decided, then P1 bits 8-7 of GENERATE AC.
     var requestedType = CryptogramInformationData.CryptogramType.aac
     /// PDOL and CDOL1 Related Data: the signature covers them.

@@ -26,7 +26,7 @@ extension MChipKernel {
             cvm: status == .approved || status == .onlineRequest ? method : .notApplicable,
             uiRequestOnOutcome: message, uiRequestOnRestart: restart, dataRecord: data,
             discretionaryData: discretionaryData(errors ?? errorIndication(.ok)),
-            receiptRequested: receipt)
+            dataAuthentication: dataAuthentication, receiptRequested: receipt)
     }
 
     /// Select Next, Start C: another application may do.

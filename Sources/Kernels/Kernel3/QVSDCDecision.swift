@@ -7,13 +7,6 @@ extension QVSDCKernel {
     /// What the kernel makes of the card's decision.
     enum Disposition: Equatable { case approve, goOnline, decline, switchInterface }
 
-    /// How offline data authentication ended.
-    enum DataAuthentication: Equatable {
-        case notPerformed
-        case succeeded
-        case failed(OfflineDataAuthenticationError?)
-    }
-
     mutating func decide() -> KernelAction {
         guard let type = cryptogramType else { return finish(endApplication(.missingData(0x9F27))) }
         var disposition: Disposition
@@ -30,7 +23,7 @@ extension QVSDCKernel {
         }
         if let restricted = processingRestrictions(disposition) { disposition = restricted }
 
-        var authentication = DataAuthentication.notPerformed
+        var authentication = DataAuthenticationResult.notPerformed
         if needsDataAuthentication(disposition) {
             authentication = authenticateCardData()
             if case .failed = authentication {
@@ -39,7 +32,7 @@ extension QVSDCKernel {
         }
 
         switch disposition {
-        case .switchInterface: return finish(tryAnotherInterface())
+        case .switchInterface: return finish(tryAnotherInterface(authentication))
         case .decline: return finish(declined(authentication))
         case .approve, .goOnline: break
         }
@@ -143,59 +136,74 @@ extension QVSDCKernel {
         }
     }
 
-    func authenticateCardData() -> DataAuthentication {
-        let isDynamic = interchangeProfile.contains(.dynamicDataAuthentication)
-        // Static authentication serves online transactions only (Book C-3, 5.6).
-        guard isDynamic || (interchangeProfile.contains(.staticDataAuthentication) && cryptogramType == .arqc)
-        else { return .failed(nil) }
-        guard let number, let index = card.span(0x8F), index.count == 1,
-            let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication),
-            let issuer = certificate(0x90, 0x92, 0x9F32)
-        else { return .failed(nil) }
-        // The certificates vouch for one card number: Track 2 Equivalent Data, unsigned, must not bring
-        // another into authorization and clearing.
-        if let track = card[0x57], Track2EquivalentData(track)?.primaryAccountNumber != number {
-            return .failed(nil)
-        }
-        let pan = number.compressedNumeric
-        let date = activation.transaction.date
-        do throws(OfflineDataAuthenticationError) {
-            let authority = try activation.terminal.certificationAuthorityKeys.key(
-                rid: provider, index: index[0], on: date)
-            let issuerKey = try authority.recoverIssuerPublicKey(
-                from: issuer, pan: pan, on: date, revocations: activation.terminal.revocationList)
-            guard let records = staticDataWithTagList() else { return .failed(nil) }
-            guard isDynamic else {
-                guard let signature = card.span(0x93) else { return .failed(nil) }
-                _ = try issuerKey.verifySignedStaticApplicationData(
-                    signature, staticData: records.span)
-                return .succeeded
-            }
-            guard let own = certificate(0x9F46, 0x9F48, 0x9F47), let signature = card.span(0x9F4B),
-                let number = terminal.span(0x9F37), let amount = terminal.span(0x9F02),
-                let currency = terminal.span(0x5F2A)
-            else { return .failed(nil) }
-            let cardKey = try issuerKey.recoverICCPublicKey(
-                from: own, pan: pan, on: date, staticData: records.span)
-            // fDDA version 01 signs the Card Authentication Related Data; its first byte says so. The withdrawn
-            // version 00 covers neither the amount nor the card's qualifiers.
-            guard let related = card.span(0x9F69), (5...16).contains(related.count),
-                FastDDAVersion(rawValue: related[0]) == .version01
-            else { return .failed(nil) }
-            _ = try cardKey.verifyFastDDA(
-                signature, version: .version01, unpredictableNumber: number, amountAuthorised: amount,
-                transactionCurrencyCode: currency, cardAuthenticationRelatedData: related)
-            return .succeeded
+    func authenticateCardData() -> DataAuthenticationResult {
+        do throws(DataAuthenticationFailure) {
+            return .succeeded(try verifyCardData())
         } catch {
             return .failed(error)
         }
     }
 
-    func certificate(_ value: Tag, _ remainder: Tag, _ exponent: Tag) -> PublicKeyCertificate? {
-        guard let certificate = card[value], let exponent = card[exponent] else { return nil }
-        return PublicKeyCertificate(
-            certificate: Array(certificate), remainder: card[remainder].map(Array.init) ?? [],
-            exponent: Array(exponent))
+    private func verifyCardData() throws(DataAuthenticationFailure) -> DataAuthenticationResult.Method {
+        let isDynamic = interchangeProfile.contains(.dynamicDataAuthentication)
+        // Static authentication serves online transactions only (Book C-3, 5.6).
+        guard isDynamic || (interchangeProfile.contains(.staticDataAuthentication) && cryptogramType == .arqc)
+        else { throw .notOffered }
+        guard let number else { throw .missing(0x57) }
+        guard let index = card.span(0x8F), index.count == 1 else { throw .missing(0x8F) }
+        guard let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication) else {
+            throw .missing(0x4F)
+        }
+        let issuer = try card.certificate(0x90, remainder: 0x92, exponent: 0x9F32)
+        // The certificates vouch for one card number: Track 2 Equivalent Data, unsigned, must not bring
+        // another into authorization and clearing.
+        if let track = card[0x57], Track2EquivalentData(track)?.primaryAccountNumber != number {
+            throw .otherNumberInTrack2
+        }
+        guard let records = staticDataWithTagList() else { throw .tagList }
+        let pan = number.compressedNumeric
+        let date = activation.transaction.date
+        let revocations = activation.terminal.revocationList
+        guard isDynamic else {
+            guard let signature = card.span(0x93) else { throw .missing(0x93) }
+            do throws(OfflineDataAuthenticationError) {
+                let authority = try activation.terminal.certificationAuthorityKeys.key(
+                    rid: provider, index: index[0], on: date)
+                _ = try authority.recoverIssuerPublicKey(
+                    from: issuer, pan: pan, on: date, revocations: revocations
+                )
+                .verifySignedStaticApplicationData(signature, staticData: records.span)
+                return .sda
+            } catch {
+                throw .recovery(error)
+            }
+        }
+        let own = try card.certificate(0x9F46, remainder: 0x9F48, exponent: 0x9F47)
+        guard let signature = card.span(0x9F4B) else { throw .missing(0x9F4B) }
+        // fDDA version 01 signs the Card Authentication Related Data; its first byte says so. The withdrawn
+        // version 00 covers neither the amount nor the card's qualifiers.
+        guard let related = card.span(0x9F69) else { throw .missing(0x9F69) }
+        guard (5...16).contains(related.count), FastDDAVersion(rawValue: related[0]) == .version01 else {
+            throw .fastDDAVersion
+        }
+        // The kernel's own, set when it was activated.
+        guard let unpredictable = terminal.span(0x9F37), let amount = terminal.span(0x9F02),
+            let currency = terminal.span(0x5F2A)
+        else { throw .missing(0x9F37) }
+        do throws(OfflineDataAuthenticationError) {
+            let authority = try activation.terminal.certificationAuthorityKeys.key(
+                rid: provider, index: index[0], on: date)
+            let issuerKey = try authority.recoverIssuerPublicKey(
+                from: issuer, pan: pan, on: date, revocations: revocations)
+            let cardKey = try issuerKey.recoverICCPublicKey(
+                from: own, pan: pan, on: date, staticData: records.span)
+            _ = try cardKey.verifyFastDDA(
+                signature, version: .version01, unpredictableNumber: unpredictable, amountAuthorised: amount,
+                transactionCurrencyCode: currency, cardAuthenticationRelatedData: related)
+            return .fastDDA
+        } catch {
+            throw .recovery(error)
+        }
     }
 
     /// Records for authentication and, where the Static Data Authentication Tag List asks, the AIP. Nil
@@ -247,7 +255,7 @@ extension QVSDCKernel {
 
     // MARK: - 5.8 Outcomes
 
-    func approved(_ method: Outcome.CVM, _ authentication: DataAuthentication) -> Outcome {
+    func approved(_ method: Outcome.CVM, _ authentication: DataAuthenticationResult) -> Outcome {
         var message = UserInterfaceRequest(
             method == .signature ? .approvedSign : .approved, .cardReadSuccessfully,
             languagePreference: languagePreference)
@@ -259,10 +267,10 @@ extension QVSDCKernel {
         return Outcome(
             .approved, cvm: method, uiRequestOnOutcome: message,
             dataRecord: dataRecord(method), discretionaryData: discretionary(authentication),
-            receiptRequested: method == .signature)
+            dataAuthentication: authentication, receiptRequested: method == .signature)
     }
 
-    func onlineRequest(_ method: Outcome.CVM, _ authentication: DataAuthentication) -> Outcome {
+    func onlineRequest(_ method: Outcome.CVM, _ authentication: DataAuthenticationResult) -> Outcome {
         // A second presentment serves only cards that can take the issuer's update (CTQ byte 2 bit 7).
         let updates =
             qualifiers.contains(.issuerUpdateProcessing)
@@ -276,15 +284,16 @@ extension QVSDCKernel {
                 ? UserInterfaceRequest(
                     .presentCardAgain, .readyToRead, languagePreference: languagePreference) : nil,
             dataRecord: dataRecord(method), discretionaryData: discretionary(authentication),
-            receiptRequested: method == .signature)
+            dataAuthentication: authentication, receiptRequested: method == .signature)
     }
 
-    func declined(_ authentication: DataAuthentication) -> Outcome {
+    func declined(_ authentication: DataAuthenticationResult) -> Outcome {
         Outcome(
             .declined,
             uiRequestOnOutcome: UserInterfaceRequest(
                 .notAuthorised, .cardReadSuccessfully, languagePreference: languagePreference),
-            dataRecord: dataRecord(.noCVM), discretionaryData: discretionary(authentication))
+            dataRecord: dataRecord(.noCVM), discretionaryData: discretionary(authentication),
+            dataAuthentication: authentication)
     }
 
     /// Data for authorization and clearing (Book C-3, Data Record).
@@ -322,7 +331,7 @@ extension QVSDCKernel {
     ]
 
     /// The Error Indication where data authentication failed (L2 02: CAM failed).
-    func discretionary(_ authentication: DataAuthentication) -> DataObjects? {
+    func discretionary(_ authentication: DataAuthenticationResult) -> DataObjects? {
         guard case .failed = authentication else { return nil }
         return [0xDF8115: [0x00, 0x02, 0x00, 0x00, 0x00, 0xFF]]
     }

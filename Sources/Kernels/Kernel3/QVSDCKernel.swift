@@ -392,14 +392,14 @@ extension QVSDCKernel {
             ])
     }
 
-    func tryAnotherInterface() -> Outcome {
+    func tryAnotherInterface(_ authentication: DataAuthenticationResult? = nil) -> Outcome {
         let chip = qualifiers.contains(.emvContactChip)
         return Outcome(
             .tryAnotherInterface,
             uiRequestOnOutcome: UserInterfaceRequest(
                 chip ? .insertCard : .insertOrSwipe, .processingError,
                 languagePreference: languagePreference),
-            alternateInterfacePreference: chip ? .contactChip : nil)
+            alternateInterfacePreference: chip ? .contactChip : nil, dataAuthentication: authentication)
     }
 
     /// The phone wants its user to look at it: Try Again after a pause (Book C-3, 5.2: 6986).

@@ -11,33 +11,33 @@ struct Verdict: Encodable, Sendable, Equatable {
     var result: Result
     var detail: String?
 
-    /// Terminal Verification Results (EMV Book 3, C5), Error Indication (Book C-2, A.1.77), CID (Book 3, Table 15).
+    /// What the kernel found of offline data authentication, the outcome's Terminal Verification Results (EMV Book 3, C5; Book
+    /// C-2) and the CID (Book 3, Table 15).
     static func of(_ final: FinalOutcome) -> [Verdict] {
-        guard let record = final.outcome.dataRecord else { return [] }
         var verdicts: [Verdict] = []
+        let outcome = final.outcome
+        switch outcome.dataAuthentication {
+        case .succeeded(let method):
+            verdicts.append(
+                Verdict(
+                    check: dataAuthentication, result: .passed,
+                    detail: "\(method.rawValue): certificates and signature of the card are good"))
+        case .failed(let failure):
+            verdicts.append(Verdict(check: dataAuthentication, result: .failed, detail: "\(failure)"))
+        case .notPerformed:
+            verdicts.append(
+                Verdict(
+                    check: dataAuthentication, result: .notPerformed,
+                    detail: isOnline(outcome) ? "the issuer checks the cryptogram" : nil))
+        case nil: break
+        }
+        guard let record = outcome.dataRecord else { return verdicts }
         let results = record[0x95].map(Array.init) ?? []
         // POS Entry Mode 91: mag-stripe mode, which sets no results.
         let isMagStripe = record[0x9F39].map { $0.elementsEqual([0x91]) } ?? false
         // Kernel 3 keeps no Terminal Verification Results before the issuer's answer (Book C-3).
         if results.count == 5, final.selected?.kernel == 2, !isMagStripe {
             func bit(_ byte: Int, _ number: UInt8) -> Bool { results[byte - 1] >> (number - 1) & 1 == 1 }
-            let failures = [
-                (bit(1, 7), "static data authentication"), (bit(1, 4), "dynamic data authentication"),
-                (bit(1, 3), "combined DDA and application cryptogram generation"),
-            ].filter(\.0).map(\.1)
-            if !failures.isEmpty {
-                verdicts.append(
-                    Verdict(
-                        check: "Offline data authentication", result: .failed,
-                        detail: failures.joined(separator: ", ")))
-            } else if bit(1, 8) {
-                verdicts.append(Verdict(check: "Offline data authentication", result: .notPerformed))
-            } else {
-                verdicts.append(
-                    Verdict(
-                        check: "Offline data authentication", result: .passed,
-                        detail: "certificates and signature of the card are good"))
-            }
             let restrictions = [
                 (bit(2, 8), "card and terminal have different application versions"),
                 (bit(2, 7), "the application has expired"),
@@ -65,41 +65,13 @@ struct Verdict: Encodable, Sendable, Equatable {
             default: break
             }
         }
-        if final.selected?.kernel == 3, let information = record[0x9F27]?.first {
-            switch information >> 6 {
-            case 1 where final.outcome.status == .approved:
-                // Only fast DDA lets a TC become an approval (Book C-3, 5.6 and 5.7).
-                verdicts.append(
-                    Verdict(
-                        check: "Offline data authentication (fast DDA)", result: .passed,
-                        detail: "certificates and signature of the card are good"))
-            case 1:
-                let today = record[0x9A].flatMap { EMVDate(bytes: $0) }
-                if let expiry = record[0x5F24].flatMap({ EMVDate(bytes: $0) }), let today, expiry < today {
-                    verdicts.append(
-                        Verdict(
-                            check: "Processing restrictions", result: .failed,
-                            detail: "the application has expired"))
-                } else if (record[0x9F66]?.dropFirst().first ?? 0x40) & 0x40 == 0 {
-                    // The card approved and no cardholder verification was wanted: this alone is left (5.6).
-                    verdicts.append(
-                        Verdict(check: "Offline data authentication (fast DDA)", result: .failed))
-                }
-            // TTQ, byte 1, bit 1: offline data authentication for online authorizations.
-            case 2 where (record[0x9F66]?.first ?? 1) & 1 == 0:
-                verdicts.append(
-                    Verdict(
-                        check: "Offline data authentication (fast DDA)", result: .notPerformed,
-                        detail: "the issuer checks the cryptogram"))
-            default: break
-            }
-        }
-        // Error Indication, byte 2: 02 is "CAM failed".
-        if let error = final.outcome.discretionaryData?[0xDF8115], error.dropFirst().first == 0x02,
-            !verdicts.contains(where: { $0.check == "Offline data authentication" && $0.result == .failed })
+        if final.selected?.kernel == 3, let today = record[0x9A].flatMap({ EMVDate(bytes: $0) }),
+            let expiry = record[0x5F24].flatMap({ EMVDate(bytes: $0) }), expiry < today
         {
             verdicts.append(
-                Verdict(check: "Offline data authentication", result: .failed, detail: "CAM failed"))
+                Verdict(
+                    check: "Processing restrictions", result: .failed,
+                    detail: "the application has expired"))
         }
         if let information = record[0x9F27]?.first {
             let kind =
@@ -115,5 +87,10 @@ struct Verdict: Encodable, Sendable, Equatable {
                     detail: kind))
         }
         return verdicts
+    }
+
+    static let dataAuthentication = "Offline data authentication"
+    private static func isOnline(_ outcome: Outcome) -> Bool {
+        outcome.status == .onlineRequest || outcome.status == .requestOnlinePIN
     }
 }
