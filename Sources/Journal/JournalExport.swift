@@ -1,3 +1,4 @@
+internal import EMV
 public import Foundation
 
 /// Journal records for other programs: JSON, or CSV after RFC 4180. Card numbers are masked as they are in
@@ -80,7 +81,7 @@ public enum JournalExport {
         let members = columns.compactMap { column -> String? in
             switch column.value(record) {
             case nil: nil
-            case .text(let text): "\"\(column.name)\":\(escaped(text))"
+            case .text(let text): "\"\(column.name)\":\(JSONText.quoted(text))"
             case .number(let number): "\"\(column.name)\":\(number)"
             case .truth(let truth): "\"\(column.name)\":\(truth)"
             }
@@ -100,25 +101,6 @@ public enum JournalExport {
         let marks: [Unicode.Scalar] = [",", "\"", "\n", "\r"]
         guard text.unicodeScalars.contains(where: marks.contains) else { return text }
         return "\"" + text.replacing("\"", with: "\"\"") + "\""
-    }
-
-    /// A JSON string (RFC 8259, section 7).
-    static func escaped(_ value: String) -> String {
-        var text = "\""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\n": text += "\\n"
-            case "\r": text += "\\r"
-            case "\t": text += "\\t"
-            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: text.unicodeScalars.append(scalar)
-            }
-        }
-        return text + "\""
     }
 }
 

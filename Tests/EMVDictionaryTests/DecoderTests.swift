@@ -439,7 +439,7 @@ import Testing
                 ExplainedNode.self, from: Data(node.json(pretty: pretty).utf8))
             #expect(decoded == node)
         }
-        #expect(ExplainedNode.quoted("a\"\\\n\u{1}é") == "\"a\\\"\\\\\\n\\u0001é\"")
+        #expect(JSONText.quoted("a\"\\\n\u{1}é") == "\"a\\\"\\\\\\n\\u0001é\"")
     }
 
     @Test func everyBitFieldOfTheTableIsReadAndUsed() {

@@ -196,7 +196,7 @@ import Testing
     /// Any text goes through JSON unchanged, as Foundation reads it.
     @Test(arguments: ["\"\\/\u{8}\u{C}\n\r\t", "\u{1}\u{1F}\u{7F}\u{2028}", "é\u{1F4B3}", "</script>"])
     func jsonText(_ value: String) throws {
-        let data = Data("[\(JournalExport.escaped(value))]".utf8)
+        let data = Data("[\(JSONText.quoted(value))]".utf8)
         #expect(try JSONSerialization.jsonObject(with: data) as? [String] == [value])
     }
 }

@@ -125,10 +125,10 @@ extension ExplainedNode {
         }
         if let tag {
             key("tag")
-            output += Self.quoted(tag)
+            output += JSONText.quoted(tag)
         }
         key("name")
-        output += Self.quoted(name)
+        output += JSONText.quoted(name)
         if let offset {
             key("offset")
             output += String(offset)
@@ -139,7 +139,7 @@ extension ExplainedNode {
         }
         if let value {
             key("value")
-            output += Self.quoted(value)
+            output += JSONText.quoted(value)
         }
         key("isMasked")
         output += isMasked ? "true" : "false"
@@ -149,7 +149,7 @@ extension ExplainedNode {
             if index > 0 { output += "," }
             if pretty { output += newline + "  " }
             output +=
-                "{\"text\"" + colon + Self.quoted(line.text) + ",\"indent\"" + colon + String(line.indent)
+                "{\"text\"" + colon + JSONText.quoted(line.text) + ",\"indent\"" + colon + String(line.indent)
             if let isSet = line.isSet { output += ",\"isSet\"" + colon + (isSet ? "true" : "false") }
             output += "}"
         }
@@ -166,29 +166,8 @@ extension ExplainedNode {
         output += "]"
         if let error {
             key("error")
-            output += Self.quoted(error)
+            output += JSONText.quoted(error)
         }
         output += pretty ? "\n" + String(repeating: "  ", count: depth) + "}" : "}"
-    }
-
-    static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            default:
-                if scalar.value < 0x20 || scalar.value == 0x7F {
-                    let digits = String(scalar.value, radix: 16)
-                    result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-                } else {
-                    result.unicodeScalars.append(scalar)
-                }
-            }
-        }
-        return result + "\""
     }
 }

@@ -1,3 +1,4 @@
+internal import EMV
 internal import Foundation
 public import Logging
 internal import Synchronization
@@ -77,8 +78,10 @@ enum LogLine {
         switch format {
         case .json:
             var line =
-                "{\"time\":\"\(time)\",\"level\":\"\(level.rawValue)\",\"logger\":\(quoted(label)),\"message\":\(quoted(message))"
-            for (key, value) in metadata { line += ",\(quoted(key)):\(quoted(CardNumbers.masked(value)))" }
+                "{\"time\":\"\(time)\",\"level\":\"\(level.rawValue)\",\"logger\":\(JSONText.quoted(label)),\"message\":\(JSONText.quoted(message))"
+            for (key, value) in metadata {
+                line += ",\(JSONText.quoted(key)):\(JSONText.quoted(CardNumbers.masked(value)))"
+            }
             return line + "}\n"
         case .text:
             let name = level.rawValue.uppercased()
@@ -87,7 +90,7 @@ enum LogLine {
             for (key, value) in metadata {
                 let value = flat(CardNumbers.masked(value))
                 let isPlain = !value.isEmpty && !value.contains { $0 == " " || $0 == "\"" || $0 == "=" }
-                line += "  \(key)=" + (isPlain ? value : quoted(value))
+                line += "  \(key)=" + (isPlain ? value : JSONText.quoted(value))
             }
             return line + "\n"
         }
@@ -101,24 +104,6 @@ enum LogLine {
         return String(
             String.UnicodeScalarView(
                 text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : $0 }))
-    }
-
-    static func quoted(_ text: String) -> String {
-        var out = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": out += "\\\""
-            case "\\": out += "\\\\"
-            case "\n": out += "\\n"
-            case "\r": out += "\\r"
-            case "\t": out += "\\t"
-            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
-                let digits = String(scalar.value, radix: 16)
-                out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: out.unicodeScalars.append(scalar)
-            }
-        }
-        return out + "\""
     }
 }
 
