@@ -61,6 +61,7 @@ import Testing
                     """
                     DROP TABLE kept; DROP TABLE kept_state; DROP TABLE batch_items; DROP TABLE batches;
                     DROP TABLE anchor; DROP INDEX transactions_by_key; DROP INDEX transactions_by_original;
+                    DROP INDEX transactions_by_key_alone;
                     ALTER TABLE transactions DROP COLUMN purpose;
                     ALTER TABLE transactions DROP COLUMN final_amount;
                     ALTER TABLE transactions DROP COLUMN adjustment;

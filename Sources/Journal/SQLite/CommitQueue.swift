@@ -24,11 +24,16 @@ final class CommitQueue: Sendable {
     private let path: String
     private let chain: ChangeChain
     private let reserve: SpaceReserve?
+    private let checkpointer: Checkpointer?
     private let identity: FileIdentity?
     private let state = Mutex(State())
 
-    init(_ database: any DatabaseWriter, path: String, chain: ChangeChain, reserve: SpaceReserve?) {
+    init(
+        _ database: any DatabaseWriter, path: String, chain: ChangeChain, reserve: SpaceReserve?,
+        checkpointer: Checkpointer?
+    ) {
         self.database = database
+        self.checkpointer = checkpointer
         self.path = path
         self.chain = chain
         self.reserve = reserve
@@ -70,6 +75,9 @@ final class CommitQueue: Sendable {
     func stop(_ reason: JournalError) {
         state.withLock { if $0.stopped == nil { $0.stopped = reason } }
     }
+
+    /// Ends the checkpoints beside the writer, before the file is closed.
+    func closeCheckpointer() { checkpointer?.close() }
 
     private func drain(_ database: Database) {
         while true {
@@ -140,6 +148,11 @@ final class CommitQueue: Sendable {
             return error as? DatabaseError ?? DatabaseError(message: "\(error)")
         }
         for answer in answers { answer() }
+        checkpointer?.noteCommit { [weak self] error in
+            // As with a commit whose sync fails: nothing is known of the disk any more.
+            guard let self else { return }
+            stop(.stopped(path: path, reason: "a disk error (\(words(error)))"))
+        }
         return nil
     }
 

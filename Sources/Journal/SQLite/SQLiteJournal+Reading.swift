@@ -3,12 +3,18 @@ internal import Foundation
 internal import GRDB
 
 extension SQLiteJournal {
+    /// Rows by a statement that each connection compiles once.
+    static func rows(
+        _ database: Database, _ sql: String, _ arguments: StatementArguments = StatementArguments()
+    ) throws -> [Row] {
+        try Row.fetchAll(try database.cachedStatement(sql: sql), arguments: arguments)
+    }
+
     public func record(_ id: String) async throws(JournalError) -> TransactionRecord? {
         try await read { database in
-            try Row.fetchOne(
-                database, sql: "SELECT \(StoredRow.transactionList) FROM transactions WHERE id = ?",
-                arguments: [id]
-            ).map { try StoredRow($0, of: "transaction \(id)").transaction() }
+            try Self.rows(
+                database, "SELECT \(StoredRow.transactionList) FROM transactions WHERE id = ?", [id]
+            ).first.map { try StoredRow($0, of: "transaction \(id)").transaction() }
         }
     }
 
@@ -17,24 +23,24 @@ extension SQLiteJournal {
     ) async throws(JournalError) -> [TransactionRecord] {
         try await read { database in
             // A range and not LIKE, so that the index serves and `_` is itself.
-            try Row.fetchAll(
+            try Self.rows(
                 database,
-                sql: """
-                    SELECT \(StoredRow.transactionList) FROM transactions
-                    WHERE id >= ? AND id < ? ORDER BY id LIMIT ?
-                    """, arguments: [beginning, beginning + "\u{10FFFF}", max(0, limit)]
+                """
+                SELECT \(StoredRow.transactionList) FROM transactions
+                WHERE id >= ? AND id < ? ORDER BY id LIMIT ?
+                """, [beginning, beginning + "\u{10FFFF}", max(0, limit)]
             ).map { try StoredRow($0, of: "transactions").transaction() }
         }
     }
 
     public func changes(of id: String) async throws(JournalError) -> [StateChange] {
         try await read { database in
-            try Row.fetchAll(
+            try Self.rows(
                 database,
-                sql: """
-                    SELECT \(StoredRow.changeList) FROM state_changes
-                    WHERE transaction_id = ? ORDER BY sequence
-                    """, arguments: [id]
+                """
+                SELECT \(StoredRow.changeList) FROM state_changes
+                WHERE transaction_id = ? ORDER BY sequence
+                """, [id]
             ).map { try StoredRow($0, of: "state_changes of \(id)").change() }
         }
     }
@@ -49,13 +55,14 @@ extension SQLiteJournal {
                 values.append(after)
             }
             let clause = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
-            let bound = limit.map { "LIMIT \(max(0, $0))" } ?? ""
-            let rows = try Row.fetchCursor(
-                database,
+            // A negative limit is none.
+            values.append(limit.map { max(0, $0) } ?? -1)
+            let statement = try database.cachedStatement(
                 sql: """
                     SELECT \(StoredRow.transactionList) FROM transactions \(clause)
-                    ORDER BY id \(order == .newestFirst ? "DESC" : "ASC") \(bound)
-                    """, arguments: StatementArguments(values))
+                    ORDER BY id \(order == .newestFirst ? "DESC" : "ASC") LIMIT ?
+                    """)
+            let rows = try Row.fetchCursor(statement, arguments: StatementArguments(values))
             var records: [TransactionRecord] = []
             while let row = try rows.next() {
                 records.append(try StoredRow(row, of: "transactions").transaction())

@@ -26,10 +26,10 @@ extension SQLiteJournal {
         _ name: String, for terminal: String
     ) async throws(JournalError) -> KeptState? {
         let found = try await read { database in
-            try Row.fetchOne(
-                database, sql: "SELECT at, sealed FROM kept_state WHERE terminal = ? AND name = ?",
-                arguments: [terminal, name]
-            ).map { row in
+            try Self.rows(
+                database, "SELECT at, sealed FROM kept_state WHERE terminal = ? AND name = ?",
+                [terminal, name]
+            ).first.map { row in
                 let stored = StoredRow(row, of: "kept_state")
                 return (try stored.date(0), try stored.bytes(1))
             }

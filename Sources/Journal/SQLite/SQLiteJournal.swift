@@ -64,10 +64,12 @@ public final class SQLiteJournal: JournalStore {
                 // What is owed to the host must be found and sent on a full disk, too.
                 (pool, chain) = try await openPool(path)
             }
+            let checkpointer = try Checkpointer(path: path, configuration: configuration())
             return SQLiteJournal(
                 path, reader: pool,
-                writer: CommitQueue(pool, path: path, chain: chain, reserve: room), lock: lock, chain: chain,
-                keyFile: KeyFile.find(keyFile, journal: path))
+                writer: CommitQueue(
+                    pool, path: path, chain: chain, reserve: room, checkpointer: checkpointer), lock: lock,
+                chain: chain, keyFile: KeyFile.find(keyFile, journal: path))
         } catch {
             throw openingError(path, error)
         }
@@ -113,12 +115,13 @@ public final class SQLiteJournal: JournalStore {
         guard version <= Schema.version else {
             throw JournalError.newerSchema(path: path, found: version, supported: Schema.version)
         }
-        // GRDB sets synchronous to NORMAL after its own set-up: FULL must be set on the open writer.
+        // GRDB sets synchronous to NORMAL after its own set-up: FULL must be set on the open writer. Its own checkpoints are
+        // for the case that those beside it cannot keep up.
         try database.execute(
             sql: """
                 PRAGMA synchronous = FULL;
                 PRAGMA secure_delete = ON;
-                PRAGMA wal_autocheckpoint = 1000;
+                PRAGMA wal_autocheckpoint = 8000;
                 """)
         let synchronous = try Int.fetchOne(database, sql: "PRAGMA synchronous") ?? -1
         guard synchronous == 2 else {
@@ -189,7 +192,8 @@ public final class SQLiteJournal: JournalStore {
             }
             return SQLiteJournal(
                 path, reader: queue,
-                writer: CommitQueue(queue, path: path, chain: chain, reserve: nil), chain: chain,
+                writer: CommitQueue(queue, path: path, chain: chain, reserve: nil, checkpointer: nil),
+                chain: chain,
                 keyFile: KeyFile(path: nil))
         } catch {
             throw openingError(path, error)
@@ -225,6 +229,7 @@ public final class SQLiteJournal: JournalStore {
 
     public func close() async throws(JournalError) {
         writer?.stop(.stopped(path: location, reason: "it was closed"))
+        writer?.closeCheckpointer()
         if let pool = reader as? DatabasePool {
             // The log's content into the file, so that the file alone is the whole journal. Where a reader is in the
             // way the log stays, and nothing is lost.
@@ -246,7 +251,8 @@ public final class SQLiteJournal: JournalStore {
     public func kept(_ id: String) async throws(JournalError) -> [UInt8]? {
         let sealed = try await read { database in
             try Data.fetchOne(
-                database, sql: "SELECT sealed FROM kept WHERE transaction_id = ?", arguments: [id])
+                try database.cachedStatement(sql: "SELECT sealed FROM kept WHERE transaction_id = ?"),
+                arguments: [id])
         }
         guard let sealed else { return nil }
         guard let bytes = try keyFile.opened(Array(sealed), context: id) else {

@@ -90,6 +90,10 @@ enum Schema {
             transactions INTEGER NOT NULL, at TEXT NOT NULL, sealed BLOB NOT NULL
         ) STRICT;
         """,
+        // A key is looked for at all terminals, too.
+        """
+        CREATE INDEX transactions_by_key_alone ON transactions (idempotency_key) WHERE idempotency_key IS NOT NULL;
+        """,
     ]
 
     static func userVersion(_ database: Database) throws -> Int {
