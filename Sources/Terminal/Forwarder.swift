@@ -122,7 +122,8 @@ public actor Forwarder {
             let sleep = sleep
             let clock = Task {
                 await sleep(delay)
-                bell.yield()
+                // Cancelled below it must not ring: that would be the next round's beginning, again and again.
+                if !Task.isCancelled { bell.yield() }
             }
             _ = await signal.next()
             clock.cancel()

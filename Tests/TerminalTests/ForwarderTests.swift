@@ -105,6 +105,29 @@ final class OrderedHost: AcquirerBackend {
         #expect(try await journal.verify().problems == [])
     }
 
+    /// Woken, it looks once more and then waits again: an idle terminal reads no journal.
+    @Test(.timeLimit(.minutes(1))) func idleBetweenBells() async throws {
+        let naps = Mutex(0)
+        let forwarder = Self.forwarder(
+            try Journal.inMemory(), OrderedHost(),
+            sleep: {
+                naps.withLock { $0 += 1 }
+                try? await Task.sleep(for: $0)
+            })
+        let running = Task { await forwarder.run() }
+        while naps.withLock({ $0 }) == 0 { await Task.yield() }
+        for bell in 1...3 {
+            await forwarder.wake()
+            while naps.withLock({ $0 }) == bell { await Task.yield() }
+            // Whatever a nap that was cut short does, it has done it by then.
+            for _ in 0..<200 { await Task.yield() }
+            try await Task.sleep(for: .milliseconds(50))
+            #expect(naps.withLock { $0 } == bell + 1)
+        }
+        running.cancel()
+        await running.value
+    }
+
     /// While the line is down nothing overtakes, and nothing is sent in vain.
     @Test func theLineIsDown() async throws {
         let journal = try Journal.inMemory()
