@@ -4,8 +4,11 @@ internal import Foundation
 /// The terminal's clock in local time, as EMV wants it.
 public enum LocalTime {
     /// Date and HHMMSS.
-    @Sendable public static func now() -> (date: EMVDate, hhmmss: Int) {
-        var seconds = time(nil)
+    @Sendable public static func now() -> (date: EMVDate, hhmmss: Int) { parts(of: time(nil)) }
+
+    /// Date and HHMMSS of a moment, in seconds since 1970.
+    static func parts(of moment: time_t) -> (date: EMVDate, hhmmss: Int) {
+        var seconds = moment
         var parts = tm()
         localtime_r(&seconds, &parts)
         // Beyond 2049 two-digit years end; a clock that far off gives the last date there is.

@@ -1,5 +1,7 @@
 internal import BERTLV
 internal import EMV
+internal import Foundation
+public import Journal
 internal import Kernels
 
 /// A receipt of one payment: lines for paper, masked as receipts are (last four digits only).
@@ -15,50 +17,134 @@ public struct Receipt: Sendable, Equatable {
     init(_ result: PaymentResult, profile: TerminalProfile) {
         title = profile.merchant.name
         signatureLine = result.status == .approved && result.cvm == .signature
-        var lines: [Line] = []
-        func add(_ label: String, _ value: String?) {
-            if let value, !value.isEmpty { lines.append(Line(label: label, value: value)) }
-        }
-        add("Location", profile.merchant.location)
-        add("Terminal", profile.terminalID)
-        add("Merchant", profile.merchant.id)
-        add("Date", "\(result.inputs.date) \(Self.time(result.inputs.hhmmss))")
-        add("Trace", String(result.stan))
-        add("Reference", result.retrievalReference)
-        let type = TransactionType(code: result.inputs.transactionType)?.rawValue ?? "transaction"
-        add(type.capitalized, Money(result.inputs.amount, result.inputs.currency).description)
-        if result.inputs.amountOther > .zero {
-            add("Of it cashback", Money(result.inputs.amountOther, result.inputs.currency).description)
-        }
-        if let partial = result.response?.approvedAmount {
-            add("Approved amount", Money(partial, result.inputs.currency).description)
-        }
+        var lines = Lines()
+        lines.add("Location", profile.merchant.location)
+        lines.addHead(
+            terminal: profile.terminalID, merchant: profile.merchant.id,
+            date: "\(result.inputs.date) \(Self.time(result.inputs.hhmmss))", stan: result.stan,
+            reference: result.retrievalReference)
+        let currency = result.inputs.currency
+        lines.addAmounts(
+            type: result.inputs.transactionType, amount: result.inputs.amount,
+            other: result.inputs.amountOther, approved: result.response?.approvedAmount, currency)
         if let instrument = result.instrument {
-            add("Card", instrument.applicationLabel)
-            add("AID", Hex.string(instrument.applicationIdentifier))
-            if let number = instrument.primaryAccountNumber {
-                let shown = instrument.lastFourOfFundingPAN ?? number.lastFour
-                add(instrument.isTokenized ? "Card (device)" : "Card number", "**** **** **** \(shown)")
-            }
+            lines.addCard(
+                application: instrument.applicationLabel,
+                identifier: Hex.string(instrument.applicationIdentifier),
+                lastFour: instrument.primaryAccountNumber.map {
+                    instrument.lastFourOfFundingPAN ?? $0.lastFour
+                }, isToken: instrument.isTokenized)
         }
-        add("Entry", result.instrument?.isMagStripe == true ? "contactless mag-stripe" : "contactless chip")
+        lines.add(
+            "Entry", result.instrument?.isMagStripe == true ? "contactless mag-stripe" : "contactless chip")
         let record = result.outcome?.outcome.dataRecord
-        add("Cryptogram", record?[0x9F26].map { Hex.string($0) })
-        add("TVR", record?[0x95].map { Hex.string($0) })
-        switch result.cvm {
-        case .signature: add("Cardholder", "signature")
-        case .onlinePIN: add("Cardholder", "PIN verified online")
-        case .confirmationCodeVerified: add("Cardholder", "verified on the device")
-        case .noCVM: add("Cardholder", "no verification needed")
-        case .notApplicable: break
-        }
-        add("Authorization", result.response?.authorizationCode)
-        add("Response code", result.response?.responseCode)
+        lines.add("Cryptogram", record?[0x9F26].map { Hex.string($0) })
+        lines.add("TVR", record?[0x95].map { Hex.string($0) })
+        lines.add("Cardholder", Self.words(result.cvm))
+        lines.add("Authorization", result.response?.authorizationCode)
+        lines.add("Response code", result.response?.responseCode)
         if let charge = result.response?.accountCharge {
-            add("Account charged", "\(Money(charge.amount, charge.currency)) (rate \(charge.rate))")
+            lines.add("Account charged", "\(Money(charge.amount, charge.currency)) (rate \(charge.rate))")
         }
-        add("Result", Self.words(result))
-        self.lines = lines
+        lines.add("Result", Self.words(result))
+        self.lines = lines.all
+    }
+
+    /// A copy for paper, made from the journal's record: what the journal does not keep (the cryptogram, a charge in another
+    /// currency) is not on it.
+    /// - Parameter profile: of the terminal that took the payment; nil where it is not there any more.
+    /// - Returns: nil while the payment is under way.
+    public init?(copyOf record: TransactionRecord, profile: TerminalProfile?) {
+        guard let result = Self.words(record) else { return nil }
+        title = profile?.merchant.name ?? record.merchantID
+        let method = record.cvm.flatMap(Outcome.CVM.init(rawValue:)) ?? .notApplicable
+        // Signed once, on the first.
+        signatureLine = false
+        var lines = Lines()
+        lines.add("Copy", "DUPLICATE")
+        lines.add("Location", profile?.merchant.location)
+        let begun = LocalTime.parts(of: time_t(record.createdAt.timeIntervalSince1970))
+        lines.addHead(
+            terminal: record.terminalID, merchant: record.merchantID,
+            date: "\(begun.date) \(Self.time(begun.hhmmss))", stan: record.stan,
+            reference: record.retrievalReference)
+        lines.addAmounts(
+            type: record.transactionType, amount: record.amount, other: record.amountOther,
+            approved: record.approvedAmount, record.currency)
+        if let final = record.finalAmount {
+            lines.add("Final amount", Money(final, record.currency).description)
+        }
+        if let identifier = record.applicationIdentifier {
+            lines.addCard(
+                application: record.applicationLabel, identifier: identifier,
+                lastFour: record.maskedPAN.map { String($0.suffix(4)) },
+                isToken: record.tokenRequestorID != nil)
+        }
+        if let mode = record.entryMode {
+            lines.add("Entry", mode.replacing("contactless-", with: "contactless "))
+        }
+        lines.add("TVR", record.terminalVerificationResults)
+        lines.add("Cardholder", Self.words(method))
+        lines.add("Authorization", record.authorizationCode)
+        lines.add("Response code", record.responseCode)
+        lines.add("Result", result)
+        self.lines = lines.all
+    }
+
+    /// Lines as they are added; those without a value are left out.
+    private struct Lines {
+        var all: [Line] = []
+
+        mutating func add(_ label: String, _ value: String?) {
+            if let value, !value.isEmpty { all.append(Line(label: label, value: value)) }
+        }
+        mutating func addHead(
+            terminal: String, merchant: String, date: String, stan: UInt32, reference: String
+        ) {
+            add("Terminal", terminal)
+            add("Merchant", merchant)
+            add("Date", date)
+            add("Trace", String(stan))
+            add("Reference", reference)
+        }
+        mutating func addAmounts(
+            type: UInt8, amount: Amount, other: Amount, approved: Amount?, _ currency: NumericCode
+        ) {
+            let word = TransactionType(code: type)?.rawValue ?? "transaction"
+            add(word.capitalized, Money(amount, currency).description)
+            if other > .zero { add("Of it cashback", Money(other, currency).description) }
+            if let approved { add("Approved amount", Money(approved, currency).description) }
+        }
+        mutating func addCard(application: String?, identifier: String, lastFour: String?, isToken: Bool) {
+            add("Card", application)
+            add("AID", identifier)
+            if let lastFour { add(isToken ? "Card (device)" : "Card number", "**** **** **** \(lastFour)") }
+        }
+    }
+
+    private static func words(_ method: Outcome.CVM) -> String? {
+        switch method {
+        case .signature: "signature"
+        case .onlinePIN: "PIN verified online"
+        case .confirmationCodeVerified: "verified on the device"
+        case .noCVM: "no verification needed"
+        case .notApplicable: nil
+        }
+    }
+
+    private static func words(_ record: TransactionRecord) -> String? {
+        switch record.state {
+        case .started, .cardRead, .requestWritten, .authorizing, .answered: nil
+        case .approved, .adjustmentDue, .adjusted: "APPROVED"
+        case .settled: record.responseCode == nil ? "APPROVED OFFLINE" : "APPROVED"
+        case .approvedOffline, .forwarded: "APPROVED OFFLINE"
+        case .deferred: "APPROVED: the host is asked later"
+        case .declined: "DECLINED"
+        case .declinedOffline: "DECLINED OFFLINE"
+        case .cancelled: "CANCELLED"
+        case .reversalDue, .reversed: record.reversalReason == "cancelled" ? "VOIDED" : "FAILED: reversed"
+        case .failed: "FAILED"
+        }
     }
 
     static func time(_ hhmmss: Int) -> String {

@@ -134,10 +134,10 @@ struct PaymentRoutes: Sendable {
         router.getAndHead("/v1/payments/{id}/receipt") { _, context in
             let id = try context.parameters.require("id")
             if let text = hall.livePayment(id)?.receipt { return .text(text) }
-            let view = try await hall.payment(id)
-            throw view.state == .finished
-                ? Problem.notFound("receipt of payment \(id) any more")
-                : Problem.conflict("payment \(id) is still under way")
+            guard let copy = try await hall.receiptCopy(of: id) else {
+                throw Problem.conflict("payment \(id) is still under way")
+            }
+            return .text(copy.text())
         }
         router.getAndHead("/v1/payments/{id}/trace") { _, context in
             let id = try context.parameters.require("id")

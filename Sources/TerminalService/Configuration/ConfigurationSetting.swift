@@ -69,6 +69,7 @@ public struct ConfigurationSetting: Sendable {
         ),
         .init("limits.event-streams", .integer(1...100_000), "256", "Event streams at a time."),
         .init("limits.event-streams-per-client", .integer(1...100_000), "64", "Event streams of one client."),
+        .init("limits.payments", .integer(1...1_000_000), "500", "Latest payments whose events are kept."),
         .init(
             "limits.header-timeout", .duration, "15 s",
             "For a request's head, and between two requests of a connection."),

@@ -236,6 +236,7 @@ extension DaemonConfiguration {
         limits.eventStreams = count("event-streams", limits.eventStreams, 1...100_000)
         limits.eventStreamsPerClient = count(
             "event-streams-per-client", limits.eventStreamsPerClient, 1...100_000)
+        limits.payments = count("payments", limits.payments, 1...1_000_000)
         limits.headerTimeout = time("header-timeout", limits.headerTimeout)
         limits.bodyTimeout = time("body-timeout", limits.bodyTimeout)
         limits.writeTimeout = time("write-timeout", limits.writeTimeout)

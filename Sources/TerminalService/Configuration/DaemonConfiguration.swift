@@ -103,6 +103,8 @@ public struct DaemonConfiguration: Sendable, Equatable {
         /// Event streams of all clients, and of one.
         public var eventStreams = 256
         public var eventStreamsPerClient = 64
+        /// Latest payments whose events, exchange and receipt are kept; counts from the next start on.
+        public var payments = 500
         /// For the request's head, and between two requests of a connection.
         public var headerTimeout: Duration = .seconds(15)
         /// For the request's body.

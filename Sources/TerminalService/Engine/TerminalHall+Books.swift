@@ -197,6 +197,14 @@ extension TerminalHall {
             })
     }
 
+    /// The receipt of a payment whose own is not kept any more, made anew from the journal.
+    /// - Returns: nil while it is under way.
+    func receiptCopy(of id: String) async throws(Problem) -> Receipt? {
+        let record = try await books { () async throws(JournalError) in try await options.journal.show(id) }
+        guard let record, record.id == id else { throw .notFound("payment \(id)") }
+        return Receipt(copyOf: record, profile: terminal(named: record.terminalID)?.stage.profile)
+    }
+
     func verification() async throws(Problem) -> JournalVerification {
         try await books { () async throws(JournalError) in try await options.journal.verify() }
     }

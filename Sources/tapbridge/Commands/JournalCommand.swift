@@ -12,13 +12,15 @@ struct JournalCommand: AsyncParsableCommand {
               tapbridge journal
               tapbridge journal list --state reversal-due
               tapbridge journal show txn_01k
+              tapbridge journal receipt txn_01k
               tapbridge journal export --format csv > payments.csv
               tapbridge journal verify
               tapbridge journal batches
               tapbridge journal prune --older-than 400
             """,
         subcommands: [
-            List.self, Show.self, Export.self, Verify.self, Batches.self, Park.self, Resume.self, Prune.self,
+            List.self, Show.self, ReceiptCopy.self, Export.self, Verify.self, Batches.self, Park.self,
+            Resume.self, Prune.self,
         ], defaultSubcommand: List.self)
 
     struct Options: ParsableArguments {
@@ -32,6 +34,16 @@ struct JournalCommand: AsyncParsableCommand {
             } catch {
                 throw CommandFailure(.journal, "\(error)")
             }
+        }
+    }
+
+    /// The transaction that an identifier, or the start of one, names.
+    static func record(_ id: String, in journal: Journal) async throws -> TransactionRecord {
+        try await reading {
+            guard let record = try await journal.show(id) else {
+                throw CommandFailure(.badInput, "no transaction, or more than one, begins with \(id)")
+            }
+            return record
         }
     }
 
@@ -99,12 +111,8 @@ struct JournalCommand: AsyncParsableCommand {
 
         func run() async throws {
             let journal = try options.open()
-            let (record, changes) = try await JournalCommand.reading {
-                guard let record = try await journal.show(id) else {
-                    throw CommandFailure(.badInput, "no transaction, or more than one, begins with \(id)")
-                }
-                return (record, try await journal.changes(of: record.id))
-            }
+            let record = try await JournalCommand.record(id, in: journal)
+            let changes = try await JournalCommand.reading { try await journal.changes(of: record.id) }
             if output.json { return try Console.printJSON(Report(transaction: record, history: changes)) }
             let console = Console.standard
             Console.print(console.styled(record.id, .bold))
@@ -117,6 +125,28 @@ struct JournalCommand: AsyncParsableCommand {
                     "  \(change.sequence)  \(JournalCommand.time(change.at))  \(change.state.rawValue)"
                         + (change.detail.map { "  (\($0))" } ?? ""))
             }
+        }
+    }
+
+    struct ReceiptCopy: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "receipt", abstract: "Print a copy of a payment's receipt, made from the journal.")
+        @Argument(help: "The transaction's identifier, or the start of it.") var id: String
+        @Option(
+            help: ArgumentHelp(
+                "Terminal profile (YAML) with the merchant's name and place; the built-in one by default.",
+                valueName: "file"), completion: .file())
+        var profile: String?
+        @OptionGroup var options: Options
+
+        func run() async throws {
+            let record = try await JournalCommand.record(id, in: try options.open())
+            let profile = try TerminalOptions.loadProfile(profile)
+            guard
+                let copy = Receipt(
+                    copyOf: record, profile: profile.merchant.id == record.merchantID ? profile : nil)
+            else { throw CommandFailure(.notApproved, "transaction \(record.id) is still under way") }
+            Console.print(copy.text())
         }
     }
 

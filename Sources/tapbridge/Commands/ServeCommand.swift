@@ -114,7 +114,8 @@ struct ServeCommand: AsyncParsableCommand {
                 profiles: try Self.profiles(configuration.profileFolder),
                 pinKeyCounter: try SimulatedHost.pinKeyCounter(profile),
                 version: Tapbridge.configuration.version,
-                observer: { watch.observe($0) }, mostEventClients: Int.max,
+                observer: { watch.observe($0) }, paymentsKept: configuration.limits.payments,
+                mostEventClients: Int.max,
                 traceDirectory: configuration.traces))
         let certificates = configuration.certificates
         let daemon: Daemon
