@@ -14,17 +14,7 @@ extension Forwarder {
     /// authorizations without an answer, and approvals that nobody was told of, are reversed; what is owed is delivered. Call
     /// it before the first payment.
     public func recover() async throws(JournalError) -> [Recovery] {
-        let found = try await journal.unfinished(terminal: terminalID)
-        var closed: [String: String] = [:]
-        for record in found {
-            do throws(JournalError) {
-                closed[record.id] = try await settleInterrupted(record)
-            } catch {
-                // Taken on by the one before it in this loop.
-                if case .stateMoved = error { continue }
-                throw error
-            }
-        }
+        let (found, closed) = try await resolveInterrupted()
         var deliveries: [String: Delivery.Result] = [:]
         for delivery in try await flush() { deliveries[delivery.record.id] = delivery.result }
         return found.map { record in
@@ -43,6 +33,27 @@ extension Forwarder {
                     record: record, action: "\(Self.owed(record)): after those before it", resolved: false)
             }
         }
+    }
+
+    /// The journal's part of `recover`, which waits for no host: payments that never reached it are closed, reversals of
+    /// authorizations without an answer become due. Whoever calls it lets `run` deliver what is owed.
+    /// - Returns: what was unfinished, and what was done with those of which nothing is owed any more, by their ids.
+    @discardableResult
+    public func resolveInterrupted() async throws(JournalError) -> (
+        found: [TransactionRecord], closed: [String: String]
+    ) {
+        let found = try await journal.unfinished(terminal: terminalID)
+        var closed: [String: String] = [:]
+        for record in found {
+            do throws(JournalError) {
+                closed[record.id] = try await settleInterrupted(record)
+            } catch {
+                // Taken on by the one before it in this loop.
+                if case .stateMoved = error { continue }
+                throw error
+            }
+        }
+        return (found, closed)
     }
 
     private static func owed(_ record: TransactionRecord) -> String {

@@ -1,6 +1,11 @@
+import AcquirerHost
+import Acquiring
 import Cards
 import EMV
 import Foundation
+import ISO8583
+import ISO8583Backend
+import Issuing
 import Journal
 import Readers
 import Synchronization
@@ -61,7 +66,7 @@ import Testing
         #expect((select["tree"] as? [String: Any])?["name"] is String)
     }
 
-    /// TVR of a tampered Mastercard is not at hand: Visa's fast DDA fails instead.
+    /// A byte of the card's certificate was changed.
     @Test func verdictOfATamperedCard() async throws {
         let house = try await House()
         let payment = try await house.pay(House.order(990, cards: ["visa-tampered"]))
@@ -70,9 +75,78 @@ import Testing
         let verdicts = try #require(outcome["verdicts"] as? [[String: Any]])
         #expect(
             verdicts.contains {
-                ($0["check"] as? String)?.hasPrefix("Offline data authentication") == true
+                $0["check"] as? String == "Offline data authentication"
                     && $0["result"] as? String == "failed"
+                    && ($0["detail"] as? String)?.hasPrefix("ICC public key certificate (9F46): ") == true
             })
+        #expect(payment.result?.reason?.contains("ICC public key certificate (9F46)") == true)
+    }
+
+    /// The messages of an ISO 8583 host, as its line had them, in the payment's events: in order, explained, with nothing of
+    /// the card number in clear.
+    @Test func messagesOfAHostOverISO8583() async throws {
+        guard let dialect = try Dialect.builtIn("generic-ascii") else { throw CancellationError() }
+        let interface = HostInterface(dialect: dialect)
+        let (addresses, continuation) = AsyncStream.makeStream(of: Endpoint.self)
+        let listener = ISO8583Listener(
+            service: HostService(acquirer: SimulatedAcquirer(issuer: try IssuerSimulator(world: .test))),
+            interface: interface, endpoint: Endpoint(host: "127.0.0.1", port: 0))
+        let server = Task { try await listener.run { continuation.yield($0) } }
+        defer { server.cancel() }
+        var found = addresses.makeAsyncIterator()
+        let address = try #require(await found.next())
+        let acquirer = ISO8583Acquirer(interface: interface, endpoints: [address])
+        let house = try await House(change: { $0.backend = acquirer })
+        let payment = try await house.pay(House.order(1250, cards: ["visa-credit"]))
+        #expect(payment.result?.status == "approved")
+        let events = try #require(house.hall.livePayment(payment.id)).events
+        let messages = try events.filter { $0.type == "hostMessage" }.map { try $0.object }
+        #expect(messages.map { $0["direction"] as? String } == ["sent", "received"])
+        #expect(events.allSatisfy { $0.payment == payment.id })
+        let types = events.map { $0.type }.filter { $0.hasPrefix("authorization") || $0 == "hostMessage" }
+        #expect(types == ["authorizationSent", "hostMessage", "hostMessage", "authorizationAnswered"])
+        // MTI in ASCII: a request and its response.
+        let hex = messages.compactMap { $0["hex"] as? String }
+        #expect(
+            hex.map { $0.prefix(8) } == ["30323030", "30323130"]
+                || hex.map { $0.prefix(8) } == ["30313030", "30313130"])
+        let text = messages.compactMap { $0["text"] as? String }
+        #expect(text.allSatisfy { $0.contains(payment.result?.retrievalReference ?? "?") })
+        for shown in try events.map({ String(decoding: $0.data, as: UTF8.self) })
+        where shown.contains("hostMessage") {
+            #expect(!shown.contains("4761739001010119"))
+            // The number's digits in ASCII.
+            #expect(!shown.contains("34373631373339303031303130313139"))
+        }
+        await acquirer.close()
+    }
+
+    /// After a restart, or many payments later, the receipt is made anew from the journal, as a copy.
+    @Test func copyOfAReceipt() async throws {
+        let house = try await House(change: { $0.paymentsKept = 1 })
+        let first = try await house.pay(House.order(1250, cards: ["visa-credit"]))
+        let own = try #require(house.hall.livePayment(first.id)?.receipt)
+        _ = try await house.pay(House.order(990, cards: ["visa-debit"]))
+        #expect(try await eventually { house.hall.livePayment(first.id) == nil })
+        let copy = try #require(try await house.hall.receiptCopy(of: first.id))
+        #expect(copy.lines.first?.value == "DUPLICATE")
+        // Whatever is on it is on the first one, in the same order, but for the mark of a copy, and the time: the journal's is
+        // that of the beginning, the card's may be a second later.
+        let lines = own.split(separator: "\n").map(String.init)
+        var rest = lines[...]
+        for line in copy.text().split(separator: "\n").map(String.init)
+        where !line.contains("DUPLICATE") && !line.hasPrefix("Date ") {
+            let index = try #require(rest.firstIndex(of: line), "\(line) is not on \(own)")
+            rest = rest[(index + 1)...]
+        }
+        for label in ["Terminal", "Date", "Purchase", "Card number", "AID", "TVR", "Authorization", "Result"]
+        {
+            #expect(copy.lines.contains { $0.label == label }, "\(label)")
+        }
+        await #expect(throws: Problem.self) { try await house.hall.receiptCopy(of: "txn_0") }
+        // Another program that reads the same journal and knows no such terminal.
+        let other = try await House(terminals: 0, journal: house.journal)
+        #expect(try await other.hall.receiptCopy(of: first.id)?.title == "MERCHANT0000001")
     }
 
     @Test func cardsCollideAndTheFirstStays() async throws {
@@ -297,6 +371,60 @@ import Testing
         await #expect { try await house.hall.pay(House.order(1)) } throws: {
             ($0 as? Problem)?.code == .stopping
         }
+    }
+
+    /// A host that never answers: the end comes in its time all the same, the payment stays in the journal as one whose outcome
+    /// is unknown, and the next run reverses it.
+    @Test(.timeLimit(.minutes(1))) func drainDoesNotWaitForASilentHost() async throws {
+        let house = try await House(
+            troubles: ["always: silence"], answerTimeout: .seconds(600),
+            change: {
+                $0.profile.timing.authorization = .seconds(600)
+            })
+        let sent = try await house.hall.pay(House.order(1250, cards: ["visa-credit"])).payment
+        let live = try #require(house.hall.livePayment(sent.id))
+        #expect(try await eventually { live.phase == .authorizing })
+        let left = await house.hall.drain(patience: .milliseconds(100), grace: .milliseconds(200))
+        #expect(left == 1)
+        #expect(try await house.journal.show(sent.id)?.state == .authorizing)
+        let next = try await House(journal: house.journal)
+        #expect(try await reaches(.reversed, sent.id, next.journal))
+    }
+
+    /// What an earlier run owes to a host that never answers does not keep the hall from beginning, whatever the number of
+    /// terminals: it is due in the journal, and payments are taken.
+    @Test(.timeLimit(.minutes(1))) func startDoesNotWaitForASilentHost() async throws {
+        let journal = try Journal.inMemory()
+        var ids: [String] = []
+        for number in 1...6 {
+            let record = try await journal.begin(
+                TransactionIntent(
+                    terminalID: "TERM000\(number)", merchantID: "MERCHANT0000001",
+                    amount: Amount(clamping: 1250),
+                    currency: try #require(NumericCode(978)), currencyExponent: 2, transactionType: 0))
+            try await journal.requestWritten(record.id, nil, keeping: nil)
+            try await journal.authorizing(record.id, backend: "test")
+            ids.append(record.id)
+        }
+        let house = try await House(
+            terminals: 6, troubles: ["reversal always: silence"], journal: journal,
+            answerTimeout: .seconds(600),
+            change: { $0.profile.timing.authorization = .seconds(600) })
+        for id in ids { #expect(try await journal.show(id)?.state == .reversalDue) }
+        #expect(try house.hall.terminals.allSatisfy { $0.stage.view.backlog.count == 1 })
+        // A payment that needs no host is taken.
+        let paid = try await house.pay(House.order(990, cards: ["visa-debit"]))
+        #expect(paid.result?.status == "approved")
+        await house.hall.drain(patience: .milliseconds(10), grace: .milliseconds(10))
+    }
+
+    /// Whether a transaction comes to a state.
+    private func reaches(_ state: TransactionState, _ id: String, _ journal: Journal) async throws -> Bool {
+        for _ in 0..<2000 {
+            if try await journal.show(id)?.state == state { return true }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        return false
     }
 
     @Test func observerIsToldOfEveryPayment() async throws {

@@ -38,6 +38,14 @@ public final class HallTerminal: Sendable {
             journal: journal, environment: environment)
     }
 
+    /// Resolves in the journal what an earlier run left unfinished, and delivers what is owed beside the payments: a host
+    /// that does not answer holds nobody up.
+    func recover() async throws(JournalError) {
+        guard try await !session.forwarder.resolveInterrupted().found.isEmpty else { return }
+        await countBacklog()
+        startForwarding()
+    }
+
     /// Delivers what is owed beside the payments, from the first one on.
     func startForwarding() {
         forwarding.withLock { forwarding in
@@ -45,13 +53,16 @@ public final class HallTerminal: Sendable {
             forwarding = Task { [forwarder = session.forwarder] in await forwarder.run() }
         }
     }
-    func stopForwarding() async {
+    func stopForwarding() async { await endForwarding()?.value }
+
+    /// Asks for the end, and waits for nothing: what has left for the host is carried to its end.
+    func endForwarding() -> Task<Void, Never>? {
         let task = forwarding.withLock { forwarding in
             defer { forwarding = nil }
             return forwarding
         }
         task?.cancel()
-        await task?.value
+        return task
     }
 
     /// Begins a payment; it goes on whatever becomes of the caller.

@@ -97,11 +97,9 @@ final class LivePayment: Sendable {
     }
 
     func begin(id: String) {
-        let isNew = state.withLock { state in
-            defer { state.id = id }
-            return state.id == nil
-        }
-        if isNew { register(self, id) }
+        // Whoever reads the id finds the payment by it.
+        if self.id == nil { register(self, id) }
+        state.withLock { $0.id = id }
     }
     func refuse(_ problem: Problem) {
         state.withLock { state in

@@ -113,7 +113,8 @@ public final class TerminalHall: Sendable {
 
     // MARK: - Life
 
-    /// Resolves what an earlier run left unfinished for the terminals that are there, and begins to serve.
+    /// Resolves what an earlier run left unfinished for the terminals that are there, and begins to serve; what is owed to
+    /// the host is delivered meanwhile.
     /// Call it when the terminals were added, before the first payment.
     public func start() async throws(JournalError) {
         pulse.withLock { pulse in
@@ -132,33 +133,44 @@ public final class TerminalHall: Sendable {
         let unfinished = try await options.journal.list(
             JournalFilter(states: TransactionState.unfinished), order: .oldestFirst)
         for id in Set(unfinished.map(\.terminalID)) {
-            guard let terminal = terminal(named: id) else { continue }
-            _ = try await terminal.session.recover()
-            await terminal.countBacklog()
-            terminal.startForwarding()
+            try await terminal(named: id)?.recover()
         }
     }
 
     /// Takes no more payments, lets those under way come to their end, and cancels those that still wait for a card.
-    /// - Parameter patience: after it, payments that can be cancelled are.
-    public func drain(patience: Duration = .seconds(5)) async {
+    ///
+    /// Ends in time whatever the host does: what has left for it and has no answer by then stays in the journal as it is,
+    /// and is reversed by the next run.
+    /// - Parameters:
+    ///   - patience: after it, payments that can be cancelled are.
+    ///   - grace: how long after that is waited for them, and for what is being delivered.
+    /// - Returns: how many payments were left to the next run.
+    @discardableResult
+    public func drain(patience: Duration = .seconds(5), grace: Duration = .seconds(5)) async -> Int {
         state.withLock { $0.isStopping = true }
         let payments = state.withLock { Array($0.underWay.values) }
         for payment in payments where payment.phase == .waitingForCard { _ = payment.cancel() }
         let deadline = ContinuousClock.now + patience
+        let end = deadline + grace
+        func left(until time: ContinuousClock.Instant) -> Duration { max(time - .now, .milliseconds(1)) }
+        var unfinished = 0
         for payment in payments {
-            let left = deadline - .now
-            // What has left for the host is carried to its end, within the profile's own limits.
-            if await !payment.finished.wait(atMost: max(left, .milliseconds(1))) {
-                _ = payment.cancel()
-                await payment.finished.wait()
-            }
+            if await payment.finished.wait(atMost: left(until: deadline)) { continue }
+            _ = payment.cancel()
+            if await !payment.finished.wait(atMost: left(until: end)) { unfinished += 1 }
         }
         let terminals = state.withLock { Array($0.terminals.values) }
-        for terminal in terminals { await terminal.stopForwarding() }
+        let forwarding = terminals.compactMap { $0.endForwarding() }
+        let delivered = OneShot()
+        Task {
+            for task in forwarding { await task.value }
+            delivered.happen()
+        }
+        await delivered.wait(atMost: left(until: end))
         stopPulse()
         hub.close()
         for terminal in terminals where terminal.stage.field == nil { await terminal.stage.closeReader() }
+        return unfinished
     }
 
     public var figures: Figures {

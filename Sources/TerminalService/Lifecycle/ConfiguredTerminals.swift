@@ -59,7 +59,7 @@ final class ConfiguredTerminals: Sendable {
 
     private func recover(_ terminal: HallTerminal) async {
         do {
-            if try await !terminal.session.recover().isEmpty { await terminal.countBacklog() }
+            try await terminal.recover()
         } catch {
             logger.error(
                 "terminal \(terminal.id): what an earlier run left unfinished",

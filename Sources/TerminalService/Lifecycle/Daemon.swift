@@ -113,10 +113,14 @@ public final class Daemon: Sendable {
             onServerRunning: { [self] channel in listening(on: channel.localAddress) },
             logger: parts.log.logger("server", atLeast: .notice))
 
+        // They end in the opposite order: the watchdog last, as the manager counts until the process is gone.
         var services: [any Service] = [
-            application, HallService(daemon: self),
-            WatchdogService(notifier: notifier) { [self] in await isAlive() },
-            ReaderService(terminals: terminals),
+            WatchdogService(notifier: notifier) { [self] in
+                // What is being ended has its own bounds.
+                if hall.figures.isStopping { return true }
+                return await isAlive()
+            },
+            application, HallService(daemon: self), ReaderService(terminals: terminals),
         ]
         if signals { services.append(ReloadSignalService(daemon: self)) }
         var group = ServiceGroupConfiguration(
@@ -148,6 +152,7 @@ public final class Daemon: Sendable {
             ])
         notifier.tell(.ready, .status("listening on \(url)"))
         parts.ready(url)
+        ResidentMemory.giveBack()
     }
 
     // MARK: - How it is
@@ -318,9 +323,15 @@ public final class Daemon: Sendable {
             let figures = daemon.hall.figures
             daemon.notifier.tell(.stopping, .status("ending \(figures.paymentsUnderWay) payments"))
             daemon.logger.notice("stopping", metadata: ["paymentsUnderWay": "\(figures.paymentsUnderWay)"])
-            await daemon.hall.drain(patience: daemon.configuration.stopTimeout)
+            let unfinished = await daemon.hall.drain(patience: daemon.configuration.stopTimeout)
             try await daemon.parts.end()
-            daemon.logger.notice("all payments are over")
+            if unfinished == 0 {
+                daemon.logger.notice("all payments are over")
+            } else {
+                daemon.logger.warning(
+                    "payments without an answer of the host are left to the next start, which reverses them",
+                    metadata: ["payments": "\(unfinished)"])
+            }
         }
     }
 
