@@ -26,7 +26,7 @@ private struct DaemonLoad {
     private let client: HTTPClient
     private let url: String
     private let count: Int
-    /// Taps a second: below what two cores can do, so that waiting for others is not counted as work.
+    /// Payments begun, then taps, a second: below what two cores can do, so that waiting for others is not counted as work.
     private let rate = 100.0
 
     init(terminals: Int) async throws {
@@ -128,7 +128,8 @@ private struct DaemonLoad {
             try await call("POST", "/v1/cards", #"{"profile":"\#(profiles[index % 2])","id":"c\#(index)"}"#)
         }
         let ids = Mutex<[String: String]>([:])
-        try await each(terminals, at: nil) { index, terminal in
+        // At the same rate as the taps: the payment's beginning is the daemon's work as well.
+        try await each(terminals, at: rate) { index, terminal in
             let data = try await call(
                 "POST", "/v1/payments", #"{"terminal":"\#(terminal)","amount":1250,"deadlineSeconds":300}"#,
                 key: "load-\(index)")

@@ -73,6 +73,48 @@ import Testing
         #expect(gone.status == 3 && gone.errors.contains("plug it in") || gone.output.contains("plug it in"))
     }
 
+    /// A device of libnfc's that is plugged in, out and in again: each is told, as it happens, until Ctrl-C.
+    @Test(.timeLimit(.minutes(2))) func watchTellsOfDevices() async throws {
+        let program = try Program()
+        defer { program.remove() }
+        let link = program.state.appendingPathComponent("reader").path
+        let (watching, told, _) = program.process(["readers", "--watch", "--json"])
+        watching.environment?["LIBNFC_DEVICE"] = "pn532_uart:\(link)"
+        try watching.run()
+        defer { if watching.isRunning { watching.terminate() } }
+        var unread = Data()
+        /// The next event about the device.
+        func next() throws -> String? {
+            while true {
+                while let end = unread.firstIndex(of: 0x0A) {
+                    let event = try Program.object(String(decoding: unread[..<end], as: UTF8.self))
+                    unread = unread[(end + 1)...]
+                    if event["reader"] as? String == "nfc:pn532_uart:\(link)" {
+                        return event["event"] as? String
+                    }
+                }
+                let more = told.fileHandleForReading.availableData
+                if more.isEmpty { return nil }
+                unread += more
+            }
+        }
+        for _ in 0..<2 {
+            let (attached, output, _) = program.process([
+                "card", "attach", "visa-debit", "--pn532", "--link", link,
+            ])
+            try attached.run()
+            defer { if attached.isRunning { attached.terminate() } }
+            #expect(!output.fileHandleForReading.availableData.isEmpty)
+            #expect(try next() == "reader-added")
+            attached.interrupt()
+            attached.waitUntilExit()
+            #expect(try next() == "reader-removed")
+        }
+        watching.interrupt()
+        watching.waitUntilExit()
+        #expect(watching.terminationReason == .uncaughtSignal && watching.terminationStatus == SIGINT)
+    }
+
     @Test(arguments: [
         ["card", "attach", "visa-debit", "--misbehave", "reset"],
         ["card", "attach", "visa-debit", "--pn532", "--misbehave", "explode"],
