@@ -53,8 +53,9 @@ bootstrap-tests: bootstrap
 	@test -x $(VENV)/bin/python || python3 -m venv $(VENV)
 	@$(VENV)/bin/python -c 'import pyemv, psec, iso8583, openapi_spec_validator, jsonschema, prometheus_client, schemathesis, playwright, axe_playwright_python' 2>/dev/null || $(VENV)/bin/pip install -q --disable-pip-version-check $(ORACLES)
 
+# Swift's own libraries are linked in: the program needs no toolchain where it runs, and the Debian package takes it as it is.
 release: bootstrap
-	$(SWIFT) build -c release --product tapbridge
+	$(SWIFT) build -c release --product tapbridge --static-swift-stdlib
 
 demo: release
 	@.build/release/tapbridge demo
@@ -101,12 +102,9 @@ install: release
 	.build/release/tapbridge --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tapbridge
 	packaging/manpages.py .build/release/tapbridge $(DESTDIR)$(PREFIX)/share/man/man1
 
-# Swift's own libraries are linked in: the package needs no toolchain. In a build directory of its own, as the
-# ordinary release links them dynamically.
-deb: bootstrap
+deb: release
 	$(call install_packages,$(DEB_PACKAGES))
-	$(SWIFT) build -c release --product tapbridge --static-swift-stdlib --scratch-path .build/deb
-	packaging/build-deb.sh .build/deb/release/tapbridge .build
+	packaging/build-deb.sh .build/release/tapbridge .build
 	packaging/test-deb.sh "$$(ls -t .build/tapbridge_*.deb | head -1)"
 
 # Not a part of `make test`: it takes root, and a Debian mirror the first time.
