@@ -125,8 +125,7 @@ struct PaymentRoutes: Sendable {
         }
         router.get("/v1/payments/{id}/events") { request, context in
             let id = try context.parameters.require("id")
-            guard let live = hall.livePayment(id) else {
-                _ = try await hall.payment(id)
+            guard let live = try await hall.begunPayment(id) else {
                 throw Problem.notFound("record of the events of payment \(id) any more")
             }
             return try streams.response(request, context, payment: live)

@@ -418,6 +418,17 @@ public final class TerminalHall: Sendable {
     var underWay: [LivePayment] { state.withLock { Array($0.underWay.values) } }
     func livePayment(_ id: String) -> LivePayment? { state.withLock { $0.payments[id] } }
 
+    /// The same for one who has the id from the journal, which knows it a moment before the payment itself does.
+    /// - Throws: `Problem` where the journal has no such payment.
+    func begunPayment(_ id: String) async throws(Problem) -> LivePayment? {
+        if let live = livePayment(id) { return live }
+        guard try await payment(id).state != .finished else { return nil }
+        for beginning in underWay where beginning.id == nil {
+            await beginning.begun.wait(atMost: .seconds(2))
+        }
+        return livePayment(id)
+    }
+
     /// A payment of this run, or as the journal has it.
     func payment(_ id: String) async throws(Problem) -> PaymentView {
         let live = livePayment(id)
