@@ -22,7 +22,8 @@ struct Tapbridge: AsyncParsableCommand {
             PayCommand.self, RefundCommand.self, VoidCommand.self, CompleteCommand.self, TipCommand.self,
             ForwardCommand.self, SettleCommand.self,
             CardsCommand.self, CardCommand.self, ReadersCommand.self, DoctorCommand.self,
-            ServeCommand.self, SwarmCommand.self, ConfigCommand.self, ReplayCommand.self, DecodeCommand.self, ISOCommand.self,
+            ServeCommand.self, SwarmCommand.self, ConfigCommand.self, ReplayCommand.self, DecodeCommand.self,
+            ISOCommand.self,
             JournalCommand.self, HostCommand.self, ProfileCommand.self, ReaderCommand.self, CertsCommand.self,
             BenchGroup.self, DemoCommand.self,
         ])

@@ -209,4 +209,3 @@ func show(_ nodes: [TLVNode]) -> String {
         }
     }
 }
-

@@ -283,4 +283,3 @@ func bytes(_ hex: String) throws -> [UInt8] { try #require(Hex.bytes(hex)) }
         #expect(data != other)
     }
 }
-

@@ -5,7 +5,8 @@ import Testing
 /// Book C-2's layouts of DF8129 and DF8116; the expected bytes are written out by hand from the book's tables.
 @Suite struct OutcomeEncodingTests {
     @Test func parameterSets() {
-        var outcome = Outcome(.onlineRequest, cvm: .onlinePIN, dataRecord: [0x9F26: [1]], discretionaryData: [:])
+        var outcome = Outcome(
+            .onlineRequest, cvm: .onlinePIN, dataRecord: [0x9F26: [1]], discretionaryData: [:])
         #expect(Hex.string(outcome.parameterSet) == "30F0F02030F0FF00")
         outcome = Outcome(
             .tryAgain, start: .b, uiRequestOnOutcome: UserInterfaceRequest(.seePhone),

@@ -242,4 +242,3 @@ import Testing
                 == "v1=d76273814249a4d777ba089afc8fd7c0cd8e077de59a8d04ab356102b7a7d9bd")
     }
 }
-

@@ -76,4 +76,3 @@ import Testing
         }
     }
 }
-

@@ -276,4 +276,3 @@ struct WireTests {
         #expect(errors > 1000 && frames > 4000)
     }
 }
-

@@ -356,4 +356,3 @@ final class HostLine: AcquirerBackend, @unchecked Sendable {
                 isCredit: item.isCredit, batch: item.batch))
     }
 }
-
