@@ -422,7 +422,10 @@ public final class TerminalHall: Sendable {
     /// - Throws: `Problem` where the journal has no such payment.
     func begunPayment(_ id: String) async throws(Problem) -> LivePayment? {
         if let live = livePayment(id) { return live }
-        guard try await payment(id).state != .finished else { return nil }
+        let view = try await payment(id)
+        // It may have its id, and even be over, since then.
+        if let live = livePayment(id) { return live }
+        guard view.state != .finished else { return nil }
         for beginning in underWay where beginning.id == nil {
             await beginning.begun.wait(atMost: .seconds(2))
         }
