@@ -279,7 +279,7 @@ let package = Package(
             exclude: ["ReaderDriver"], swiftSettings: common),
         .testTarget(
             name: "ReadersTests",
-            dependencies: ["Readers", "SmartCard", "Cards", "Traces", "BERTLV", "TestSupport"],
+            dependencies: ["TestTools", "Readers", "SmartCard", "Cards", "Traces", "BERTLV", "TestSupport"],
             swiftSettings: common),
         .testTarget(
             name: "RemoteReadersTests",

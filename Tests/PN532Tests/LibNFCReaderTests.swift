@@ -272,9 +272,14 @@ import Testing
     }
 
     /// A chip that says anything, well framed: an error or an answer, never a trap or a hang, and then it works.
-    @Test(.timeLimit(.minutes(2))) func forgedAnswers() async throws {
+    /// Commands: InCommunicateThru; in native mode InListPassiveTarget, InDataExchange, and GetFirmwareVersion of a device
+    /// that is opened anew.
+    @Test(
+        .timeLimit(.minutes(2)),
+        arguments: [(false, 0x42), (true, 0x4A), (true, 0x40), (true, 0x02)] as [(Bool, UInt8)])
+    func forgedAnswers(_ native: Bool, _ command: UInt8) async throws {
         var random = SplitMix(seed: 4)
-        try await Self.with { device, reader in
+        try await Self.with(native: native) { device, reader in
             for _ in 0..<60 {
                 let bytes = (0..<Int.random(in: 0...20, using: &random)).map { _ in
                     UInt8.random(in: 0...255, using: &random)
@@ -282,7 +287,8 @@ import Testing
                 device.present(StubCard.paymentSystem())
                 device.add([
                     PN532Fault(
-                        .forgedAnswer(bytes), command: 0x42, after: Int.random(in: 0..<12, using: &random),
+                        .forgedAnswer(bytes), command: command,
+                        after: Int.random(in: 0..<(native ? 3 : 12), using: &random),
                         count: Int.random(in: 1...3, using: &random))
                 ])
                 if let channel = try? await reader.activateCard(deadline: .now + .milliseconds(500)) {

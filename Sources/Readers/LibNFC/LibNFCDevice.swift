@@ -103,6 +103,8 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     }
     private let state = Mutex(State())
 
+    /// Of a chip of the PN53x family that activates cards by itself.
+    private var identity: ChipIdentity?
     private var modulation: ContactlessActivation.Modulation?
     private var lastBits: UInt8?
     private var waitCode: UInt8?
@@ -156,7 +158,14 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
         }
         do {
             try setField(false)
-            guard usesFrames else { return try property(NP_INFINITE_SELECT, false) }
+            guard usesFrames else {
+                try property(NP_INFINITE_SELECT, false)
+                if driver.frameLimit != nil {
+                    identity = ChipIdentity(try answered([0x02]))
+                    if identity == nil { throw LinkFailure.garbled }
+                }
+                return
+            }
             // Checksums are made and checked here, as short frames have none.
             try property(NP_HANDLE_CRC, false)
             try property(NP_EASY_FRAMING, false)
@@ -279,6 +288,11 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
         let result = try chip(count: bytes.count)
         guard result >= 0 else { throw .refused("the chip refuses command \(bytes[0])") }
         return result
+    }
+
+    private func answered(_ bytes: [UInt8]) throws(LinkFailure) -> [UInt8] {
+        let count = try chip(bytes)
+        return Array(UnsafeBufferPointer(start: answer, count: Int(count)))
     }
 
     private func property(_ property: nfc_property, _ value: Bool) throws(LinkFailure) {
@@ -408,30 +422,50 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
 
     // MARK: - Cards as the device activates them by itself
 
-    /// Finds cards without touching the session protocol.
-    /// - Returns: how many, at most two; negative as libnfc has it.
-    func list(_ type: ContactlessActivation.Modulation) -> Int32 {
-        guard let device else { return NFC_ENOTSUCHDEV }
-        let targets = UnsafeMutablePointer<nfc_target>.allocate(capacity: 2)
-        defer { targets.deallocate() }
-        return nfc_guard_list_passive_targets(device, Self.modulation(type), targets, 2)
+    /// Cards of a type, each activated and, but for the last, put to sleep again.
+    ///
+    /// libnfc copies what a chip says about a card as far as the chip's own lengths lead, on its stack: what chips of the
+    /// PN53x family answer is read here. For those, the field is to be off before cards that were listed answer again.
+    /// - Parameter limit: 1, or 2 to see whether there are more.
+    /// - Throws: `.garbled` where the answer contradicts itself.
+    func list(
+        _ type: ContactlessActivation.Modulation, limit: UInt8 = 2
+    ) throws(LinkFailure) -> [ContactlessActivation] {
+        guard let identity else { return try listByLibrary(type, limit: limit) }
+        // Type A without an identifier wished for; type B of all application families.
+        if type == .typeB, !identity.knowsTypeB { return [] }
+        let received: [UInt8]
+        do throws(LinkFailure) {
+            received = try answered([0x4A, limit] + (type == .typeA ? [0x00] : [0x03, 0x00]))
+        } catch {
+            // A search without end that ran into our own limit.
+            guard error == .timeout else { throw error }
+            return []
+        }
+        do throws(PassiveTargets.Nonsense) {
+            return try PassiveTargets(received, type: type, limit: limit, family: identity.family).found
+        } catch {
+            throw .garbled
+        }
     }
 
-    private static func modulation(_ type: ContactlessActivation.Modulation) -> nfc_modulation {
-        nfc_modulation(nmt: type == .typeA ? NMT_ISO14443A : NMT_ISO14443B, nbr: NBR_106)
-    }
-
-    /// Activates one card; nil where none is there.
-    func select(
-        _ type: ContactlessActivation.Modulation
-    ) throws(LinkFailure) -> ContactlessActivation? {
+    private func listByLibrary(
+        _ type: ContactlessActivation.Modulation, limit: UInt8
+    ) throws(LinkFailure) -> [ContactlessActivation] {
         guard let device else { throw .gone }
-        var target = nfc_target()
-        let result = nfc_guard_select_passive_target(device, Self.modulation(type), &target)
-        // An infinite search that ran into libnfc's own limit is no failure.
-        if result == NFC_ETIMEOUT { return nil }
-        if let failure = Self.failure(result) { throw failure }
-        guard result > 0 else { return nil }
+        let modulation = nfc_modulation(nmt: type == .typeA ? NMT_ISO14443A : NMT_ISO14443B, nbr: NBR_106)
+        var targets = [nfc_target](repeating: nfc_target(), count: Int(limit))
+        let result =
+            limit == 1
+            ? nfc_guard_select_passive_target(device, modulation, &targets[0])
+            : nfc_guard_list_passive_targets(device, modulation, &targets, targets.count)
+        if let failure = Self.failure(result), failure != .timeout { throw failure }
+        return targets.prefix(Int(max(0, result))).map { Self.activation($0, type) }
+    }
+
+    private static func activation(
+        _ target: nfc_target, _ type: ContactlessActivation.Modulation
+    ) -> ContactlessActivation {
         switch type {
         case .typeA:
             let info = target.nti.nai
@@ -483,12 +517,34 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
         return .success(Array(UnsafeBufferPointer(start: answer + 1, count: Int(result) - 1)))
     }
 
-    /// Presence as the device checks it: whether the card is there; nil where the device cannot tell.
-    func isTargetPresent() -> Bool? {
+    /// Presence of the one card that `list` activated; nil where the device cannot tell.
+    func isPresent(_ card: ContactlessActivation) -> Bool? {
         guard let device else { return false }
-        let result = nfc_guard_target_is_present(device)
-        if result >= 0 { return true }
-        return result == NFC_EDEVNOTSUPP || result == NFC_ENOTIMPL ? nil : false
+        guard let identity else {
+            let result = nfc_guard_target_is_present(device)
+            if result >= 0 { return true }
+            return result == NFC_EDEVNOTSUPP || result == NFC_ENOTIMPL ? nil : false
+        }
+        // As libnfc found out by trying (chips/pn53x.c): a PN533 checks by itself (Diagnose 06), on a PN532 an R(NAK) has to
+        // do. That one gives type B cards that know CIDs the first.
+        let question: [UInt8]
+        switch identity.family {
+        case .pn531: return nil
+        case .pn532:
+            let hasIdentifier = card.modulation == .typeB && (card.ats.last ?? 0) & 0x01 != 0
+            question = hasIdentifier ? [0x42, 0xBA, 0x01] : [0x42, 0xB2]
+        case .pn533: question = [0x00, 0x06]
+        }
+        // Anything but silence may be a card at the edge of the field.
+        for _ in 0..<2 {
+            for (index, byte) in question.enumerated() { command[index] = byte }
+            // A card that is gone costs the chip some hundred milliseconds.
+            guard let result = try? chip(count: question.count, milliseconds: 1000) else { continue }
+            if result >= 1 { return true }
+            let isSilence = result == NFC_ERFTRANS && answer[0] & 0x3F == 0x01
+            if isSilence || result == NFC_ETGRELEASED { return false }
+        }
+        return false
     }
 }
 

@@ -221,7 +221,7 @@ private final class LibNFCSession: @unchecked Sendable {
     private var schedule: PollingSchedule
     private var blocks: BlockProtocol?
     /// The card that the device activated by itself.
-    private var native: ContactlessActivation.Modulation?
+    private var native: ContactlessActivation?
     private var isFieldOn = false
     /// A card in the field was in a session and hears nothing else until it is reset.
     private var needsReset = false
@@ -411,21 +411,16 @@ private final class LibNFCSession: @unchecked Sendable {
     }
 
     private func activateByDevice() throws(LinkFailure) -> Found {
-        var types: [ContactlessActivation.Modulation] = []
-        for type in [ContactlessActivation.Modulation.typeA, .typeB] {
-            let count = device.list(type)
-            if let failure = LibNFCDevice.failure(count), failure != .timeout { throw failure }
-            if count > 0 { types += Array(repeating: type, count: Int(count)) }
-        }
-        guard let type = types.first else { return .none }
-        guard types.count == 1 else { return .collision }
+        let found = try device.list(.typeA) + device.list(.typeB)
+        guard let type = found.first?.modulation else { return .none }
+        guard found.count == 1 else { return .collision }
         // Listing put the card to sleep.
         try reset()
-        guard let activation = try device.select(type) else { return .lost("it left at once") }
+        guard let activation = try device.list(type, limit: 1).first else { return .lost("it left at once") }
         guard type == .typeB || activation.sak & 0x20 != 0 else {
             return .lost("the card does not speak ISO/IEC 14443-4")
         }
-        native = type
+        native = activation
         return .card(activation)
     }
 
@@ -438,8 +433,8 @@ private final class LibNFCSession: @unchecked Sendable {
         guard command.count >= 4 else { throw .protocolViolation("a command of \(command.count) bytes") }
         let start = ContinuousClock.now
         let bytes: [UInt8]
-        if native != nil {
-            bytes = try transmitByDevice(command, deadline: deadline)
+        if let native {
+            bytes = try transmitByDevice(command, native, deadline: deadline)
         } else {
             bytes = try transmitByFrames(command, deadline: deadline, isAbandoned: isAbandoned)
         }
@@ -495,7 +490,7 @@ private final class LibNFCSession: @unchecked Sendable {
     }
 
     private func transmitByDevice(
-        _ command: [UInt8], deadline: ContinuousClock.Instant?
+        _ command: [UInt8], _ card: ContactlessActivation, deadline: ContinuousClock.Instant?
     ) throws(ReaderError) -> [UInt8] {
         guard command.count <= LibNFCDevice.exchangeLimit else {
             throw .protocolViolation(
@@ -511,7 +506,7 @@ private final class LibNFCSession: @unchecked Sendable {
         switch device.exchangeData(command, milliseconds: milliseconds) {
         case .success(let response): return response
         case .failure(let error):
-            let isThere = error.code == NFC_ERFTRANS ? device.isTargetPresent() : nil
+            let isThere = error.code == NFC_ERFTRANS ? device.isPresent(card) : nil
             endSession()
             switch error.code {
             case NFC_ETGRELEASED: throw .cardRemoved
@@ -530,7 +525,7 @@ private final class LibNFCSession: @unchecked Sendable {
     }
 
     func isPresent() throws(ReaderError) -> Bool {
-        if native != nil { return device.isTargetPresent() ?? true }
+        if let native { return device.isPresent(native) ?? true }
         guard let blocks else { return false }
         do {
             let isPresent = try blocks.isPresent(over: device)
@@ -560,7 +555,9 @@ private final class LibNFCSession: @unchecked Sendable {
                     if !isThere { isThere = try CardPolling.isTypeBThere(device) }
                     isNobody = !isThere
                 } else {
-                    isNobody = device.list(.typeA) <= 0 && device.list(.typeB) <= 0
+                    var cards = try device.list(.typeA)
+                    if cards.isEmpty { cards = try device.list(.typeB) }
+                    isNobody = cards.isEmpty
                 }
                 silences = isNobody ? silences + 1 : 0
             } catch {
