@@ -102,8 +102,7 @@ extension SQLiteJournal {
             """
         let arguments = StatementArguments(values)
         return try await commit(isVital: true) { database, chain in
-            let statement = try database.cachedStatement(sql: sql)
-            guard let row = try Row.fetchAll(statement, arguments: arguments).first else {
+            guard let row = try Self.rows(database, sql, arguments).first else {
                 // Closed already, or none.
                 guard
                     let row = try Row.fetchOne(

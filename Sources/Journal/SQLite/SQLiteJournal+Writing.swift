@@ -57,14 +57,11 @@ extension SQLiteJournal {
         _ database: Database, _ intent: TransactionIntent, _ fingerprint: Data?
     ) throws -> TransactionRecord? {
         guard let key = intent.idempotencyKey else { return nil }
-        let statement = try database.cachedStatement(
-            sql: """
-                SELECT \(StoredRow.transactionList) FROM transactions
-                WHERE terminal = ? AND idempotency_key = ?
-                """)
-        guard let row = try Row.fetchAll(statement, arguments: [intent.terminalID, key]).first else {
-            return nil
-        }
+        let sql = """
+            SELECT \(StoredRow.transactionList) FROM transactions
+            WHERE terminal = ? AND idempotency_key = ?
+            """
+        guard let row = try rows(database, sql, [intent.terminalID, key]).first else { return nil }
         let stored = StoredRow(row, of: "transactions")
         let record = try stored.transaction()
         guard try stored.optionalBytes(42).map({ Data($0) }) == fingerprint else {
@@ -136,8 +133,7 @@ extension SQLiteJournal {
         }
 
         return try await commit(isVital: change.isVital) { database, chain in
-            let statement = try database.cachedStatement(sql: sql)
-            guard let found = try Row.fetchAll(statement, arguments: arguments).first else {
+            guard let found = try Self.rows(database, sql, arguments).first else {
                 throw try Self.unchanged(database, change)
             }
             let row = StoredRow(found, of: "transaction \(change.id)")
@@ -169,8 +165,8 @@ extension SQLiteJournal {
     }
 
     private static func unchanged(_ database: Database, _ change: JournalChange) throws -> JournalError {
-        let statement = try database.cachedStatement(sql: "SELECT state FROM transactions WHERE id = ?")
-        guard let row = try Row.fetchAll(statement, arguments: [change.id]).first else {
+        let sql = "SELECT state FROM transactions WHERE id = ?"
+        guard let row = try rows(database, sql, [change.id]).first else {
             return .unknownTransaction(id: change.id)
         }
         let state = try StoredRow(row, of: "transaction \(change.id)").state(0)
@@ -187,8 +183,7 @@ extension SQLiteJournal {
     static func first(
         _ database: Database, _ table: String, _ sql: String, _ arguments: StatementArguments
     ) throws -> StoredRow {
-        let statement = try database.cachedStatement(sql: sql)
-        guard let row = try Row.fetchAll(statement, arguments: arguments).first else {
+        guard let row = try rows(database, sql, arguments).first else {
             throw StoredRow.Unfit(reason: "\(table): a row was not written")
         }
         return StoredRow(row, of: table)
@@ -216,14 +211,12 @@ extension SQLiteJournal {
 
     /// Nil, and nothing written, where the day's numbers are spent.
     private static func nextOfDay(_ database: Database, _ day: String) throws -> Int64? {
-        let statement = try database.cachedStatement(
-            sql: """
-                INSERT INTO days (day, issued) VALUES (?, 1)
-                ON CONFLICT (day) DO UPDATE SET issued = issued + 1 WHERE issued < \(greatestOfDay)
-                RETURNING issued
-                """)
-        return try Row.fetchAll(statement, arguments: [day]).first
-            .map { try StoredRow($0, of: "days").integer(0) }
+        let sql = """
+            INSERT INTO days (day, issued) VALUES (?, 1)
+            ON CONFLICT (day) DO UPDATE SET issued = issued + 1 WHERE issued < \(greatestOfDay)
+            RETURNING issued
+            """
+        return try rows(database, sql, [day]).first.map { try StoredRow($0, of: "days").integer(0) }
     }
 
     /// Retrieval Reference Number: last digit of the year, day of the year, and the day's count over all

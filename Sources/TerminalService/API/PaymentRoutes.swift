@@ -140,8 +140,7 @@ struct PaymentRoutes: Sendable {
         }
         router.getAndHead("/v1/payments/{id}/trace") { _, context in
             let id = try context.parameters.require("id")
-            guard let live = hall.livePayment(id) else {
-                _ = try await hall.payment(id)
+            guard let live = try await hall.begunPayment(id) else {
                 throw Problem.notFound("trace of payment \(id) any more")
             }
             return .text(live.trace)
