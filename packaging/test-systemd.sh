@@ -348,6 +348,15 @@ insert_card() {
 }
 remove_card() { in_root systemctl stop test-card; }
 
+# pays_with_card TERMINAL: the card comes into its reader when the payment waits for it
+pays_with_card() {
+  id=$(start_payment "$1" 1200)
+  insert_card visa-credit
+  status=$(result "$id")
+  remove_card
+  [ "$status" = approved ] || fail "a payment with a card in the reader of $1: $status"
+}
+
 see_pcsc() {
   step "PC/SC through pcscd and its socket"
   in_root systemctl stop pcscd.service 2>/dev/null
@@ -356,11 +365,7 @@ see_pcsc() {
   in_root systemctl restart tapbridge
   until_true 20 ready || fail "the reader is not there: $(get "$api/readyz")"
   [ "$(property ActiveState pcscd.service)" = active ] || fail "pcscd was not started by its socket"
-  id=$(start_payment PCSC0001 1200)
-  insert_card visa-credit
-  status=$(result "$id")
-  remove_card
-  [ "$status" = approved ] || fail "a payment at the virtual reader: $status"
+  pays_with_card PCSC0001
   saw "the daemon's user starts pcscd and has its reader; a card put into it pays"
   as_user tapbridge tapbridge readers | grep -q 'Virtual PCD' || fail "the user tapbridge sees no reader"
   # Debian 12's pcscd lets everybody in; later ones ask polkit.
@@ -440,11 +445,7 @@ see_readers() {
   configure 'certificates: terminal' 'terminals: [{id: REMOTE01, reader: "remote:localhost/Virtual PCD 00 00"}]'
   in_root systemctl restart tapbridge
   until_true 20 ready || fail "the daemon does not get the shared reader: $(get "$api/readyz")"
-  id=$(start_payment REMOTE01 1200)
-  insert_card visa-credit
-  status=$(result "$id")
-  remove_card
-  [ "$status" = approved ] || fail "a payment of the daemon at the shared reader: $status"
+  pays_with_card REMOTE01
   saw "payments at it over TLS, of a program and of tapbridge.service; a terminal of another CA is refused"
   see_watchdog tapbridge-readers
 }
