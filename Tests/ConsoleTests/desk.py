@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 
-from playwright.sync_api import expect
+from playwright.sync_api import Error as PlaywrightError, expect
 
 PROGRAM = sys.argv[1] if len(sys.argv) > 1 else None
 PICTURES = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
@@ -111,6 +111,7 @@ class Desk:
         self.context = context
         self.daemon = daemon
         self.complaints = []
+        self.refusals = []
         self.page = context.new_page()
         self.size = self.page.viewport_size["width"]
         if PAGE:
@@ -120,6 +121,7 @@ class Desk:
         self.till = self.page.locator(".till-form")
         self.page.on("console", lambda m: self.complaints.append(f"{m.text} {m.location.get('url', '')}") if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        self.page.on("response", lambda answer: self.refusals.append(answer) if answer.status >= 400 else None)
         self.page.goto(self.daemon.address + "/" + place)
         self.is_live()
 
@@ -214,7 +216,16 @@ class Desk:
         """Nothing was complained about until now; what the browser has still to say comes before its answer."""
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
         complaints, self.complaints = self.complaints, []
-        assert not complaints, complaints
+        refusals, self.refusals = self.refusals, []
+        assert not complaints, (complaints, [self.said(answer) for answer in refusals])
+
+    @staticmethod
+    def said(answer):
+        """What the daemon said to a request that it refused."""
+        try:
+            return answer.url, answer.text()
+        except PlaywrightError as error:
+            return answer.url, str(error)
 
 
 class Stage:
