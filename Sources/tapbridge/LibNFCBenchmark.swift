@@ -25,23 +25,28 @@ extension BenchCommand {
         device.present(EchoCard())
         let command: [UInt8] = [0x00, 0xA4, 0x04, 0x00, 0x0E] + Array("2PAY.SYS.DDF01".utf8) + [0x00]
         let parsed = try CommandAPDU(parsing: command)
-        let count = 2000
+        let count = 500
         var ours: [Double] = []
         var bare: [Double] = []
-        for _ in 0..<max(3, rounds) {
-            // One after the other: the line belongs to one program at a time.
-            let reader = LibNFCReader(connectionString: connection)
-            let time = try await withTaskExecutorPreference(reader.executor) {
-                let channel = try await reader.activateCard(deadline: .now + .seconds(10))
-                let start = ContinuousClock.now
-                for _ in 0..<count { _ = try await channel.exchange(parsed, timeout: nil) }
-                return start.duration(to: .now)
+        for turn in 0..<max(3, rounds) * 4 {
+            // One after the other, as the line belongs to one program at a time, and each as often first.
+            for isOurs in [turn % 2 == 0, turn % 2 != 0] {
+                if isOurs {
+                    let reader = LibNFCReader(connectionString: connection)
+                    let time = try await withTaskExecutorPreference(reader.executor) {
+                        let channel = try await reader.activateCard(deadline: .now + .seconds(10))
+                        let start = ContinuousClock.now
+                        for _ in 0..<count { _ = try await channel.exchange(parsed, timeout: nil) }
+                        return start.duration(to: .now)
+                    }
+                    await reader.close()
+                    ours.append(microseconds(time) / Double(count))
+                } else {
+                    let loop = try await LibNFCBaseline.transceiveLoop(
+                        connectionString: connection, command: command, count: count)
+                    bare.append(microseconds(loop) / Double(count))
+                }
             }
-            await reader.close()
-            ours.append(microseconds(time) / Double(count))
-            let loop = try await LibNFCBaseline.transceiveLoop(
-                connectionString: connection, command: command, count: count)
-            bare.append(microseconds(loop) / Double(count))
         }
         return Row(
             name: "libnfc",

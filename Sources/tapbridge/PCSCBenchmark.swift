@@ -14,7 +14,7 @@ extension BenchCommand {
         func process(_ command: [UInt8]) -> [UInt8]? { [0x6F, 0x02, 0x84, 0x00, 0x90, 0x00] }
     }
 
-    /// One APDU through the PC/SC reader against a bare loop of SCardTransmit on the same virtual reader.
+    /// One APDU through the PC/SC reader against a bare loop of SCardTransmit on the same connection.
     /// Nil, with words on standard error, where there is no virtual reader.
     static func pcsc(_ rounds: Int) async throws -> Row? {
         let name: String
@@ -41,22 +41,28 @@ extension BenchCommand {
         let reader = PCSCReader(name: name)
         let command: [UInt8] = [0x00, 0xA4, 0x04, 0x00, 0x0E] + Array("2PAY.SYS.DDF01".utf8) + [0x00]
         let parsed = try CommandAPDU(parsing: command)
-        // Short turns, one after the other, so that what else the machine does falls on both alike.
+        // Short turns, one after the other and each as often first, so that what else the machine does falls on both
+        // alike.
         let count = 500
         var ours: [Double] = []
         var bare: [Double] = []
-        for _ in 0..<max(3, rounds) * 6 {
-            let time = try await withTaskExecutorPreference(reader.executor) {
+        for turn in 0..<max(3, rounds) * 6 {
+            try await withTaskExecutorPreference(reader.executor) {
                 let channel = try await reader.activateCard(deadline: .now + .seconds(10))
-                let start = ContinuousClock.now
-                for _ in 0..<count { _ = try await channel.exchange(parsed, timeout: nil) }
-                let time = start.duration(to: .now)
+                for isOurs in [turn % 2 == 0, turn % 2 != 0] {
+                    let time: Duration
+                    if isOurs {
+                        let start = ContinuousClock.now
+                        for _ in 0..<count { _ = try await channel.exchange(parsed, timeout: nil) }
+                        time = start.duration(to: .now)
+                    } else {
+                        time = try await reader.bareLoop(command, count: count)
+                    }
+                    let each = microseconds(time) / Double(count)
+                    if isOurs { ours.append(each) } else { bare.append(each) }
+                }
                 await reader.fieldOff()
-                return time
             }
-            ours.append(microseconds(time) / Double(count))
-            let loop = try await PCSCBaseline.transmitLoop(reader: name, command: command, count: count)
-            bare.append(microseconds(loop) / Double(count))
         }
         await reader.close()
         return Row(

@@ -98,6 +98,19 @@ public final class PCSCReader: CardReader {
             information.name, action, value, milliseconds: milliseconds, driver: driver)
     }
 
+    /// The bare C loop that this reader is measured against: `SCardTransmit` again and again, nothing around it, on the
+    /// connection to the card that was activated last and on the reader's own thread.
+    ///
+    /// A thread and a connection of its own would measure the scheduler: also two loops in plain C differ by a tenth and
+    /// more when one of them, and with it its thread in pcscd, is young.
+    /// - Returns: the time of all `count` commands.
+    /// - Throws: as `CardChannel.transmit`.
+    public func bareLoop(_ command: [UInt8], count: Int) async throws(ReaderError) -> Duration {
+        try await perform(deadline: nil, late: .cardTimeout) { [device] _ throws(ReaderError) in
+            try device.bareLoop(command, count)
+        }
+    }
+
     /// Does something with the device on its thread, or here where this is its thread.
     private func perform<Value: Sendable>(
         deadline: ContinuousClock.Instant?, late: ReaderError,
@@ -468,6 +481,18 @@ private final class PCSCDevice: @unchecked Sendable {
             bytes: Array(UnsafeBufferPointer(start: buffer, count: Int(received))),
             microseconds: UInt32(
                 clamping: elapsed.seconds * 1_000_000 + elapsed.attoseconds / 1_000_000_000_000))
+    }
+
+    func bareLoop(_ command: [UInt8], _ count: Int) throws(ReaderError) -> Duration {
+        guard let card else { throw .cardRemoved }
+        let start = ContinuousClock.now
+        for _ in 0..<count {
+            var received = DWORD(Self.capacity)
+            let status = SCardTransmit(
+                card, &request, command, DWORD(command.count), nil, buffer, &received)
+            guard status == 0 else { throw fail(PCSCStatus(status)) }
+        }
+        return start.duration(to: .now)
     }
 
     /// Controls the reader through the handle of the card in it; nil where none is held.
