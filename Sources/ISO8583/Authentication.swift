@@ -27,7 +27,7 @@ extension Dialect {
         }
         value += Array(repeating: 0, count: specification.most - value.count)
         bytes.removeLast(bytes.count - start)
-        try Self.write(specification, value.span, &bytes)
+        try Self.write(FieldCoding(specification), value.span, &bytes)
         return bytes
     }
 

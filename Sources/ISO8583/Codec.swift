@@ -73,10 +73,10 @@ extension Dialect {
             let leading = bits.leadingZeroBitCount
             bits &= ~(1 << UInt64(63 - leading))
             let number = base + leading + 1
-            guard let specification = specifications[number] else {
+            guard let coding = codings[number] else {
                 throw .unknownField(number, offset: offset)
             }
-            try Self.read(specification, bytes, &offset, &message)
+            try Self.read(coding, bytes, &offset, &message)
         }
     }
 
@@ -133,6 +133,9 @@ extension Dialect {
         }
     }
 
+    @inline(__always)
+    static func hexCharacter(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x37 + nibble }
+
     /// All at once: byte by byte each would be a check of capacity and ownership.
     @inline(__always)
     static func append(_ bytes: Span<UInt8>, to array: inout [UInt8]) {
@@ -151,7 +154,7 @@ extension Dialect {
 
     @inline(__always)
     static func read(
-        _ field: FieldSpecification, _ bytes: Span<UInt8>, _ offset: inout Int, _ message: inout Message
+        _ field: FieldCoding, _ bytes: Span<UInt8>, _ offset: inout Int, _ message: inout Message
     ) throws(ISO8583Error) {
         let begin = offset
         // How many characters (or bytes), and how many bytes on the line.
@@ -260,7 +263,7 @@ extension Dialect {
 
     @inline(__always)
     static func readBCD(
-        _ field: FieldSpecification, _ bytes: Span<UInt8>, _ offset: Int, _ needed: Int, _ count: Int,
+        _ field: FieldCoding, _ bytes: Span<UInt8>, _ offset: Int, _ needed: Int, _ count: Int,
         _ message: inout Message
     ) throws(ISO8583Error) {
         // An odd count has one filler nibble, left or right.
@@ -271,16 +274,17 @@ extension Dialect {
         let start = message.storage.count
         message.storage.append(contentsOf: repeatElement(0, count: needed * 2))
         var place = start
+        var characters = message.storage.mutableSpan
         for index in offset..<(offset + needed) {
             let byte = bytes[unchecked: index]
             let high = byte >> 4
             let low = byte & 0x0F
             if !(skipsFirst && index == offset) {
-                message.storage[place] = try character(high, field, index)
+                characters[unchecked: place] = try character(high, field, index)
                 place += 1
             }
             if index == last, odd && !skipsFirst || low == 0x0F && hasFiller { break }
-            message.storage[place] = try character(low, field, index)
+            characters[unchecked: place] = try character(low, field, index)
             place += 1
         }
         message.storage.removeLast(start + needed * 2 - place)
@@ -288,7 +292,7 @@ extension Dialect {
 
     @inline(__always)
     static func character(
-        _ nibble: UInt8, _ field: FieldSpecification, _ offset: Int
+        _ nibble: UInt8, _ field: FieldCoding, _ offset: Int
     ) throws(ISO8583Error) -> UInt8 {
         if nibble <= 9 { return 0x30 + nibble }
         if field.format == .z, nibble == 0x0D { return UInt8(ascii: "D") }
@@ -317,7 +321,11 @@ extension Dialect {
             output.append(UInt8(truncatingIfNeeded: type))
         default:
             let zero: UInt8 = typeEncoding == .ebcdic ? 0xF0 : 0x30
-            for shift in [12, 8, 4, 0] { output.append(zero + UInt8(type >> shift & 0x0F)) }
+            var shift: UInt16 = 16
+            while shift > 0 {
+                shift -= 4
+                output.append(zero + UInt8(type >> shift & 0x0F))
+            }
         }
         let hasSecondary = message.secondary != 0
         writeBitmap(message.primary | (hasSecondary ? 1 << 63 : 0), &output)
@@ -335,13 +343,13 @@ extension Dialect {
             let leading = bits.leadingZeroBitCount
             bits &= ~(1 << UInt64(63 - leading))
             let number = base + leading + 1
-            guard let specification = specifications[number] else {
+            guard let coding = codings[number] else {
                 throw .unknownField(number, offset: output.count)
             }
             let slot = message.slots[number]
             let value = message.storage.span.extracting(
                 Int(slot.start)..<Int(slot.start + slot.count))
-            try Self.write(specification, value, &output)
+            try Self.write(coding, value, &output)
         }
     }
 
@@ -352,8 +360,7 @@ extension Dialect {
             }
         } else {
             for shift in stride(from: UInt64(60), through: 0, by: -4) {
-                let nibble = UInt8(bits >> shift & 0x0F)
-                let digit = nibble < 10 ? 0x30 + nibble : 0x37 + nibble
+                let digit = Self.hexCharacter(UInt8(bits >> shift & 0x0F))
                 output.append(bitmapEncoding == .ebcdic ? EBCDIC.encoding[Int(digit)] : digit)
             }
         }
@@ -361,7 +368,7 @@ extension Dialect {
 
     @inline(__always)
     static func write(
-        _ field: FieldSpecification, _ value: Span<UInt8>, _ output: inout [UInt8]
+        _ field: FieldCoding, _ value: Span<UInt8>, _ output: inout [UInt8]
     ) throws(ISO8583Error) {
         var fill = 0
         switch field.length {
@@ -373,7 +380,7 @@ extension Dialect {
             if field.format == .xn, value.count < 2 {
                 throw .badValue(field: field.number, reason: "a sign and digits are needed")
             }
-            if fill > 0, field.isBinary {
+            if fill > 0, field.format == .b {
                 throw .badValue(
                     field: field.number, reason: "\(value.count) bytes, exactly \(count) are needed")
             }
@@ -411,9 +418,8 @@ extension Dialect {
             }
         case .hex:
             for index in value.indices {
-                for nibble in [value[index] >> 4, value[index] & 0x0F] {
-                    output.append(nibble < 10 ? 0x30 + nibble : 0x37 + nibble)
-                }
+                output.append(hexCharacter(value[unchecked: index] >> 4))
+                output.append(hexCharacter(value[unchecked: index] & 0x0F))
             }
         case .ascii, .ebcdic:
             let isEBCDIC = field.encoding == .ebcdic
@@ -448,32 +454,28 @@ extension Dialect {
 
     @inline(__always)
     static func writeBCD(
-        _ field: FieldSpecification, _ value: Span<UInt8>, _ fill: Int, _ output: inout [UInt8]
+        _ field: FieldCoding, _ value: Span<UInt8>, _ fill: Int, _ output: inout [UInt8]
     ) throws(ISO8583Error) {
-        var pending: UInt8 = 0
-        var half = false
-        @inline(__always) func put(_ nibble: UInt8) {
-            if half {
-                output.append(pending << 4 | nibble)
-            } else {
-                pending = nibble
-            }
-            half.toggle()
-        }
-        let total = value.count + fill
-        if total & 1 == 1, field.padding == .leftZero { put(0) }
-        for _ in 0..<fill { put(0) }
+        let digits = value.count + fill
+        // Counted in nibbles from the first byte of the field.
+        var place = digits & 1 == 1 && field.padding == .leftZero ? 1 + fill : fill
+        let start = output.count
+        output.append(contentsOf: repeatElement(0, count: (digits + 1) / 2))
+        var bytes = output.mutableSpan
         for index in value.indices {
-            let byte = value[unchecked: index]
-            switch byte {
-            case 0x30...0x39: put(byte - 0x30)
+            let character = value[unchecked: index]
+            let nibble: UInt8
+            switch character {
+            case 0x30...0x39: nibble = character - 0x30
             case UInt8(ascii: "D") where field.format == .z, UInt8(ascii: "=") where field.format == .z:
-                put(0x0D)
+                nibble = 0x0D
             default:
                 throw .badValue(field: field.number, reason: "a character that BCD cannot hold")
             }
+            bytes[unchecked: start + place >> 1] |= place & 1 == 0 ? nibble << 4 : nibble
+            place += 1
         }
-        if half { put(field.padding == .rightF ? 0x0F : 0) }
+        if place & 1 == 1, field.padding == .rightF { bytes[unchecked: start + place >> 1] |= 0x0F }
     }
 
     /// The greatest number that a length prefix can hold.

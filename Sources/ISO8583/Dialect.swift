@@ -13,7 +13,9 @@ public struct Dialect: Sendable {
     /// `.binary`, `.hex` or `.ebcdic` (hexadecimal digits in EBCDIC).
     public var bitmapEncoding: FieldSpecification.Encoding
     /// Field 0...128; nil where the dialect has no such field.
-    @usableFromInline var specifications: [FieldSpecification?]
+    private let specifications: [FieldSpecification?]
+    /// The same, as reading and writing need it.
+    let codings: [FieldCoding?]
 
     public init(
         name: String, version: Version = .v1987, typeEncoding: FieldSpecification.Encoding,
@@ -23,10 +25,10 @@ public struct Dialect: Sendable {
         self.version = version
         self.typeEncoding = typeEncoding
         self.bitmapEncoding = bitmapEncoding
-        specifications = Array(repeating: nil, count: 129)
-        for field in fields where (2...128).contains(field.number) {
-            specifications[field.number] = field
-        }
+        var specifications = [FieldSpecification?](repeating: nil, count: 129)
+        for field in fields where (2...128).contains(field.number) { specifications[field.number] = field }
+        self.specifications = specifications
+        codings = specifications.map { $0.map { FieldCoding($0) } }
     }
 
     /// The specification of a field; nil where the dialect has none.

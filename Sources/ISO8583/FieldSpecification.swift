@@ -107,3 +107,26 @@ public struct FieldSpecification: Sendable, Equatable {
         }
     }
 }
+
+/// What of a specification decides about bytes: copied for every field of every message, it holds no references.
+struct FieldCoding {
+    var number: Int
+    var format: FieldSpecification.Format
+    var length: FieldSpecification.Length
+    var encoding: FieldSpecification.Encoding
+    var lengthEncoding: FieldSpecification.Encoding
+    var lengthUnit: FieldSpecification.LengthUnit
+    var padding: FieldSpecification.Padding
+    var signEncoding: FieldSpecification.Encoding
+
+    init(_ field: FieldSpecification) {
+        number = field.number
+        format = field.format
+        length = field.length
+        encoding = field.encoding
+        lengthEncoding = field.lengthEncoding
+        lengthUnit = field.lengthUnit
+        padding = field.padding
+        signEncoding = field.signEncoding
+    }
+}

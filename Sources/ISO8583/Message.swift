@@ -36,7 +36,19 @@ public struct Message: Sendable {
     }
 
     /// Numbers of the fields present, ascending.
-    public var fields: [Int] { (2...128).filter(contains) }
+    public var fields: [Int] {
+        var fields: [Int] = []
+        fields.reserveCapacity(primary.nonzeroBitCount + secondary.nonzeroBitCount)
+        for (bitmap, base) in [(primary, 1), (secondary, 65)] {
+            var bits = bitmap
+            while bits != 0 {
+                let leading = bits.leadingZeroBitCount
+                bits &= ~(1 << UInt64(63 - leading))
+                fields.append(base + leading)
+            }
+        }
+        return fields
+    }
 
     /// A field's value: ASCII characters, or bytes for format b. Nil where absent; setting nil removes it.
     @inlinable public subscript(field: Int) -> ArraySlice<UInt8>? {

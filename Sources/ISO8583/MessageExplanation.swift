@@ -76,7 +76,7 @@ extension Dialect {
                 guard let specification = self[number] else {
                     throw .unknownField(number, offset: offset)
                 }
-                try Self.read(specification, bytes.span, &offset, &message)
+                try Self.read(FieldCoding(specification), bytes.span, &offset, &message)
                 explanation.fields.append(explain(specification, message, place, offset - place))
             }
             explanation.readCount = offset
