@@ -8,7 +8,7 @@ extension CardChannel {
     /// after 6Cxx the command is sent again with the right Le (ISO/IEC 7816-4, 5.1.3; EMV Book 1, 9.2.2).
     /// - Throws: what `transmit` throws; `.protocolViolation` for an answer of fewer than two bytes or a
     ///   card that never stops promising more.
-    public func exchange(
+    public nonisolated(nonsending) func exchange(
         _ command: CommandAPDU, timeout: Duration? = nil
     ) async throws(ReaderError) -> (response: ResponseAPDU, microseconds: UInt32) {
         let first = try await transmit(command.bytes, timeout: timeout)

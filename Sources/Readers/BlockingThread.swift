@@ -253,12 +253,7 @@ final class Watchdog: @unchecked Sendable {
         pthread_detach(thread)
     }
 
-    private static func now() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-    }
-
+    /// - Returns: what `disarm` takes.
     func arm(_ deadline: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) -> UInt64 {
         let remaining = ContinuousClock.now.duration(to: deadline).components
         let nanoseconds: UInt64 =
@@ -266,7 +261,12 @@ final class Watchdog: @unchecked Sendable {
             ? 0
             : UInt64(min(remaining.seconds, 1_000_000_000)) * 1_000_000_000
                 + UInt64(remaining.attoseconds / 1_000_000_000)
-        let due = Self.now() &+ nanoseconds
+        return arm(nanoseconds: Stopwatch.now &+ nanoseconds, action)
+    }
+
+    /// - Parameter due: on the stopwatch's clock.
+    @discardableResult
+    func arm(nanoseconds due: UInt64, _ action: @escaping @Sendable () -> Void) -> UInt64 {
         pthread_mutex_lock(mutex)
         lastID &+= 1
         let id = lastID
@@ -288,7 +288,7 @@ final class Watchdog: @unchecked Sendable {
     private func run() {
         pthread_mutex_lock(mutex)
         while true {
-            let now = Self.now()
+            let now = Stopwatch.now
             let due = alarms.filter { $0.nanoseconds <= now }
             if !due.isEmpty {
                 alarms.removeAll { $0.nanoseconds <= now }

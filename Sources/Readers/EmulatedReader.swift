@@ -228,16 +228,12 @@ public final class EmulatedReader: CardReader {
         let generation: Int
         let card: CardInformation
 
-        func transmit(
+        nonisolated(nonsending) func transmit(
             _ command: [UInt8], timeout: Duration?
         ) async throws(ReaderError) -> CardAnswer {
-            let start = ContinuousClock.now
+            let watch = Stopwatch()
             let bytes = try reader.process(command, generation: generation)
-            let elapsed = start.duration(to: .now).components
-            return CardAnswer(
-                bytes: bytes,
-                microseconds: UInt32(clamping: elapsed.attoseconds / 1_000_000_000_000)
-                    &+ UInt32(clamping: elapsed.seconds) &* 1_000_000)
+            return CardAnswer(bytes: bytes, microseconds: watch.microseconds)
         }
     }
 }

@@ -40,11 +40,14 @@ extension CardReader {
 public protocol CardChannel: Sendable {
     var card: CardInformation { get }
 
-    /// Sends one command APDU and gives the raw response, status word included.
+    /// Sends one command APDU and gives the raw response, status word included. Runs where the caller runs: a change of
+    /// executor for each command would cost more than what is around it.
     /// - Parameter timeout: the longest time to wait for the answer; nil is the reader's own limit.
     /// - Throws: `.cardTimeout`, `.cardRemoved`, `.transmission`, `.protocolViolation`,
     ///   `.readerUnavailable`, `.cancelled`.
-    func transmit(_ command: [UInt8], timeout: Duration?) async throws(ReaderError) -> CardAnswer
+    nonisolated(nonsending) func transmit(
+        _ command: [UInt8], timeout: Duration?
+    ) async throws(ReaderError) -> CardAnswer
 }
 
 /// A response and how long it took.

@@ -46,7 +46,7 @@ public struct RecordingReader: CardReader {
         let recorder: TraceRecorder
         var card: CardInformation { base.card }
 
-        func transmit(
+        nonisolated(nonsending) func transmit(
             _ command: [UInt8], timeout: Duration?
         ) async throws(ReaderError) -> CardAnswer {
             recorder.append(.command(command))

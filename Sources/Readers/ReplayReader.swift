@@ -248,7 +248,7 @@ public final class ReplayReader: CardReader {
     private struct Channel: CardChannel {
         let reader: ReplayReader
         let card: CardInformation
-        func transmit(
+        nonisolated(nonsending) func transmit(
             _ command: [UInt8], timeout: Duration?
         ) async throws(ReaderError) -> CardAnswer { try reader.answer(command) }
     }

@@ -50,33 +50,29 @@ public struct CommandAPDU: Equatable, Sendable {
     /// The command as sent: case 1 `CLA INS P1 P2`, 2 with Le, 3 with Lc and data, 4 with both.
     /// Data beyond 65535 bytes cannot be written and are cut.
     public var bytes: [UInt8] {
-        var result: [UInt8] = []
-        result.reserveCapacity(data.count + 9)
-        result.append(cla)
-        result.append(ins)
-        result.append(p1)
-        result.append(p2)
-        if isExtended {
-            let count = min(data.count, 0xFFFF)
-            if count > 0 {
-                result.append(0)
-                result.append(UInt8(truncatingIfNeeded: count >> 8))
+        let count = min(data.count, 0xFFFF)
+        return [UInt8](capacity: count + 9) { result in
+            result.append(cla)
+            result.append(ins)
+            result.append(p1)
+            result.append(p2)
+            if isExtended {
+                if count > 0 {
+                    result.append(0)
+                    result.append(UInt8(truncatingIfNeeded: count >> 8))
+                    result.append(UInt8(truncatingIfNeeded: count))
+                }
+            } else if count > 0 {
                 result.append(UInt8(truncatingIfNeeded: count))
-                result.append(contentsOf: data.prefix(count))
             }
-            if let ne = expectedLength {
+            for index in 0..<count { result.append(data[index]) }
+            guard let ne = expectedLength else { return }
+            if isExtended {
                 if count == 0 { result.append(0) }
                 result.append(UInt8(truncatingIfNeeded: ne >> 8))
-                result.append(UInt8(truncatingIfNeeded: ne))
             }
-        } else {
-            if !data.isEmpty {
-                result.append(UInt8(truncatingIfNeeded: data.count))
-                result.append(contentsOf: data)
-            }
-            if let ne = expectedLength { result.append(UInt8(truncatingIfNeeded: ne)) }
+            result.append(UInt8(truncatingIfNeeded: ne))
         }
-        return result
     }
 
     /// Reads a command from the bytes that a card receives.

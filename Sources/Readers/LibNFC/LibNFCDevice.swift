@@ -82,7 +82,7 @@ struct LibNFCDriver: Sendable, Equatable {
 }
 
 /// An open device. Its functions block and are called on one thread; only `abort` may be called from anywhere.
-// `state` is guarded by its mutex; everything else is only touched on the reader's thread.
+// `overseer` may be used from anywhere; everything else is only touched on the reader's thread.
 final class LibNFCDevice: FrameLink, @unchecked Sendable {
     let connectionString: String
     let driver: LibNFCDriver
@@ -91,17 +91,7 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     var frameLimit: Int { driver.frameLimit ?? 64 }
 
     private var device: OpaquePointer?
-    private struct Call {
-        var device: OpaquePointer
-        var began: ContinuousClock.Instant
-        var number: UInt64
-    }
-    private struct State {
-        // Only handed to nfc_abort_command, while the call that it belongs to lasts.
-        nonisolated(unsafe) var call: Call?
-        var lastNumber: UInt64 = 0
-    }
-    private let state = Mutex(State())
+    private let overseer = CallOverseer()
 
     /// Of a chip of the PN53x family that activates cards by itself.
     private var identity: ChipIdentity?
@@ -233,38 +223,13 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     /// A chip that promises more again and again, and sends none of it, holds libnfc for ever: the call is interrupted
     /// when it has lasted longer than libnfc itself would wait.
     private func interruptible(_ device: OpaquePointer, milliseconds: Int32, _ body: () -> Int32) -> Int32 {
-        let began = ContinuousClock.now
-        let number = state.withLock { state in
-            state.lastNumber += 1
-            state.call = Call(device: device, began: began, number: state.lastNumber)
-            return state.lastNumber
-        }
-        let alarm = interrupt(number, at: began + .milliseconds(Int64(milliseconds)) + .seconds(1))
-        let result = body()
-        state.withLock { $0.call = nil }
-        Watchdog.shared.disarm(alarm)
-        return result
+        overseer.begin(device, limit: UInt64(max(0, milliseconds)) * 1_000_000 + 1_000_000_000)
+        defer { overseer.end() }
+        return body()
     }
 
-    /// Interrupts the running call. The chip has to have confirmed the command by then: an abort that comes
-    /// earlier is lost in libnfc, and costs a descriptor.
-    func abort() {
-        guard let call = state.withLock({ $0.call }) else { return }
-        _ = interrupt(call.number, at: call.began + .milliseconds(100))
-    }
-
-    /// Interrupts a call at a time, and again as long as it lasts.
-    /// - Returns: the watchdog's alarm.
-    private func interrupt(_ number: UInt64, at time: ContinuousClock.Instant) -> UInt64 {
-        Watchdog.shared.arm(time) { [self] in
-            let isRunning = state.withLock { state in
-                guard let call = state.call, call.number == number else { return false }
-                nfc_abort_command(call.device)
-                return true
-            }
-            if isRunning { _ = interrupt(number, at: time + .milliseconds(300)) }
-        }
-    }
+    /// Interrupts the running call.
+    func abort() { overseer.abort() }
 
     /// One command of the chip; the answer is in `answer`.
     /// - Returns: its length; negative as libnfc has it.
@@ -545,6 +510,79 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
             if isSilence || result == NFC_ETGRELEASED { return false }
         }
         return false
+    }
+}
+
+/// Interrupts calls of a device that last too long, or that nobody waits for any more.
+private final class CallOverseer: Sendable {
+    /// In nanoseconds of the stopwatch's clock.
+    private struct Call {
+        var device: OpaquePointer
+        var number: UInt64
+        var began: UInt64
+        var due: UInt64
+    }
+    private struct State {
+        // Only handed to nfc_abort_command, while the call that it belongs to lasts.
+        nonisolated(unsafe) var call: Call?
+        var lastNumber: UInt64 = 0
+        /// When the watchdog looks after the calls, which do not set an alarm each; nil where it does not.
+        var nextLook: UInt64?
+    }
+    private let state = Mutex(State())
+    private static let second: UInt64 = 1_000_000_000
+
+    /// - Parameter limit: nanoseconds after which the call is interrupted, and again as long as it lasts.
+    func begin(_ device: OpaquePointer, limit: UInt64) {
+        let now = Stopwatch.now
+        let due = now &+ limit
+        nonisolated(unsafe) let device = device
+        let isFirst = state.withLock { state in
+            state.lastNumber += 1
+            state.call = Call(device: device, number: state.lastNumber, began: now, due: due)
+            if let next = state.nextLook, next <= due { return false }
+            state.nextLook = due
+            return true
+        }
+        if isFirst { look(at: due) }
+    }
+
+    func end() { state.withLock { $0.call = nil } }
+
+    /// Looks at a time whether the call that runs then is overdue, and again while there are calls.
+    private func look(at time: UInt64) {
+        Watchdog.shared.arm(nanoseconds: time) { [self] in
+            let next: UInt64? = state.withLock { state in
+                // An earlier look took this one's place.
+                guard state.nextLook == time else { return nil }
+                state.nextLook = state.call.map { call in
+                    let now = Stopwatch.now
+                    guard call.due <= now else { return call.due }
+                    nfc_abort_command(call.device)
+                    return now &+ 3 * Self.second / 10
+                }
+                return state.nextLook
+            }
+            if let next { look(at: next) }
+        }
+    }
+
+    /// Interrupts the running call. The chip has to have confirmed the command by then: an abort that comes earlier is lost
+    /// in libnfc, and costs a descriptor.
+    func abort() {
+        guard let (number, began) = state.withLock({ $0.call.map { ($0.number, $0.began) } }) else { return }
+        interrupt(number, at: began &+ Self.second / 10)
+    }
+
+    private func interrupt(_ number: UInt64, at time: UInt64) {
+        Watchdog.shared.arm(nanoseconds: time) { [self] in
+            let isRunning = state.withLock { state in
+                guard let call = state.call, call.number == number else { return false }
+                nfc_abort_command(call.device)
+                return true
+            }
+            if isRunning { interrupt(number, at: Stopwatch.now &+ 3 * Self.second / 10) }
+        }
     }
 }
 

@@ -176,7 +176,7 @@ public final class LibNFCReader: CardReader {
     }
 
     /// Does something on the thread, or here where this is it.
-    private func perform<Value: Sendable>(
+    private nonisolated(nonsending) func perform<Value: Sendable>(
         deadline: ContinuousClock.Instant?, late: ReaderError,
         _ body: @escaping @Sendable (_ isAbandoned: () -> Bool) throws(ReaderError) -> Value
     ) async throws(ReaderError) -> Value {
@@ -202,7 +202,9 @@ public final class LibNFCReader: CardReader {
         let generation: Int
         let card: CardInformation
 
-        func transmit(_ command: [UInt8], timeout: Duration?) async throws(ReaderError) -> CardAnswer {
+        nonisolated(nonsending) func transmit(
+            _ command: [UInt8], timeout: Duration?
+        ) async throws(ReaderError) -> CardAnswer {
             let deadline = timeout.map { ContinuousClock.now + $0 }
             return try await reader.perform(deadline: deadline, late: .cardTimeout) {
                 [session = reader.session, generation] isAbandoned throws(ReaderError) in
@@ -431,18 +433,14 @@ private final class LibNFCSession: @unchecked Sendable {
     ) throws(ReaderError) -> CardAnswer {
         guard generation == self.generation else { throw .cardRemoved }
         guard command.count >= 4 else { throw .protocolViolation("a command of \(command.count) bytes") }
-        let start = ContinuousClock.now
+        let watch = Stopwatch()
         let bytes: [UInt8]
         if let native {
             bytes = try transmitByDevice(command, native, deadline: deadline)
         } else {
             bytes = try transmitByFrames(command, deadline: deadline, isAbandoned: isAbandoned)
         }
-        let elapsed = start.duration(to: .now).components
-        return CardAnswer(
-            bytes: bytes,
-            microseconds: UInt32(
-                clamping: elapsed.seconds * 1_000_000 + elapsed.attoseconds / 1_000_000_000_000))
+        return CardAnswer(bytes: bytes, microseconds: watch.microseconds)
     }
 
     private func transmitByFrames(

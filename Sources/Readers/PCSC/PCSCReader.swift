@@ -112,7 +112,7 @@ public final class PCSCReader: CardReader {
     }
 
     /// Does something with the device on its thread, or here where this is its thread.
-    private func perform<Value: Sendable>(
+    private nonisolated(nonsending) func perform<Value: Sendable>(
         deadline: ContinuousClock.Instant?, late: ReaderError,
         discard: (@Sendable (Value) -> Void)? = nil,
         _ body: @escaping @Sendable (_ isAbandoned: () -> Bool) throws(ReaderError) -> Value
@@ -147,7 +147,7 @@ public final class PCSCReader: CardReader {
         let generation: Int
         let card: CardInformation
 
-        func transmit(
+        nonisolated(nonsending) func transmit(
             _ command: [UInt8], timeout: Duration?
         ) async throws(ReaderError) -> CardAnswer {
             let device = reader.device
@@ -464,7 +464,9 @@ private final class PCSCDevice: @unchecked Sendable {
             length -= 1
         }
         var received = DWORD(Self.capacity)
-        let start = ContinuousClock.now
+        // A copy of its own: the device's needs a check for others who change it.
+        var request = request
+        let watch = Stopwatch()
         let status = PCSCStatus(
             SCardTransmit(card, &request, command, DWORD(length), nil, buffer, &received))
         // Whoever has a card has been let in: "refused" is the daemon hanging up.
@@ -476,15 +478,15 @@ private final class PCSCDevice: @unchecked Sendable {
         guard Int(received) <= Self.capacity else {
             throw .protocolViolation("the reader speaks of \(received) bytes, more than any APDU has")
         }
-        let elapsed = start.duration(to: .now).components
+        let microseconds = watch.microseconds
         return CardAnswer(
             bytes: Array(UnsafeBufferPointer(start: buffer, count: Int(received))),
-            microseconds: UInt32(
-                clamping: elapsed.seconds * 1_000_000 + elapsed.attoseconds / 1_000_000_000_000))
+            microseconds: microseconds)
     }
 
     func bareLoop(_ command: [UInt8], _ count: Int) throws(ReaderError) -> Duration {
         guard let card else { throw .cardRemoved }
+        var request = request
         let start = ContinuousClock.now
         for _ in 0..<count {
             var received = DWORD(Self.capacity)

@@ -252,7 +252,7 @@ public final class RemoteReader: CardReader {
         let slack: Duration
         let commandLimit: Duration
 
-        func transmit(
+        nonisolated(nonsending) func transmit(
             _ command: [UInt8], timeout: Duration?
         ) async throws(ReaderError) -> CardAnswer {
             guard !command.isEmpty, command.count <= Wire.commandLimit else {

@@ -195,7 +195,9 @@ struct BenchCommand: AsyncParsableCommand {
         func awaitRemoval(deadline: ContinuousClock.Instant?) async throws(ReaderError) -> Bool { true }
         func fieldOff() async {}
         func close() async {}
-        func transmit(_ command: [UInt8], timeout: Duration?) async throws(ReaderError) -> CardAnswer {
+        nonisolated(nonsending) func transmit(
+            _ command: [UInt8], timeout: Duration?
+        ) async throws(ReaderError) -> CardAnswer {
             guard position.next < responses.count else { throw .cardRemoved }
             defer { position.next += 1 }
             return CardAnswer(bytes: responses[position.next].bytes, microseconds: 0)
