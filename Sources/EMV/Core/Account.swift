@@ -8,7 +8,7 @@ public struct PrimaryAccountNumber: Hashable, Sendable {
     public let digitCount: Int
 
     /// From compressed numeric bytes, right-padded with F. Nil unless 8...19 decimal digits.
-    public init?(compressedNumeric bytes: some Collection<UInt8>) {
+    @inlinable public init?(compressedNumeric bytes: some Collection<UInt8>) {
         self.init(compressedNumeric: Array(bytes).span)
     }
 
@@ -113,9 +113,13 @@ public struct Track2EquivalentData: Hashable, Sendable {
     public let clearBytes: [UInt8]
 
     /// Nil where there is no separator, no valid PAN, no expiry of four digits or a stray nibble.
-    public init?(_ bytes: some Collection<UInt8>) {
+    @inlinable public init?(_ bytes: some Collection<UInt8>) {
         guard bytes.count <= 19 else { return nil }
-        let all = Array(bytes)
+        self.init(clear: Array(bytes))
+    }
+
+    /// - Parameter all: at most 19 bytes.
+    @usableFromInline init?(clear all: [UInt8]) {
         func nibble(_ index: Int) -> UInt8 {
             index.isMultiple(of: 2) ? all[index / 2] >> 4 : all[index / 2] & 0x0F
         }

@@ -13,7 +13,7 @@ public enum BCD {
     }
 
     /// The same of any collection of bytes.
-    public static func number(_ bytes: some Collection<UInt8>) -> UInt64? {
+    @inlinable public static func number(_ bytes: some Collection<UInt8>) -> UInt64? {
         number(Array(bytes).span)
     }
 
@@ -72,12 +72,12 @@ public struct Amount: Hashable, Comparable, Sendable, Codable, CustomStringConve
 public struct NumericCode: Hashable, Sendable, Codable, CustomStringConvertible {
     /// 0...999.
     public let value: UInt16
-    public init?(_ value: some BinaryInteger) {
+    @inlinable public init?(_ value: some BinaryInteger) {
         guard (0...999).contains(value) else { return nil }
         self.value = UInt16(value)
     }
     /// From two BCD bytes.
-    public init?(bytes: some Collection<UInt8>) {
+    @inlinable public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 2, let number = BCD.number(bytes) else { return nil }
         self.init(number)
     }
@@ -126,7 +126,7 @@ public struct EMVDate: Hashable, Comparable, Sendable, CustomStringConvertible {
     }
 
     /// From three BCD bytes YYMMDD.
-    public init?(bytes: some Collection<UInt8>) {
+    @inlinable public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 3, let number = BCD.number(bytes) else { return nil }
         self.init(yymmdd: Int(number))
     }

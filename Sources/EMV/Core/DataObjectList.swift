@@ -65,14 +65,29 @@ public enum DataObjectList {
     }
 
     /// All entries of a DOL whose own tag is `name`.
-    public static func entries(_ list: some Collection<UInt8>, name: Tag) throws(DataFormatError) -> [Entry] {
+    /// - Throws: `.malformedDataObjectList`.
+    public static func entries(_ list: Span<UInt8>, name: Tag) throws(DataFormatError) -> [Entry] {
         var result: [Entry] = []
-        let bytes = Array(list)
         var offset = 0
-        while offset < bytes.count {
-            result.append(try entry(of: bytes.span, at: &offset, name: name))
-        }
+        while offset < list.count { result.append(try entry(of: list, at: &offset, name: name)) }
         return result
+    }
+
+    /// The same of any collection of bytes.
+    @inlinable public static func entries(
+        _ list: some Collection<UInt8>, name: Tag
+    ) throws(DataFormatError) -> [Entry] {
+        try entries(Array(list).span, name: name)
+    }
+
+    /// Whether a DOL is made of whole entries.
+    public static func isWellFormed(_ list: Span<UInt8>) -> Bool {
+        var offset = 0
+        while offset < list.count {
+            // The name is for the error's words alone.
+            guard (try? entry(of: list, at: &offset, name: 0x9F38)) != nil else { return false }
+        }
+        return true
     }
 
     /// Whether a DOL asks for a tag.

@@ -16,13 +16,11 @@ extension MChipKernel {
         for tag: Tag in [0x5F24, 0x5A, 0x8C] where (card.length(tag) ?? 0) == 0 {
             return finish(invalid(.cardDataMissing))
         }
-        guard let number = PrimaryAccountNumber(compressedNumeric: Array(card[0x5A] ?? [])) else {
+        guard let number = PrimaryAccountNumber(compressedNumeric: card[0x5A] ?? []) else {
             return finish(invalid(.cardDataError))
         }
-        for list: Tag in [0x8C, 0x9F51, 0x9F5B] {
-            if let value = card[list], (try? DataObjectList.entries(value, name: list)) == nil {
-                return finish(invalid(.parsingError))
-            }
+        for list: Tag in [0x8C, 0x9F51, 0x9F5B] where isMalformed(list) {
+            return finish(invalid(.parsingError))
         }
         if storage.contains(.read), !dataStorageIdentifierFits() { return finish(invalid(.cardDataError)) }
         sendRestOfTagsToRead()

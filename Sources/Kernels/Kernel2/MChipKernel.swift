@@ -154,9 +154,7 @@ public struct MChipKernel: Kernel {
             else { return finish(selectNext(.parsingError)) }
         } catch { return finish(selectNext(.parsingError)) }
         guard card.contains(0x84) else { return finish(selectNext(.cardDataMissing)) }
-        if let list = card[0x9F38], (try? DataObjectList.entries(list, name: 0x9F38)) == nil {
-            return finish(selectNext(.parsingError))
-        }
+        if isMalformed(0x9F38) { return finish(selectNext(.parsingError)) }
         beginDataExchange()
         beginDataStorage()
         if needMissing(of: 0x9F38) { return wait(.waitingForProcessingOptionsData) }
@@ -276,6 +274,12 @@ public struct MChipKernel: Kernel {
         }
         state = .finished(outcome)
         return .outcome(outcome)
+    }
+
+    /// Whether the card gave a DOL that cannot be read.
+    func isMalformed(_ list: Tag) -> Bool {
+        guard let value = card.span(list) else { return false }
+        return !DataObjectList.isWellFormed(value)
     }
 
     // MARK: - S1 to S3: GET PROCESSING OPTIONS

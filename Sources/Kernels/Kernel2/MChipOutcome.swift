@@ -133,12 +133,9 @@ extension MChipKernel {
     func dataRecord() -> DataObjects {
         var record = DataObjects(reservingObjects: 40, bytes: 512)
         let isEMV = mode == .emv
-        for tag in isEMV ? Self.recordedCardTags : Self.recordedMagStripeTags {
-            record.set(tag, from: card)
-        }
-        for tag in Self.recordedTerminalTags {
-            record.set(tag, from: terminal)
-        }
+        // The lists have no tag in common.
+        record.add(isEMV ? Self.recordedCardTags : Self.recordedMagStripeTags, from: card)
+        record.add(Self.recordedTerminalTags, from: terminal)
         if isEMV { record.set(0x95, number: results.rawValue, count: 5) }
         if !record.contains(0x84) { record.set(0x84, activation.selectedApplication) }
         record.set(0x9F06, activation.combination.applicationIdentifier)
