@@ -236,10 +236,13 @@ class Stage:
         self.folder = folder
         self.daemons = []
         self.desks = []
+        self.count = 0
         self.daemon = self.another()
 
     def another(self, *options):
-        daemon = Daemon(self.folder / str(len(self.daemons)), *options)
+        # A folder that no other had: in a journal of another daemon there are payments whose events this one does not have.
+        self.count += 1
+        daemon = Daemon(self.folder / str(self.count), *options)
         self.daemons.append(daemon)
         return daemon
 
