@@ -51,7 +51,9 @@ public struct CommandAPDU: Equatable, Sendable {
     /// Data beyond 65535 bytes cannot be written and are cut.
     public var bytes: [UInt8] {
         let count = min(data.count, 0xFFFF)
-        return [UInt8](capacity: count + 9) { result in
+        // Through the buffer, as Array's own initializer with a span is not specialised in the standard library of Swift 6.3.
+        return [UInt8](unsafeUninitializedCapacity: count + 9) { buffer, initialized in
+            var result = OutputSpan(buffer: buffer, initializedCount: 0)
             result.append(cla)
             result.append(ins)
             result.append(p1)
@@ -66,12 +68,14 @@ public struct CommandAPDU: Equatable, Sendable {
                 result.append(UInt8(truncatingIfNeeded: count))
             }
             for index in 0..<count { result.append(data[index]) }
-            guard let ne = expectedLength else { return }
-            if isExtended {
-                if count == 0 { result.append(0) }
-                result.append(UInt8(truncatingIfNeeded: ne >> 8))
+            if let ne = expectedLength {
+                if isExtended {
+                    if count == 0 { result.append(0) }
+                    result.append(UInt8(truncatingIfNeeded: ne >> 8))
+                }
+                result.append(UInt8(truncatingIfNeeded: ne))
             }
-            result.append(UInt8(truncatingIfNeeded: ne))
+            initialized = result.finalize(for: buffer)
         }
     }
 

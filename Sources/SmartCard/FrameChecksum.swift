@@ -1,6 +1,6 @@
 /// CRC_A and CRC_B (ISO/IEC 14443-3, annex B), sent least significant byte first.
 public enum FrameChecksum {
-    public static func value(
+    @inlinable public static func value(
         _ bytes: some Sequence<UInt8>, _ modulation: ContactlessActivation.Modulation
     ) -> UInt16 {
         // CRC_A starts at 6363. CRC_B starts at FFFF and is inverted.

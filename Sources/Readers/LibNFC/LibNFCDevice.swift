@@ -98,6 +98,7 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
     private var modulation: ContactlessActivation.Modulation?
     private var lastBits: UInt8?
     private var waitCode: UInt8?
+    private var lastWait: (duration: Duration, code: UInt8) = (.zero, 1)
     /// TxAuto as the device had it, for the bit that forces full modulation.
     private var automaticTransmission: UInt8 = 0x40
 
@@ -320,6 +321,17 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
         usleep(UInt32(clamping: parts.seconds * 1_000_000 + parts.attoseconds / 1_000_000_000_000))
     }
 
+    /// RFConfiguration's code of a time: 100 us * 2^(n-1), n up to 16: 3.28 s (UM0701-02, 7.3.1, item 2).
+    private func timeoutCode(_ wait: Duration) -> UInt8 {
+        if wait == lastWait.duration { return lastWait.code }
+        let microseconds =
+            wait.components.seconds * 1_000_000 + wait.components.attoseconds / 1_000_000_000_000
+        var code: UInt8 = 1
+        while code < 16, Int64(100) << (code - 1) < microseconds { code += 1 }
+        lastWait = (wait, code)
+        return code
+    }
+
     func exchange(
         _ frame: [UInt8], lastBits bits: Int, checked: Bool, wait: Duration
     ) throws(LinkFailure) -> FrameAnswer {
@@ -332,11 +344,7 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
             try write((Self.bitFraming, UInt8(bits)))
             lastBits = UInt8(bits)
         }
-        // 100 us * 2^(n-1), n up to 16: 3.28 s (UM0701-02, 7.3.1, item 2).
-        let microseconds =
-            wait.components.seconds * 1_000_000 + wait.components.attoseconds / 1_000_000_000_000
-        var code: UInt8 = 1
-        while code < 16, Int64(100) << (code - 1) < microseconds { code += 1 }
+        let code = timeoutCode(wait)
         if waitCode != code {
             waitCode = nil
             try chip([0x32, 0x02, 0x00, 0x0B, code])
