@@ -50,33 +50,33 @@ public struct CommandAPDU: Equatable, Sendable {
     /// The command as sent: case 1 `CLA INS P1 P2`, 2 with Le, 3 with Lc and data, 4 with both.
     /// Data beyond 65535 bytes cannot be written and are cut.
     public var bytes: [UInt8] {
-        let count = min(data.count, 0xFFFF)
-        // Through the buffer, as Array's own initializer with a span is not specialised in the standard library of Swift 6.3.
-        return [UInt8](unsafeUninitializedCapacity: count + 9) { buffer, initialized in
-            var result = OutputSpan(buffer: buffer, initializedCount: 0)
-            result.append(cla)
-            result.append(ins)
-            result.append(p1)
-            result.append(p2)
-            if isExtended {
-                if count > 0 {
-                    result.append(0)
-                    result.append(UInt8(truncatingIfNeeded: count >> 8))
-                    result.append(UInt8(truncatingIfNeeded: count))
-                }
-            } else if count > 0 {
+        var result: [UInt8] = []
+        result.reserveCapacity(data.count + 9)
+        result.append(cla)
+        result.append(ins)
+        result.append(p1)
+        result.append(p2)
+        if isExtended {
+            let count = min(data.count, 0xFFFF)
+            if count > 0 {
+                result.append(0)
+                result.append(UInt8(truncatingIfNeeded: count >> 8))
                 result.append(UInt8(truncatingIfNeeded: count))
+                result.append(contentsOf: data.prefix(count))
             }
-            for index in 0..<count { result.append(data[index]) }
             if let ne = expectedLength {
-                if isExtended {
-                    if count == 0 { result.append(0) }
-                    result.append(UInt8(truncatingIfNeeded: ne >> 8))
-                }
+                if count == 0 { result.append(0) }
+                result.append(UInt8(truncatingIfNeeded: ne >> 8))
                 result.append(UInt8(truncatingIfNeeded: ne))
             }
-            initialized = result.finalize(for: buffer)
+        } else {
+            if !data.isEmpty {
+                result.append(UInt8(truncatingIfNeeded: data.count))
+                result.append(contentsOf: data)
+            }
+            if let ne = expectedLength { result.append(UInt8(truncatingIfNeeded: ne)) }
         }
+        return result
     }
 
     /// Reads a command from the bytes that a card receives.
