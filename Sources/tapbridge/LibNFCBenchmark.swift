@@ -19,8 +19,18 @@ extension BenchCommand {
     }
 
     /// One APDU through the libnfc reader against a bare loop of nfc_initiator_transceive_bytes on the same software
-    /// PN532.
-    static func libnfc(_ rounds: Int) async throws -> Row {
+    /// PN532: once with the reader's own block protocol, whose frames carry five bytes more in both directions together, and
+    /// once with the chip's, as the bare loop has it.
+    static func libnfc(_ rounds: Int) async throws -> [Row] {
+        [
+            try await libnfc(rounds, isNative: false, "libnfc", "frame by frame"),
+            try await libnfc(rounds, isNative: true, "libnfc-native", "activation by the chip"),
+        ]
+    }
+
+    private static func libnfc(
+        _ rounds: Int, isNative: Bool, _ name: String, _ way: String
+    ) async throws -> Row {
         let (device, connection) = try attached()
         device.present(EchoCard())
         let command: [UInt8] = [0x00, 0xA4, 0x04, 0x00, 0x0E] + Array("2PAY.SYS.DDF01".utf8) + [0x00]
@@ -32,7 +42,8 @@ extension BenchCommand {
             // One after the other, as the line belongs to one program at a time, and each as often first.
             for isOurs in [turn % 2 == 0, turn % 2 != 0] {
                 if isOurs {
-                    let reader = LibNFCReader(connectionString: connection)
+                    let reader = LibNFCReader(
+                        connectionString: connection, options: .init(isNative: isNative))
                     let time = try await withTaskExecutorPreference(reader.executor) {
                         let channel = try await reader.activateCard(deadline: .now + .seconds(10))
                         let start = ContinuousClock.now
@@ -49,8 +60,8 @@ extension BenchCommand {
             }
         }
         return Row(
-            name: "libnfc",
-            what: "one APDU through the libnfc reader / bare nfc_initiator_transceive_bytes loop",
+            name: name,
+            what: "one APDU through the libnfc reader, \(way) / bare nfc_initiator_transceive_bytes loop",
             value: median(ours), unit: "us", reference: median(bare),
             ratio: median(zip(ours, bare).map { $0 / $1 }), goal: "<= 1.05")
     }

@@ -206,6 +206,10 @@ public final class LibNFCReader: CardReader {
             _ command: [UInt8], timeout: Duration?
         ) async throws(ReaderError) -> CardAnswer {
             let deadline = timeout.map { ContinuousClock.now + $0 }
+            if reader.thread.isCurrent {
+                return try reader.session.transmit(
+                    command, generation: generation, deadline: deadline, isAbandoned: { Task.isCancelled })
+            }
             return try await reader.perform(deadline: deadline, late: .cardTimeout) {
                 [session = reader.session, generation] isAbandoned throws(ReaderError) in
                 try session.transmit(

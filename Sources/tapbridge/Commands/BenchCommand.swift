@@ -100,7 +100,7 @@ struct BenchCommand: AsyncParsableCommand {
             case .payments: rows.append(try await Self.payments(rounds))
             case .journal: rows += try await Self.journal(rounds)
             case .pcsc: if let row = try await Self.pcsc(rounds) { rows.append(row) }
-            case .libnfc: rows.append(try await Self.libnfc(rounds))
+            case .libnfc: rows += try await Self.libnfc(rounds)
             case .libnfcEndurance: rows.append(try await Self.libnfcEndurance(max(10, payments)))
             case .remote: rows.append(try await Self.remote(rounds))
             case .daemon: rows += try await Self.daemon(rounds)
