@@ -18,9 +18,8 @@ extension BenchCommand {
         }
     }
 
-    /// One APDU through the libnfc reader against a bare loop of nfc_initiator_transceive_bytes on the same software
-    /// PN532: once with the reader's own block protocol, whose frames carry five bytes more in both directions together, and
-    /// once with the chip's, as the bare loop has it.
+    /// One APDU through the libnfc reader against a bare loop of nfc_initiator_transceive_bytes with the same bytes on the
+    /// same software PN532: once with the reader's own block protocol, and once with the chip's.
     static func libnfc(_ rounds: Int) async throws -> [Row] {
         [
             try await libnfc(rounds, isNative: false, "libnfc", "frame by frame"),
@@ -35,30 +34,32 @@ extension BenchCommand {
         device.present(EchoCard())
         let command: [UInt8] = [0x00, 0xA4, 0x04, 0x00, 0x0E] + Array("2PAY.SYS.DDF01".utf8) + [0x00]
         let parsed = try CommandAPDU(parsing: command)
+        // An even number, as blocks have two numbers.
         let count = 500
         var ours: [Double] = []
         var bare: [Double] = []
+        let reader = LibNFCReader(connectionString: connection, options: .init(isNative: isNative))
         for turn in 0..<max(3, rounds) * 4 {
-            // One after the other, as the line belongs to one program at a time, and each as often first.
-            for isOurs in [turn % 2 == 0, turn % 2 != 0] {
-                if isOurs {
-                    let reader = LibNFCReader(
-                        connectionString: connection, options: .init(isNative: isNative))
-                    let time = try await withTaskExecutorPreference(reader.executor) {
-                        let channel = try await reader.activateCard(deadline: .now + .seconds(10))
+            try await withTaskExecutorPreference(reader.executor) {
+                let channel = try await reader.activateCard(deadline: .now + .seconds(10))
+                for _ in 0..<2 { _ = try await channel.exchange(parsed, timeout: nil) }
+                // Each is as often first.
+                for isOurs in [turn % 2 == 0, turn % 2 != 0] {
+                    let time: Duration
+                    if isOurs {
                         let start = ContinuousClock.now
                         for _ in 0..<count { _ = try await channel.exchange(parsed, timeout: nil) }
-                        return start.duration(to: .now)
+                        time = start.duration(to: .now)
+                    } else {
+                        time = try await reader.bareLoop(command, count: count)
                     }
-                    await reader.close()
-                    ours.append(microseconds(time) / Double(count))
-                } else {
-                    let loop = try await LibNFCBaseline.transceiveLoop(
-                        connectionString: connection, command: command, count: count)
-                    bare.append(microseconds(loop) / Double(count))
+                    let each = microseconds(time) / Double(count)
+                    if isOurs { ours.append(each) } else { bare.append(each) }
                 }
             }
+            await reader.fieldOff()
         }
+        await reader.close()
         return Row(
             name: name,
             what: "one APDU through the libnfc reader, \(way) / bare nfc_initiator_transceive_bytes loop",

@@ -23,7 +23,7 @@ struct BlockProtocol {
     let ownFrameSize: Int
     let frameWaitingTime: Duration
     /// Rule A.
-    private var blockNumber: UInt8 = 0
+    private(set) var blockNumber: UInt8 = 0
 
     /// How often a block is sent or asked for in all (EMV Book D: two retransmissions).
     static let attempts = 3

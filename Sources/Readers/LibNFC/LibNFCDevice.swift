@@ -393,6 +393,19 @@ final class LibNFCDevice: FrameLink, @unchecked Sendable {
         try chip([0x4A, 0x01, 0x01, 0x00, 0xFF, 0xFF, 0x01, 0x00])
     }
 
+    /// `nfc_initiator_transceive_bytes` again and again with the messages in turn, and nothing around it.
+    func bareLoop(_ messages: [[UInt8]], count: Int) throws(LinkFailure) -> Duration {
+        guard let device else { throw .gone }
+        let start = ContinuousClock.now
+        for index in 0..<count {
+            let message = messages[index % messages.count]
+            let result = nfc_initiator_transceive_bytes(
+                device, message, message.count, answer, Self.commandLimit, 5000)
+            guard result >= 0 else { throw Self.failure(result) ?? .garbled }
+        }
+        return start.duration(to: .now)
+    }
+
     // MARK: - Cards as the device activates them by itself
 
     /// Cards of a type, each activated and, but for the last, put to sleep again.

@@ -175,6 +175,19 @@ public final class LibNFCReader: CardReader {
         _ = await thread.perform(deadline: .now + .seconds(3)) { [session] _ in session.close() }
     }
 
+    /// The bare C loop that this reader is measured against: `nfc_initiator_transceive_bytes` again and again, nothing around
+    /// it, to the card of type A that was activated last, on the device and the thread of this reader, and with the same
+    /// bytes: whole blocks where the reader speaks the block protocol itself.
+    /// - Parameters:
+    ///   - command: one that fits a block.
+    ///   - count: even, as blocks have two numbers.
+    /// - Returns: the time of all commands.
+    public func bareLoop(_ command: [UInt8], count: Int) async throws(ReaderError) -> Duration {
+        try await perform(deadline: nil, late: .cardTimeout) { [session] _ throws(ReaderError) in
+            try session.bareLoop(command, count)
+        }
+    }
+
     /// Does something on the thread, or here where this is it.
     private nonisolated(nonsending) func perform<Value: Sendable>(
         deadline: ContinuousClock.Instant?, late: ReaderError,
@@ -523,6 +536,22 @@ private final class LibNFCSession: @unchecked Sendable {
             case NFC_EOVFLOW: throw .protocolViolation("the answer is longer than libnfc takes")
             default: throw .transmission(error.words)
             }
+        }
+    }
+
+    func bareLoop(_ command: [UInt8], _ count: Int) throws(ReaderError) -> Duration {
+        var messages = [command]
+        if let blocks {
+            messages = [blocks.blockNumber, blocks.blockNumber ^ 1].map { number in
+                let block = [0x02 | number] + command
+                let checksum = FrameChecksum.value(block, .typeA)
+                return block + [UInt8(truncatingIfNeeded: checksum), UInt8(checksum >> 8)]
+            }
+        } else if native == nil {
+            throw .cardRemoved
+        }
+        do throws(LinkFailure) { return try device.bareLoop(messages, count: count) } catch {
+            throw .transmission("the bare loop failed (\(error))")
         }
     }
 
