@@ -113,14 +113,11 @@ final class BlockingThread: TaskExecutor {
 
     func enqueue(_ job: consuming ExecutorJob) { queue.append(.job(UnownedJob(job))) }
 
-    /// Does `body` on the thread, and waits for nothing.
+    /// Does `body` on the thread after what was asked for before, and waits for nothing: also while the thread is
+    /// being given up.
     func post(_ body: @escaping @Sendable () -> Void) { queue.append(.work(body)) }
 
     // MARK: - Calls
-
-    /// Does `body` on the thread after what was asked for before, and waits for nothing: also while the thread is
-    /// being given up.
-    func detached(_ body: @escaping @Sendable () -> Void) { queue.append(.work(body)) }
 
     /// How a call ended for the one who waited for it.
     enum Completion<Value: Sendable>: Sendable {

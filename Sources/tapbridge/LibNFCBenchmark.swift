@@ -32,39 +32,11 @@ extension BenchCommand {
     ) async throws -> Row {
         let (device, connection) = try attached()
         device.present(EchoCard())
-        let command: [UInt8] = [0x00, 0xA4, 0x04, 0x00, 0x0E] + Array("2PAY.SYS.DDF01".utf8) + [0x00]
-        let parsed = try CommandAPDU(parsing: command)
-        // An even number, as blocks have two numbers.
-        let count = 500
-        var ours: [Double] = []
-        var bare: [Double] = []
         let reader = LibNFCReader(connectionString: connection, options: .init(isNative: isNative))
-        for turn in 0..<max(3, rounds) * 4 {
-            try await withTaskExecutorPreference(reader.executor) {
-                let channel = try await reader.activateCard(deadline: .now + .seconds(10))
-                for _ in 0..<2 { _ = try await channel.exchange(parsed, timeout: nil) }
-                // Each is as often first.
-                for isOurs in [turn % 2 == 0, turn % 2 != 0] {
-                    let time: Duration
-                    if isOurs {
-                        let start = ContinuousClock.now
-                        for _ in 0..<count { _ = try await channel.exchange(parsed, timeout: nil) }
-                        time = start.duration(to: .now)
-                    } else {
-                        time = try await reader.bareLoop(command, count: count)
-                    }
-                    let each = microseconds(time) / Double(count)
-                    if isOurs { ours.append(each) } else { bare.append(each) }
-                }
-            }
-            await reader.fieldOff()
-        }
-        await reader.close()
-        return Row(
-            name: name,
-            what: "one APDU through the libnfc reader, \(way) / bare nfc_initiator_transceive_bytes loop",
-            value: median(ours), unit: "us", reference: median(bare),
-            ratio: median(zip(ours, bare).map { $0 / $1 }), goal: "<= 1.05")
+        return try await oneAPDU(
+            name, "one APDU through the libnfc reader, \(way) / bare nfc_initiator_transceive_bytes loop",
+            turns: max(3, rounds) * 4, through: reader, on: reader.executor
+        ) { try await reader.bareLoop($0, count: $1) }
     }
 
     /// Resident memory in KiB, open descriptors and threads of this process.

@@ -121,7 +121,7 @@ public final class LibNFCReader: CardReader {
     deinit {
         // libnfc's functions belong on the thread, which lives until its work is done.
         let session = session
-        thread.detached { session.close() }
+        thread.post { session.close() }
     }
 
     /// A task that prefers this executor (`withTaskExecutorPreference`) talks to the card without a change of
