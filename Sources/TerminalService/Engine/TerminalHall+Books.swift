@@ -205,8 +205,11 @@ extension TerminalHall {
         return Receipt(copyOf: record, profile: terminal(named: record.terminalID)?.stage.profile)
     }
 
+    /// Verifies the whole journal: one at a time, as each reads all of it. Who asks meanwhile gets the same result.
     func verification() async throws(Problem) -> JournalVerification {
-        try await books { () async throws(JournalError) in try await options.journal.verify() }
+        try await verifying.run { [self] () async throws(Problem) in
+            try await books { () async throws(JournalError) in try await options.journal.verify() }
+        }
     }
 
     var paymentsUnderWay: [PaymentView] {

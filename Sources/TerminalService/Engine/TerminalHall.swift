@@ -73,6 +73,7 @@ public final class TerminalHall: Sendable {
     let hub: EventHub
     let shelf = CardShelf()
     let traces = TraceShelf()
+    let verifying = SharedRun<JournalVerification>()
 
     /// A reader that was attached, and the terminal that has it.
     private struct AttachedReader {
