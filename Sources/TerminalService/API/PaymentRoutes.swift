@@ -52,10 +52,10 @@ struct PaymentRoutes: Sendable {
         return order
     }
 
-    func add(to router: Router<APIContext>) {
+    func add(to routes: Routes) {
         let hall = hall
         let streams = EventStreams(hub: hall.hub, most: hall.options.mostEventClients)
-        router.post("/v1/payments") { request, _ in
+        routes.post("/v1/payments", .operator) { request, _ in
             let order = try await Self.order(request)
             let (payment, isReplayed) = try await hall.pay(order)
             var response = try Response.json(
@@ -63,7 +63,7 @@ struct PaymentRoutes: Sendable {
             if isReplayed { response.headers[.idempotentReplayed] = "true" }
             return response
         }
-        router.getAndHead("/v1/payments") { request, _ in
+        routes.get("/v1/payments", .observer) { request, _ in
             let query = Query(request)
             let limit = try Paging.limit(query)
             var filter = JournalFilter(terminalID: query["terminal"])
@@ -89,14 +89,14 @@ struct PaymentRoutes: Sendable {
             return try Response.json(
                 Page(items: page.items.map { hall.view($0, hall.livePayment($0.id)) }, next: page.next))
         }
-        router.getAndHead("/v1/payments/{id}") { request, context in
+        routes.get("/v1/payments/{id}", .waiting) { request, context in
             let id = try context.parameters.require("id")
             if let wait = try Query(request).integer("wait", in: 0...60), let live = hall.livePayment(id) {
                 await live.finished.wait(atMost: .seconds(wait))
             }
             return try Response.json(try await hall.payment(id))
         }
-        router.post("/v1/payments/{id}/cancel") { _, context in
+        routes.post("/v1/payments/{id}/cancel", .operator) { _, context in
             let id = try context.parameters.require("id")
             let view = try await hall.payment(id)
             guard let live = hall.livePayment(id), live.cancel() else {
@@ -104,7 +104,7 @@ struct PaymentRoutes: Sendable {
             }
             return try Response.json(view, status: .accepted)
         }
-        router.post("/v1/payments/{id}/void") { request, context in
+        routes.post("/v1/payments/{id}/void", .operator) { request, context in
             let body = try await RequestObject.read(request, optional: true)
             try body.finish()
             return try Response.json(
@@ -113,7 +113,7 @@ struct PaymentRoutes: Sendable {
                 })
         }
         for (word, isTip) in [("complete", false), ("tip", true)] {
-            router.post(RouterPath("/v1/payments/{id}/\(word)")) { request, context in
+            routes.post("/v1/payments/{id}/\(word)", .operator) { request, context in
                 var body = try await RequestObject.read(request)
                 guard let amount = try body.amount("amount") else { throw body.missing("amount") }
                 try body.finish()
@@ -123,14 +123,14 @@ struct PaymentRoutes: Sendable {
                     })
             }
         }
-        router.get("/v1/payments/{id}/events") { request, context in
+        routes.stream("/v1/payments/{id}/events", .eventStream) { request, context in
             let id = try context.parameters.require("id")
             guard let live = try await hall.begunPayment(id) else {
                 throw Problem.notFound("record of the events of payment \(id) any more")
             }
             return try streams.response(request, context, payment: live)
         }
-        router.getAndHead("/v1/payments/{id}/receipt") { _, context in
+        routes.get("/v1/payments/{id}/receipt", .observer) { _, context in
             let id = try context.parameters.require("id")
             if let text = hall.livePayment(id)?.receipt { return .text(text) }
             guard let copy = try await hall.receiptCopy(of: id) else {
@@ -138,7 +138,7 @@ struct PaymentRoutes: Sendable {
             }
             return .text(copy.text())
         }
-        router.getAndHead("/v1/payments/{id}/trace") { _, context in
+        routes.get("/v1/payments/{id}/trace", .observer) { _, context in
             let id = try context.parameters.require("id")
             guard let live = try await hall.begunPayment(id) else {
                 throw Problem.notFound("trace of payment \(id) any more")

@@ -69,12 +69,25 @@ public struct ConfigurationSetting: Sendable {
         ),
         .init("limits.event-streams", .integer(1...100_000), "256", "Event streams at a time."),
         .init("limits.event-streams-per-client", .integer(1...100_000), "64", "Event streams of one client."),
+        .init(
+            "limits.exports", .integer(1...1000), "8",
+            "Exports of the journal at a time; one client has half of them."),
+        .init(
+            "limits.unread", .byteCount, "64 MiB",
+            "Responses that clients leave unread, of all connections; beyond, the one that leaves the most is closed."
+        ),
         .init("limits.payments", .integer(1...1_000_000), "500", "Latest payments whose events are kept."),
         .init(
             "limits.header-timeout", .duration, "15 s",
             "For a request's head, and between two requests of a connection."),
         .init("limits.body-timeout", .duration, "30 s", "For a request's body."),
         .init("limits.write-timeout", .duration, "30 s", "How long a client may leave an answer unread."),
+        .init(
+            "limits.session-idle", .duration, "30 min",
+            "A browser's session ends when it was not used for so long."),
+        .init(
+            "limits.session-lifetime", .duration, "12 h",
+            "A browser's session ends after so long, used or not."),
         .init(
             "stop-timeout", .duration, "25 s",
             "How long payments under way may take when the daemon is asked to end."),

@@ -222,9 +222,10 @@ extension DaemonConfiguration {
         func count(_ key: String, _ otherwise: Int, _ range: ClosedRange<Int>) -> Int {
             section.value(key, otherwise) { (place) throws(ProfileFileError) in try place.integer(in: range) }
         }
-        func time(_ key: String, _ otherwise: Duration) -> Duration {
+        func time(_ key: String, _ otherwise: Duration, atMost longest: Duration = .seconds(3600)) -> Duration
+        {
             section.value(key, otherwise) { (place) throws(ProfileFileError) in
-                try place.duration(.milliseconds(100) ... .seconds(3600))
+                try place.duration(.milliseconds(100)...longest)
             }
         }
         limits.body = section.value("body", limits.body) { (place) throws(ProfileFileError) in
@@ -236,10 +237,17 @@ extension DaemonConfiguration {
         limits.eventStreams = count("event-streams", limits.eventStreams, 1...100_000)
         limits.eventStreamsPerClient = count(
             "event-streams-per-client", limits.eventStreamsPerClient, 1...100_000)
+        limits.exports = count("exports", limits.exports, 1...1000)
+        limits.unread = section.value("unread", limits.unread) { (place) throws(ProfileFileError) in
+            try place.byteCount(8 << 20...1024 << 20)
+        }
         limits.payments = count("payments", limits.payments, 1...1_000_000)
         limits.headerTimeout = time("header-timeout", limits.headerTimeout)
         limits.bodyTimeout = time("body-timeout", limits.bodyTimeout)
         limits.writeTimeout = time("write-timeout", limits.writeTimeout)
+        limits.sessionIdle = time("session-idle", limits.sessionIdle, atMost: .seconds(7 * 24 * 3600))
+        limits.sessionLifetime = time(
+            "session-lifetime", limits.sessionLifetime, atMost: .seconds(7 * 24 * 3600))
         section.finish()
     }
 

@@ -55,6 +55,8 @@ public final class Daemon: Sendable {
     let settings: GuardSettings
     let keeper: ConnectionKeeper
     let streams = StreamCount()
+    let sessions = Sessions()
+    let guesses: GuessLimit
     let notifier: SystemNotifier
     let logger: Logger
     let terminals: ConfiguredTerminals
@@ -72,7 +74,9 @@ public final class Daemon: Sendable {
         self.settings = settings
         keeper = ConnectionKeeper(
             limit: { settings.current.limits.connections },
+            unreadLimit: { settings.current.limits.unread },
             rejected: { [metrics = parts.metrics] in metrics.noteRejection($0) })
+        guesses = GuessLimit(rejected: { [metrics = parts.metrics] in metrics.noteRejection($0) })
         notifier = SystemNotifier(environment: parts.environment)
         logger = parts.log.logger("daemon")
         identity = try parts.configuration.listen.tls.map { try ServerIdentity($0) }
@@ -84,15 +88,18 @@ public final class Daemon: Sendable {
     var configuration: DaemonConfiguration { state.withLock { $0.configuration } }
 
     /// All routes, with the guards before them.
-    func router() -> Router<APIContext> {
+    /// - Throws: `UndeclaredRoutes`.
+    func router() throws -> Router<APIContext> {
         let rejected: @Sendable (Rejection) -> Void = { [metrics] in metrics.noteRejection($0) }
-        return API.router(
+        return try API.router(
             hall: hall,
             outer: [RequestMeter(metrics, parts.log.logger("http")), SecurityHeaders(settings)],
             guards: [
-                OriginGuard(settings, rejected: rejected), AccessGuard(settings, rejected: rejected),
-                RateGuard(settings, rejected: rejected), BodyGuard(settings, rejected: rejected),
-                StreamGuard(settings, streams, rejected: rejected),
+                OriginGuard(settings, rejected: rejected),
+                AuthenticationGuard(settings, sessions, guesses),
+                RateGuard(settings, rejected: rejected), AuthorizationGuard(rejected: rejected),
+                BodyGuard(settings, rejected: rejected),
+                StreamGuard(settings, streams, sessions, rejected: rejected),
             ],
             more: { DaemonRoutes(daemon: self).add(to: $0) })
     }
@@ -101,12 +108,13 @@ public final class Daemon: Sendable {
     /// - Parameter signals: whether SIGTERM, SIGINT and SIGHUP are heeded.
     public func run(signals: Bool = true) async throws {
         let configuration = configuration
+        let router = try router()
         // Emulated terminals are there before the first client; readers may take their time.
         for failure in try await terminals.start(configuration.terminals) { logger.error("\(failure)") }
 
         let listen = configuration.listen
         let application = Application(
-            router: router(),
+            router: router,
             server: .guarded(keeper, settings, identity: identity),
             configuration: .init(
                 address: .hostname(listen.address, port: listen.port), serverName: nil, backlog: 1024),
@@ -302,7 +310,11 @@ public final class Daemon: Sendable {
             ("tokens", old.tokens == new.tokens), ("log", old.log == new.log),
             ("limits", old.limits == new.limits),
         ] where !isSame { report.changed.append(setting) }
-        settings.replace(.init(result))
+        let values = GuardSettings.Values(result)
+        settings.replace(values)
+        // What tokens that are gone have opened goes with them.
+        sessions.keep(values.tokens)
+        streams.keep(values, sessions)
         parts.log.set(new.log)
 
         // Also where the list is the same: the profiles that it names may have changed.

@@ -28,11 +28,24 @@ export const authentication = {
     token = candidate;
     try { sessionStorage.setItem(TOKEN, candidate); } catch { /* as above */ }
   },
-  signOut() {
-    token = null;
-    try { sessionStorage.removeItem(TOKEN); } catch { /* nothing was kept */ }
+  /** Begins a new session with the token that is known: sessions end when they are not used, and with the daemon. */
+  async renew() {
+    if (token) await request('POST', '/v1/session', { body: { token } });
+  },
+  /** Ends the session at the daemon, and with it the page's event streams; forgets the token. */
+  async signOut() {
+    try {
+      await request('DELETE', '/v1/session', { isSigningIn: true });
+    } finally {
+      forget();
+    }
   },
 };
+
+function forget() {
+  token = null;
+  try { sessionStorage.removeItem(TOKEN); } catch { /* nothing was kept */ }
+}
 
 function address(path, query) {
   const parameters = new URLSearchParams();
@@ -47,7 +60,8 @@ function address(path, query) {
 
 async function request(method, path, options = {}) {
   const headers = { ...options.headers };
-  if (token) headers.Authorization = `Bearer ${token}`;
+  // Who signs in or out shows what it takes itself.
+  if (token && !options.isSigningIn) headers.Authorization = `Bearer ${token}`;
   let body;
   if (options.text !== undefined) {
     headers['Content-Type'] = 'text/plain; charset=utf-8';
@@ -64,7 +78,7 @@ async function request(method, path, options = {}) {
     throw new ApiError({ title: 'The daemon cannot be reached', code: 'unreachable', retryable: true }, 0);
   }
   if (response.status === 401 && !options.isSigningIn && !options.isRepeated) {
-    authentication.signOut();
+    forget();
     asking ??= askForToken().finally(() => { asking = null; });
     await asking;
     return request(method, path, { ...options, isRepeated: true });

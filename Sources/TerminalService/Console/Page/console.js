@@ -34,7 +34,7 @@ const soundButton = h('button', { type: 'button', class: 'plain round', 'aria-pr
   put(soundButton, icon(sound.isOn ? 'soundOn' : 'soundOff'));
 } }, icon('soundOff'));
 
-const signOut = h('button', { type: 'button', class: 'plain round', hidden: true, 'aria-label': 'Sign out', title: 'Sign out', onclick: () => { authentication.signOut(); location.reload(); } }, icon('person'));
+const signOut = h('button', { type: 'button', class: 'plain round', hidden: true, 'aria-label': 'Sign out', title: 'Sign out', onclick: () => attempt(async () => { await authentication.signOut(); location.reload(); }) }, icon('person'));
 const connection = h('span', { class: 'connection', title: 'Connection to the daemon' });
 const version = h('span', { class: 'quiet version' });
 
