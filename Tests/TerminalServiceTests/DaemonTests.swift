@@ -135,6 +135,8 @@ final class TestDaemon: Sendable {
         var request = URLRequest(url: URL(string: "http://127.0.0.1:\(port)\(path)")!)
         request.httpMethod = method
         request.timeoutInterval = 30
+        // Each request has the cookies that it is given: the store of the process knows no ports.
+        request.httpShouldHandleCookies = false
         if let object {
             request.httpBody = try JSONSerialization.data(withJSONObject: object)
             request.setValue("application/json", forHTTPHeaderField: "Content-Type")

@@ -17,7 +17,7 @@ import Yams
     /// Every route of the daemon is in the document, and the other way round. The console's own files are none of the API's.
     @Test func routesAreDescribed() async throws {
         let routes = try await TestDaemon.with { daemon in
-            Set(
+            try Set(
                 daemon.daemon.router().routes.filter { $0.method != .head }.map {
                     "\($0.method.rawValue.lowercased()) \($0.path)"
                 })

@@ -84,3 +84,10 @@ extension ServiceEvent {
         get throws { try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any]) }
     }
 }
+
+/// Runs what blocks on a thread of its own.
+func onThread<T: Sendable>(_ work: @escaping @Sendable () throws -> T) async throws -> T {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(with: Result { try work() }) }
+    }
+}
