@@ -67,8 +67,9 @@ public struct TerminalProfile: Sendable {
         try self.init(file, source: path)
     }
 
-    public init(text: String, source: String) throws(ProfileFileError) {
-        try self.init(ProfileFile(file: source, text: text), source: source)
+    /// - Parameter files: which files the text may name; none unless its author may.
+    public init(text: String, source: String, files: FileAccess = .noFiles) throws(ProfileFileError) {
+        try self.init(ProfileFile(file: source, text: text, files: files), source: source)
     }
 
     /// The profile that the program carries: the test merchant of the documentation.
@@ -201,15 +202,7 @@ public struct TerminalProfile: Sendable {
             acceptance = try AcceptancePolicy(place)
         }
 
-        // Names of files are relative to the profile.
-        func path(_ name: String) -> String {
-            let folder = source.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-                .joined(separator: "/")
-            return name.hasPrefix("/") || folder.isEmpty ? name : folder + "/" + name
-        }
-        pinKeys = try optional("pin-pad").map { (place) throws(ProfileFileError) in
-            try PINKeys(place, path: path)
-        }
+        pinKeys = try optional("pin-pad").map { (place) throws(ProfileFileError) in try PINKeys(place) }
 
         polling = try optional("polling").map { (place) throws(ProfileFileError) in
             guard let schedule = PollingSchedule(words: try place.string()) else {
@@ -233,10 +226,7 @@ public struct TerminalProfile: Sendable {
             }
             try keys.finish()
         }
-        acquirerFile = nil
-        if let place = top.optional("acquirer-file") {
-            acquirerFile = path(try place.text(1...4096))
-        }
+        acquirerFile = try top.optional("acquirer-file")?.namedFile().path
         if let keys = try optional("journal")?.mapping() {
             retentionDays = try keys.optional("retention-days")?.integer(in: 1...36_500)
             try keys.finish()

@@ -499,7 +499,7 @@ import Testing
         let text = Self.file.replacing(old, with: new, maxReplacements: 1)
         #expect(text != Self.file)
         #expect {
-            try AcquirerFile(text: text, source: "acme.yaml")
+            try AcquirerFile(text: text, source: "acme.yaml", files: .paths(relativeTo: ""))
         } throws: {
             let error = $0 as? ProfileFileError
             return error?.file == "acme.yaml" && error?.line == line && "\(error!)".contains(says)

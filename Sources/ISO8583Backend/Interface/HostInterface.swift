@@ -1,6 +1,6 @@
 internal import BERTLV
 public import ISO8583
-public import ProfileFile
+internal import ProfileFile
 
 /// How a host wants its messages: the dialect, and what stands in which field. Terminal and simulated host use the
 /// same description.
@@ -111,15 +111,14 @@ public struct HostInterface: Sendable {
     }
 
     /// Reads the keys of a `messages` mapping.
-    /// - Parameter folder: what names of files are relative to.
-    public init(_ place: ProfileFile, relativeTo folder: String) throws(ProfileFileError) {
+    init(_ place: ProfileFile) throws(ProfileFileError) {
         let keys = try place.mapping()
         let dialectPlace = try keys.required("dialect")
         let name = try dialectPlace.string()
         if let builtIn = try Dialect.builtIn(name) {
             dialect = builtIn
         } else if name.contains("/") || name.contains(".") {
-            dialect = try Dialect(path: FileReading.path(name, relativeTo: folder))
+            dialect = try Dialect(path: dialectPlace.namedFile().path)
         } else {
             throw dialectPlace.error(
                 "no such dialect; built in are \(Dialect.builtInNames.joined(separator: ", ")), or name a file"
@@ -194,7 +193,7 @@ public struct HostInterface: Sendable {
         }
         mac = nil
         if let code = keys.optional("mac") {
-            mac = try MessageMAC(code, relativeTo: folder)
+            mac = try MessageMAC(code)
             guard dialect[64] != nil, dialect[128] != nil else {
                 throw code.error("the dialect needs fields 64 and 128 for codes")
             }

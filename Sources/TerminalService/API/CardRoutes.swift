@@ -6,6 +6,7 @@ struct CardRoutes: Sendable {
     let hall: TerminalHall
 
     func add(to router: Router<APIContext>) {
+        let hall = hall
         let shelf = hall.shelf
         router.getAndHead("/v1/card-profiles") { request, _ in
             let page = try Paging.page(CardLibrary.identifiers, Query(request), id: { $0 }) {
@@ -59,7 +60,9 @@ struct CardRoutes: Sendable {
                         )
                     }
                     profile = try CardLibrary.profile(name)
-                case (nil, let text?): profile = try CardProfile(ProfileFile(file: "profileText", text: text))
+                case (nil, let text?):
+                    profile = try CardProfile(
+                        ProfileFile(file: "profileText", text: text, files: .names(hall.options.files)))
                 default: throw ProfileFileError(file: "card", reason: "give either profile or profileText")
                 }
             } catch {

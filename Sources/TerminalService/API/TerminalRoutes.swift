@@ -33,7 +33,8 @@ struct TerminalRoutes: Sendable {
                 profile = known
             case (nil, let text?):
                 do throws(ProfileFileError) {
-                    profile = try TerminalProfile(text: text, source: "profileText")
+                    profile = try TerminalProfile(
+                        text: text, source: "profileText", files: .names(hall.options.files))
                 } catch {
                     throw Problem.profile(error)
                 }

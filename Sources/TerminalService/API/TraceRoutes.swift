@@ -69,9 +69,9 @@ extension TerminalHall {
             throw Problem(.badRequest, status: 400, title: "The trace cannot be replayed", detail: "\(error)")
         }
         var profile = given ?? options.profile
-        if given == nil, let own = traces.profileText(name) {
+        if given == nil {
             do throws(ProfileFileError) {
-                profile = try TerminalProfile(text: own, source: name + ".profile.yaml")
+                profile = try traces.profile(name) ?? profile
             } catch {
                 throw Problem.profile(error)
             }

@@ -7,7 +7,7 @@ public struct ConfigurationSetting: Sendable {
         case integer(ClosedRange<Int>)
         case duration
         case byteCount
-        case hosts, tokens, terminals
+        case hosts, tokens, terminals, files
     }
     /// Such as `listen.port`.
     public let key: String
@@ -45,6 +45,9 @@ public struct ConfigurationSetting: Sendable {
         .init(
             "terminals", .terminals, "[{count: 1}]",
             "Terminals that the daemon begins with: id, count, profile, reader."),
+        .init(
+            "files", .files, "{}",
+            "Files that texts of clients may name, such as a profile's pin-pad key-file: name and path."),
         .init("profile-folder", .path, nil, "Folder of terminal profiles that clients may name."),
         .init("acquirer", .path, nil, "Acquirer file; without one the profile's, else the built-in host."),
         .init("journal", .path, nil, "Journal file; by default the one in the state directory."),
@@ -152,6 +155,12 @@ public struct ConfigurationSetting: Sendable {
                     + name
                     + #"}, "role": {"enum": ["operator", "observer"]}, "sha256": {"type": "string", "pattern": "^[0-9A-Fa-f]{64}$"}}}"#,
             ]
+        case .files:
+            fields = [
+                #""type": ["object", "null"]"#,
+                #""propertyNames": {"pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,39}$"}"#,
+                #""additionalProperties": {"type": "string"}"#,
+            ]
         case .terminals:
             fields = [
                 #""type": ["array", "null"]"#,
@@ -162,6 +171,7 @@ public struct ConfigurationSetting: Sendable {
             switch kind {
             case .integer: fields.append("\"default\": \(defaultValue)")
             case .hosts, .tokens: fields.append("\"default\": []")
+            case .files: fields.append("\"default\": {}")
             case .terminals: fields.append("\"default\": [{\"count\": 1}]")
             default: fields.append("\"default\": \"\(defaultValue)\"")
             }

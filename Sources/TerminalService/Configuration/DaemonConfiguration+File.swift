@@ -73,7 +73,9 @@ extension DaemonConfiguration {
         throws(ConfigurationMistakes)
     {
         let place: ProfileFile
-        do throws(ProfileFileError) { place = try ProfileFile(file: file, text: text) } catch {
+        do throws(ProfileFileError) {
+            place = try ProfileFile(file: file, text: text, files: .paths(relativeTo: folder))
+        } catch {
             throw ConfigurationMistakes([error])
         }
         try self.init(place: place, folder: folder, sources: ConfigurationSources())
@@ -83,37 +85,38 @@ extension DaemonConfiguration {
         place: ProfileFile?, folder: String, sources: ConfigurationSources
     ) throws(ConfigurationMistakes) {
         let (overrides, unknown) = Self.overrides(sources)
-        let reader = ConfigurationReader(overrides: overrides)
+        let reader = ConfigurationReader(overrides: overrides, folder: folder)
         for mistake in unknown { reader.note(mistake) }
         self.init()
         let top = ConfigurationSection(reader: reader, place: place)
-        readListen(top.section("listen"), folder)
+        readListen(top.section("listen"))
         tokens = top.value("tokens", tokens) { (place) throws(ProfileFileError) in
             try Self.tokens(place, reader)
         }
         terminals = top.value("terminals", terminals) { (place) throws(ProfileFileError) in
-            try Self.terminals(place, folder, reader)
+            try Self.terminals(place, reader)
         }
-        func path(_ place: ProfileFile) throws(ProfileFileError) -> String { try place.path(in: folder) }
+        func path(_ place: ProfileFile) throws(ProfileFileError) -> String { try place.namedFile().path }
         func existingFolder(_ place: ProfileFile) throws(ProfileFileError) -> String {
-            let path = try place.path(in: folder)
-            var isFolder: ObjCBool = false
-            guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
-            else {
-                throw place.error("there is no folder \(path)")
+            try place.namedFolder().path
+        }
+        files = top.value("files", files) { (place) throws(ProfileFileError) in
+            var files: [String: String] = [:]
+            for (name, file) in try place.mapping().entries() {
+                files[try name.identifier()] = try file.readableFile().path
             }
-            return path
+            return files
         }
         profileFolder = top.optional("profile-folder", existingFolder)
         acquirer = top.optional("acquirer") { (place) throws(ProfileFileError) in
-            let path = try place.path(in: folder)
+            let path = try place.namedFile().path
             try Self.checkAcquirer(path, place)
             return path
         }
         journal = top.optional("journal", path)
         traces = top.optional("traces", existingFolder)
         certificates = top.optional("certificates") { (place) throws(ProfileFileError) in
-            let path = try place.path(in: folder)
+            let path = try place.namedFile().path
             guard CertificateDirectory(path: path).exists("ca.pem") else {
                 throw place.error("there is no ca.pem in \(path): make certificates with `tapbridge certs`")
             }
@@ -154,7 +157,7 @@ extension DaemonConfiguration {
         guard reader.mistakes.isEmpty else { throw ConfigurationMistakes(reader.mistakes) }
     }
 
-    private mutating func readListen(_ section: ConfigurationSection, _ folder: String) {
+    private mutating func readListen(_ section: ConfigurationSection) {
         listen.address = section.value("address", listen.address) { (place) throws(ProfileFileError) in
             let text = try place.string()
             guard !text.isEmpty, text.utf8.count <= 253, !text.contains(where: \.isWhitespace),
@@ -180,11 +183,7 @@ extension DaemonConfiguration {
         }
         let tls = section.section("tls")
         func file(_ place: ProfileFile) throws(ProfileFileError) -> String {
-            let path = try place.path(in: folder)
-            guard FileManager.default.isReadableFile(atPath: path) else {
-                throw place.error("\(path) is not there, or cannot be read")
-            }
-            return path
+            try place.readableFile().path
         }
         let certificate = tls.optional("certificate", file)
         let key = tls.optional("key", file)
@@ -276,7 +275,7 @@ extension DaemonConfiguration {
     }
 
     private static func terminals(
-        _ place: ProfileFile, _ folder: String, _ reader: ConfigurationReader
+        _ place: ProfileFile, _ reader: ConfigurationReader
     ) throws(ProfileFileError) -> [TerminalGroup] {
         var groups: [TerminalGroup] = []
         var names: Set<String> = []
@@ -294,7 +293,7 @@ extension DaemonConfiguration {
             group.profile =
                 section.value("profile", nil) { (place) throws(ProfileFileError) -> String? in
                     if try place.string() == "built-in" { return nil }
-                    let path = try place.path(in: folder)
+                    let path = try place.namedFile().path
                     do throws(ProfileFileError) {
                         _ = try TerminalProfile(path: path)
                     } catch {

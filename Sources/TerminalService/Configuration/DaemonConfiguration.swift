@@ -117,6 +117,8 @@ public struct DaemonConfiguration: Sendable, Equatable {
     public var listen = Listen()
     public var tokens: [AccessToken] = []
     public var terminals = [TerminalGroup()]
+    /// Files that texts of clients may name, such as a profile's PIN key file, by name.
+    public var files: [String: String] = [:]
     /// Folder of terminal profiles that clients may name (`NAME.yaml`); nil offers the built-in one alone.
     public var profileFolder: String?
     /// Path of an acquirer file; nil is that of the terminal's profile, else the built-in host.

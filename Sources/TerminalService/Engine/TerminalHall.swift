@@ -15,6 +15,8 @@ public final class TerminalHall: Sendable {
         public var profile: TerminalProfile
         /// Profiles that new terminals may be made from, by name.
         public var profiles: [String: TerminalProfile]
+        /// Files that texts of clients may name, by name.
+        public var files: [String: String]
         public var journal: Journal
         public var backend: any AcquirerBackend
         /// Counts the transactions of PIN pads; all terminals have one key.
@@ -36,13 +38,15 @@ public final class TerminalHall: Sendable {
 
         public init(
             profile: TerminalProfile, journal: Journal, backend: any AcquirerBackend,
-            profiles: [String: TerminalProfile] = [:], pinKeyCounter: any KeyCounter = MemoryKeyCounter(),
+            profiles: [String: TerminalProfile] = [:], files: [String: String] = [:],
+            pinKeyCounter: any KeyCounter = MemoryKeyCounter(),
             version: String = "0.1.0", observer: (@Sendable (ObservedEvent) -> Void)? = nil,
             mostTerminals: Int = 10_000, paymentsKept: Int = 500, eventsKept: Int = 8192,
             eventsPerClient: Int = 2048, mostEventClients: Int = 256, traceDirectory: String? = nil
         ) {
             self.profile = profile
             self.profiles = profiles
+            self.files = files
             self.journal = journal
             self.backend = backend
             self.pinKeyCounter = pinKeyCounter

@@ -280,6 +280,7 @@ public final class Daemon: Sendable {
         needsRestart("journal", \.journal)
         needsRestart("traces", \.traces)
         needsRestart("certificates", \.certificates)
+        needsRestart("files", \.files)
         needsRestart("profile-folder", \.profileFolder)
         needsRestart("stop-timeout", \.stopTimeout)
 
