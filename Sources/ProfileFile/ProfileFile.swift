@@ -49,11 +49,13 @@ public struct ProfileFile {
     public let files: FileAccess
 
     /// - Parameter files: which files the text may name; none unless its author may.
-    /// - Throws: `ProfileFileError` where the text is not YAML or empty.
+    /// - Throws: `ProfileFileError` where the text is not YAML, empty or out of bounds (`YAMLBounds`).
     public init(file: String, text: String, files: FileAccess = .noFiles) throws(ProfileFileError) {
+        if let excess = YAMLBounds.excess(of: text, file: file) { throw excess }
         let composed: Node?
         do {
-            composed = try Yams.compose(yaml: text)
+            // Everything is read as text here: what looks like a number or a date is not asked.
+            composed = try Yams.compose(yaml: text, .basic)
         } catch let error as YamlError {
             throw Self.syntaxError(file, error)
         } catch {
@@ -65,12 +67,12 @@ public struct ProfileFile {
 
     /// Reads a file of the operator's, which may name others; relative paths begin at its folder.
     public init(path: String) throws(ProfileFileError) {
-        guard let bytes = NamedFile(path: path, shown: path).contents(limit: 4 << 20),
+        guard let bytes = NamedFile(path: path, shown: path).contents(limit: YAMLBounds.bytes),
             let text = String(validating: bytes, as: UTF8.self)
         else {
             let reason =
                 FileManager.default.fileExists(atPath: path)
-                ? "cannot be read as UTF-8 text of up to \(4 << 20) bytes (permissions?)"
+                ? "cannot be read as UTF-8 text of up to \(YAMLBounds.bytes) bytes (permissions?)"
                 : "no such file"
             throw ProfileFileError(file: path, reason: reason)
         }
@@ -246,17 +248,23 @@ public struct ProfileFile {
 public final class ProfileMapping {
     public let place: ProfileFile
     let mapping: Node.Mapping
+    private let values: [String: Node]
     private var known: Set<String> = []
 
     init(place: ProfileFile, mapping: Node.Mapping) {
         self.place = place
         self.mapping = mapping
+        var values: [String: Node] = [:]
+        for (key, value) in mapping {
+            if case .scalar(let name) = key { values[name.string] = value }
+        }
+        self.values = values
     }
 
     /// The value of a key; nil where the key is absent or its value empty.
     public func optional(_ key: String) -> ProfileFile? {
         known.insert(key)
-        guard let node = mapping[Node(key)] else { return nil }
+        guard let node = values[key] else { return nil }
         if case .scalar(let scalar) = node, scalar.string.isEmpty, scalar.style == .plain { return nil }
         return ProfileFile(
             file: place.file, files: place.files, node: node,

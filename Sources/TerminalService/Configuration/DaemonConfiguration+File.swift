@@ -274,12 +274,15 @@ extension DaemonConfiguration {
         return tokens
     }
 
+    private static let mostTerminals = 100_000
+
     private static func terminals(
         _ place: ProfileFile, _ reader: ConfigurationReader
     ) throws(ProfileFileError) -> [TerminalGroup] {
         var groups: [TerminalGroup] = []
         var names: Set<String> = []
         var readers: Set<ReaderName> = []
+        var total = 0
         for item in try place.list() {
             let section = ConfigurationSection(reader: reader, place: item)
             guard let mapping = section.mapping else { continue }
@@ -288,7 +291,12 @@ extension DaemonConfiguration {
                 try place.identifier(atMost: 8)
             }
             group.count = section.value("count", 1) { (place) throws(ProfileFileError) in
-                try place.integer(in: 1...100_000)
+                try place.integer(in: 1...mostTerminals)
+            }
+            total += group.count
+            // Each has a name, which is made and compared below.
+            guard total <= mostTerminals else {
+                throw item.error("with these there are more than \(mostTerminals) terminals")
             }
             group.profile =
                 section.value("profile", nil) { (place) throws(ProfileFileError) -> String? in
