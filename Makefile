@@ -8,7 +8,7 @@ VENV        := .build/venv
 # PC/SC client, and Python for the oracles.
 BUILD_PACKAGES := pkg-config libssl-dev libpcsclite-dev libnfc-dev libsqlite3-dev
 TEST_PACKAGES  := pcscd vsmartcard-vpcd libnfc-bin opensc openssl python3-venv curl chromium
-ORACLES        := pyemv==1.5.0 psec==1.3.0 pyiso8583==4.0.1 openapi-spec-validator==0.9.0 jsonschema==4.26.0 prometheus_client==0.26.0 schemathesis==4.32.5 playwright==1.65.2 axe-playwright-python==0.1.8
+ORACLES        := iso4217==1.16.20260101 pyemv==1.5.0 psec==1.3.0 pyiso8583==4.0.1 openapi-spec-validator==0.9.0 jsonschema==4.26.0 prometheus_client==0.26.0 schemathesis==4.32.5 playwright==1.65.2 axe-playwright-python==0.1.8
 DEB_PACKAGES   := dpkg-dev python3 binutils
 # A small system that systemd runs, for the package's units.
 SYSTEMD_PACKAGES := systemd-container mmdebstrap procps
@@ -51,7 +51,7 @@ bootstrap:
 bootstrap-tests: bootstrap
 	$(call install_packages,$(TEST_PACKAGES))
 	@test -x $(VENV)/bin/python || python3 -m venv $(VENV)
-	@$(VENV)/bin/python -c 'import pyemv, psec, iso8583, openapi_spec_validator, jsonschema, prometheus_client, schemathesis, playwright, axe_playwright_python' 2>/dev/null || $(VENV)/bin/pip install -q --disable-pip-version-check $(ORACLES)
+	@$(VENV)/bin/python -c 'import iso4217, pyemv, psec, iso8583, openapi_spec_validator, jsonschema, prometheus_client, schemathesis, playwright, axe_playwright_python' 2>/dev/null || $(VENV)/bin/pip install -q --disable-pip-version-check $(ORACLES)
 
 # Swift's own libraries are linked in: the program needs no toolchain where it runs, and the Debian package takes it as it is.
 release: bootstrap

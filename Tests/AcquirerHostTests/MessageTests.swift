@@ -339,6 +339,41 @@ import Testing
                 == AccountBalance(amount: Amount(minorUnits: 1234)!, currency: euro, currencyExponent: 2))
     }
 
+    /// Field 38 is letters and digits; what else a host sends there is shown to nobody.
+    @Test(arguments: [
+        ("123456", "123456"), ("AB12  ", "AB12"), ("a1B2c3", "a1B2c3"), ("      ", nil), ("\u{1B}[2JAB", nil),
+        ("=1+1;A", nil), ("12\u{8}456", nil), ("12345\u{7F}", nil), ("12\r\n56", nil), ("1<2>3&", nil),
+    ]) func authorizationCode(_ code: String, _ expected: String?) throws {
+        let (reader, message) = try answer { $0.set(38, code) }
+        if code.allSatisfy({ $0 == " " }) || expected != nil {
+            #expect(try reader.authorization(message, of: Self.sent).authorizationCode == expected)
+        } else {
+            #expect(throws: AcquirerError.malformedResponse("field 38 is not of letters and digits")) {
+                try reader.authorization(message, of: Self.sent)
+            }
+        }
+        for byte: UInt8 in 0...0xFF where !(0x20...0x7E).contains(byte) {
+            let (reader, message) = try answer { $0.set(38, [0x41, 0x42, 0x43, byte, 0x44, 0x45]) }
+            #expect(throws: AcquirerError.self) { try reader.authorization(message, of: Self.sent) }
+        }
+    }
+
+    /// Decimals of a charge in the account's currency are the currency's.
+    @Test(arguments: [("392", 0), ("414", 3), ("927", 4), ("940", 0), ("978", 2), ("998", 2)])
+    func chargeDecimals(_ currency: String, _ digits: UInt8) throws {
+        let (reader, message) = try answer { message in
+            message.set(49, "840")
+            message.set(6, "000000011700")
+            message.set(51, currency)
+            message.set(54, "0002" + currency + "C000000001234")
+        }
+        var request = Payment().request
+        request.currency = NumericCode(840)!
+        let response = try reader.authorization(message, of: SentAuthorization(request))
+        #expect(response.accountCharge?.currencyExponent == digits)
+        #expect(response.availableBalance?.currencyExponent == digits)
+    }
+
     @Test(arguments: [
         ("77800000", "0.7800000"), ("60780000", "0.780000"), ("01234567", "1234567"),
         ("61234567", "1.234567"),

@@ -8,6 +8,16 @@ struct WireAnswer: Codable {
         var currency: String
         var currencyExponent: UInt8
         var rate: String?
+
+        /// The currency, whose decimals are those that were meant.
+        func code(_ member: String) throws(HTTPMessageError) -> NumericCode {
+            let code = try CodeText.code(currency, member + ".currency")
+            let digits = CodeTable.minorUnits(of: code)
+            guard currencyExponent == digits else {
+                throw wrong(member + ".currencyExponent", "currency \(code) has \(digits) decimals")
+            }
+            return code
+        }
     }
 
     var version: Int
@@ -83,14 +93,13 @@ struct WireAnswer: Codable {
             guard let rate = charge.rate else { throw wrong("accountCharge.rate", "missing") }
             response.accountCharge = AccountCharge(
                 amount: try AmountNumber.amount(charge.amount, "accountCharge.amount"),
-                currency: try CodeText.code(charge.currency, "accountCharge.currency"),
-                currencyExponent: charge.currencyExponent, rate: rate)
+                currency: try charge.code("accountCharge"), currencyExponent: charge.currencyExponent,
+                rate: rate)
         }
         if let balance = availableBalance {
             response.availableBalance = AccountBalance(
                 amount: try AmountNumber.amount(balance.amount, "availableBalance.amount"),
-                currency: try CodeText.code(balance.currency, "availableBalance.currency"),
-                currencyExponent: balance.currencyExponent)
+                currency: try balance.code("availableBalance"), currencyExponent: balance.currencyExponent)
         }
         return HTTPAnswer(
             kind: message, transactionID: transactionId, response: response, totals: totals?.totals)

@@ -67,7 +67,7 @@ public struct AnswerReader: Sendable {
             let currency = number(answer, 51).flatMap({ NumericCode($0) }), currency != sent.currency
         {
             response.accountCharge = AccountCharge(
-                amount: amount, currency: currency, currencyExponent: CurrencyExponent.of(currency),
+                amount: amount, currency: currency, currencyExponent: CodeTable.minorUnits(of: currency),
                 rate: answer.text(10).flatMap(Self.rate) ?? "")
         }
         response.availableBalance = answer.text(54).flatMap(Self.balance)
@@ -150,7 +150,7 @@ public struct AnswerReader: Sendable {
             else { continue }
             let balance = AccountBalance(
                 amount: part(7..<8) == "D" ? .zero : amount, currency: currency,
-                currencyExponent: CurrencyExponent.of(currency))
+                currencyExponent: CodeTable.minorUnits(of: currency))
             if part(2..<4) == "02" { return balance }
             found = found ?? balance
         }
@@ -165,16 +165,5 @@ extension String {
         while text.first == " " { text.removeFirst() }
         while text.last == " " { text.removeLast() }
         return String(text)
-    }
-}
-
-/// Decimal places of currencies whose number is not two (ISO 4217).
-enum CurrencyExponent {
-    static func of(_ currency: NumericCode) -> UInt8 {
-        switch currency.value {
-        case 108, 152, 174, 262, 324, 352, 392, 410, 548, 600, 646, 704, 800, 950, 952, 953: 0
-        case 48, 368, 400, 414, 434, 512, 788: 3
-        default: 2
-        }
     }
 }
