@@ -53,6 +53,30 @@ import Testing
 
     static var soon: ContinuousClock.Instant { .now + .seconds(10) }
 
+    /// A card that always promises one byte more, through libnfc and by our own block protocol.
+    @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func oneByteMoreForEver(_ native: Bool)
+        async throws
+    {
+        let counter = Counter()
+        try await Self.with(native: native) { device, reader in
+            device.present(
+                StubCard { _, _ in
+                    counter.add()
+                    return [0x5A, 0x61, 0xFF]
+                })
+            let channel = try await reader.activateCard(deadline: Self.soon)
+            var budget = CommandBudget(40)
+            let command = CommandAPDU(cla: 0, ins: 0xB2, p1: 1, p2: 0x0C, expectedLength: 256)
+            do throws(ReaderError) {
+                _ = try await channel.exchange(command, timeout: .seconds(30), budget: &budget)
+                Issue.record("it ended")
+            } catch {
+                #expect(error == .protocolViolation("the card takes more commands than it may"))
+            }
+            #expect(budget.left == 0 && counter.value == 40)
+        }
+    }
+
     @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func typeA(_ native: Bool) async throws {
         try await Self.with(native: native) { device, reader in
             device.present(StubCard.paymentSystem())

@@ -269,6 +269,21 @@ struct PCSCReaderTests {
         }
     }
 
+    /// A card that always promises one byte more.
+    @Test(.timeLimit(.minutes(15))) func oneByteMoreForEver() async throws {
+        let card: @Sendable () -> any VirtualCard = { StubCard { _, _ in [0x5A, 0x61, 0xFF] } }
+        try await Self.withCard(card) { _, reader, _ in
+            let channel = try await reader.activateCard(deadline: .now + .seconds(10))
+            var budget = CommandBudget(600)
+            await #expect(throws: ReaderError.self) {
+                try await channel.exchange(
+                    CommandAPDU(parsing: Self.select), timeout: .seconds(30), budget: &budget)
+            }
+            // The command and 256 GET RESPONSE; fewer where pcscd's reader fetches some itself.
+            #expect(budget.left >= 600 - 257)
+        }
+    }
+
     /// The daemon dies and comes back: the text says what to do meanwhile, and the reader works on.
     @Test(.timeLimit(.minutes(15))) func daemonDiesAndComesBack() async throws {
         try await Self.withCard({ StubCard.paymentSystem() }) { pcsc, reader, _ in

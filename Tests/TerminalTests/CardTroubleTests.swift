@@ -11,6 +11,26 @@ import Testing
 
 @testable import Terminal
 
+/// A card that from some command on promises one byte more, for ever.
+final class EndlessCard: VirtualCard {
+    private let good: any VirtualCard
+    private let first: Int
+    private(set) var commands = 0
+
+    init(_ good: any VirtualCard, from first: Int) {
+        self.good = good
+        self.first = first
+    }
+    var answerToReset: [UInt8] { good.answerToReset }
+    var activation: ContactlessActivation { good.activation }
+    func powerOn() { good.powerOn() }
+    func powerOff() { good.powerOff() }
+    func process(_ command: [UInt8]) -> [UInt8]? {
+        commands += 1
+        return commands <= first ? good.process(command) : [0x5A, 0x61, 0xFF]
+    }
+}
+
 /// Cards pulled away, two at once, none at all, hostile ones; cancellation; readers that fail.
 @Suite struct CardTroubleTests {
     static let cards = [
@@ -50,6 +70,19 @@ import Testing
         #expect(result.status == .ended)
         #expect(try await till.state(result) == .failed)
         #expect(await till.host.events.isEmpty)
+    }
+
+    /// A card that always promises one byte more, to every command or from some command on: GET RESPONSE counts as commands
+    /// do, so that the payment ends.
+    @Test(arguments: [0, 1, 2, 3]) func alwaysOneByteMore(_ first: Int) async throws {
+        let till = try await Till()
+        let endless = EndlessCard(try card("visa-credit"), from: first)
+        till.field.present(endless)
+        let result = try await till.pay(1200)
+        #expect(!result.isApproved)
+        #expect(await till.host.events.isEmpty)
+        #expect(
+            (first + 2...till.environment.limits.commands).contains(endless.commands), "\(endless.commands)")
     }
 
     @Test func twoCardsAtOnce() async throws {

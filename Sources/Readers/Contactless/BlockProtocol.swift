@@ -31,6 +31,8 @@ struct BlockProtocol {
     static let linkAttempts = 3
     /// 65536 data bytes and the status word.
     static let responseLimit = 65538
+    /// Where no deadline ends it, a card that asks for more time without end is given up.
+    static let extensionLimit = 1000
 
     init(
         modulation: ContactlessActivation.Modulation, frameSize: Int, ownFrameSize: Int,
@@ -121,6 +123,7 @@ struct BlockProtocol {
         var wait = frameWaitingTime
         var attempts = 0
         var linkFailures = 0
+        var extensions = 0
         var failure = Failure.timeout
         while true {
             if isAbandoned() { throw .abandoned }
@@ -178,6 +181,10 @@ struct BlockProtocol {
                 // Rule 3: S(WTX) is answered with the same multiplier, 1 to 59.
                 guard received.count == 2, (1...59).contains(received[1] & 0x3F) else {
                     throw .violation("a waiting time extension of no valid length")
+                }
+                extensions += 1
+                guard extensions <= Self.extensionLimit else {
+                    throw .violation("the card asks for more time without end")
                 }
                 let multiplier = received[1] & 0x3F
                 wait = min(frameWaitingTime * Int(multiplier), ContactlessTiming.longest)
