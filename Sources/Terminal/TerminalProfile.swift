@@ -370,6 +370,9 @@ extension ProfileFile {
                 ? "\(count.lowerBound)" : "\(count.lowerBound)...\(count.upperBound)"
             throw error("expected \(wanted) characters, found \(text.count): \"\(text.prefix(40))\"")
         }
+        guard !text.unicodeScalars.contains(where: PlainText.isControl) else {
+            throw error("expected text without control characters")
+        }
         return text
     }
 
@@ -397,7 +400,6 @@ extension ProfileFile {
         }
         return amount
     }
-}
 
     /// An amount of the built-in profile, read in the currency of the profile that takes it over: as many whole units. The
     /// user's file is not where the decimals stand, so that zeros beyond those of the currency are no error.
@@ -408,3 +410,4 @@ extension ProfileFile {
         else { return try amount(exponent) }
         return amount
     }
+}

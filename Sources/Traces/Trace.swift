@@ -1,4 +1,5 @@
 internal import BERTLV
+internal import EMV
 
 /// A recorded session between a terminal and a card: `apdu-traces/README.md` describes the text format.
 public struct Trace: Sendable, Equatable {
@@ -258,7 +259,9 @@ extension Trace: CustomStringConvertible {
     public var description: String {
         var text = "\(Self.signature) \(Self.version)\n"
         for field in header {
-            text += field.key == "#" ? "# \(field.value)\n" : "\(field.key): \(field.value)\n"
+            // Names of readers and words of hosts begin no lines of their own.
+            let value = PlainText.clean(field.value, keeping: ["\t"])
+            text += field.key == "#" ? "# \(value)\n" : "\(field.key): \(value)\n"
         }
         text += "\n"
         for entry in entries { text += Self.line(entry.content) + "\n" }
@@ -267,7 +270,9 @@ extension Trace: CustomStringConvertible {
 
     public static func line(_ content: Content) -> String {
         func words(_ mark: String, _ word: String, _ fields: [Field]) -> String {
-            ([mark, word] + fields.map { "\($0.key)=\($0.value)" }).joined(separator: " ")
+            PlainText.clean(
+                ([mark, word] + fields.map { "\($0.key)=\($0.value)" }).joined(separator: " "),
+                keeping: ["\t"])
         }
         switch content {
         case .activated(let atr): return "+ \(Hex.string(atr))"
@@ -281,7 +286,7 @@ extension Trace: CustomStringConvertible {
         case .terminalData(let bytes): return "~ \(Hex.string(bytes))"
         case .host(let word, let fields): return words("@", word, fields)
         case .outcome(let word, let fields): return words("=", word, fields)
-        case .comment(let text): return "# \(text)"
+        case .comment(let text): return "# \(PlainText.clean(text, keeping: ["\t"]))"
         case .blank: return ""
         }
     }

@@ -1,9 +1,10 @@
+import EMV
 import Foundation
 
 /// Output for people on standard output: coloured on a terminal, plain in a pipe (and where NO_COLOR is
 /// set); errors and progress on standard error.
 struct Console: Sendable {
-    enum Style: String, Sendable {
+    enum Style: String, Sendable, CaseIterable {
         case bold = "1"
         case dim = "2"
         case red = "31"
@@ -28,13 +29,23 @@ struct Console: Sendable {
         return "\u{1B}[\(styles.map(\.rawValue).joined(separator: ";"))m\(text)\u{1B}[0m"
     }
 
+    /// The numbers of the styles, 0 being the end of each.
+    private static let styles = Set(Style.allCases.map(\.rawValue) + ["0"])
+
+    /// Text as this output takes it: whoever wrote it, the terminal gets characters, and our own colours where there are
+    /// any.
+    func shown(_ text: String) -> String {
+        PlainText.forTerminal(text, styles: coloured ? Self.styles : [])
+    }
+
     /// Writes a line; a closed pipe ends the program quietly, as other tools do.
     static func print(_ line: String = "") {
-        write(line + "\n", to: STDOUT_FILENO)
+        write(standard.shown(line) + "\n", to: STDOUT_FILENO)
     }
     static func printError(_ line: String) {
-        write(line + "\n", to: STDERR_FILENO)
+        write(error.shown(line) + "\n", to: STDERR_FILENO)
     }
+    /// Writes what is known to be the program's own, or was cleaned before.
     static func write(_ text: String, to descriptor: Int32) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
@@ -53,7 +64,7 @@ struct Console: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         encoder.dateEncodingStrategy = .iso8601
-        print(String(decoding: try encoder.encode(value), as: UTF8.self))
+        print(PlainText.escaped(json: String(decoding: try encoder.encode(value), as: UTF8.self)))
     }
 
     /// Rows in columns as wide as their widest cell; the first row is the heading.

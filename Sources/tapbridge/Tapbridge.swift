@@ -44,7 +44,11 @@ struct Tapbridge: AsyncParsableCommand {
         } catch let status as ExitWithStatus {
             Foundation.exit(status.status.rawValue)
         } catch {
-            exit(withError: error)
+            // Help, usage errors, and what some library threw, whose words may be anybody's.
+            let code = exitCode(for: error)
+            let message = fullMessage(for: error)
+            if !message.isEmpty { code.isSuccess ? Console.print(message) : Console.printError(message) }
+            Foundation.exit(code.rawValue)
         }
     }
 }

@@ -64,7 +64,7 @@ struct Program {
         return try await finish(parts, nil)
     }
 
-    private func finish(_ parts: (Process, Pipe, Pipe), _ input: String?) async throws -> Result {
+    func finish(_ parts: (Process, Pipe, Pipe), _ input: String?) async throws -> Result {
         let (process, output, errors) = parts
         let stdin = Pipe()
         if input != nil { process.standardInput = stdin }

@@ -53,10 +53,7 @@ public struct AnswerReader: Sendable {
         if code == "10", response.approvedAmount == nil {
             throw .malformedResponse("approved for a part, and field 4 does not tell which")
         }
-        response.authorizationCode = answer.text(38).flatMap {
-            let trimmed = $0.trimmed
-            return trimmed.isEmpty ? nil : trimmed
-        }
+        response.authorizationCode = try authorizationCode(answer)
         if let data = answer[55], !data.isEmpty {
             let chip = ChipData(Array(data))
             if let error = chip.error { throw .malformedResponse("field 55: \(error)") }
@@ -104,6 +101,19 @@ public struct AnswerReader: Sendable {
         return BatchTotals(
             debits: Int(clamping: debits), debitAmount: debitAmount, credits: Int(clamping: credits),
             creditAmount: creditAmount)
+    }
+
+    /// Field 38, an 6: letters, digits and spaces around them (ISO 8583:1987, 4.1); nil where it is absent or blank.
+    private func authorizationCode(_ answer: Message) throws(AcquirerError) -> String? {
+        guard answer.contains(38) else { return nil }
+        let code = answer.text(38)?.trimmed
+        guard let code, code.utf8.count <= 6,
+            code.utf8.allSatisfy({
+                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
+                    || $0 == 0x20
+            })
+        else { throw .malformedResponse("field 38 is not of letters and digits") }
+        return code.isEmpty ? nil : code
     }
 
     /// Field 39 as the codes inside.

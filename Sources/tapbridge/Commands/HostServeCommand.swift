@@ -251,7 +251,7 @@ extension HostCommand {
                 encoder.dateEncodingStrategy = .iso8601
                 encoder.outputFormatting = [.sortedKeys]
                 if let data = try? encoder.encode(Line(time: now, entry: entry)) {
-                    Console.print(String(decoding: data, as: UTF8.self))
+                    Console.print(PlainText.escaped(json: String(decoding: data, as: UTF8.self)))
                 }
                 return
             }

@@ -210,7 +210,8 @@ struct ReadersCommand: AsyncParsableCommand {
             if json {
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-                Console.print(String(decoding: try encoder.encode(told), as: UTF8.self))
+                Console.print(
+                    PlainText.escaped(json: String(decoding: try encoder.encode(told), as: UTF8.self)))
             } else {
                 let words = told.event.replacingOccurrences(of: "-", with: " ")
                 let details = [told.reader, told.answerToReset, told.reason].compactMap { $0 }

@@ -208,7 +208,8 @@ struct SwarmCommand: AsyncParsableCommand {
                     BenchCommand.microseconds(start.duration(to: now)) / 1e6, counts.finished, rate,
                     counts.started - counts.finished, Double(counts.p99) / 1000)
                 + outcomes.joined(separator: ", ")
-            Console.write(isTerminal ? "\r\u{1B}[K\(line)" : line + "\n", to: STDERR_FILENO)
+            Console.write(
+                isTerminal ? "\r\u{1B}[K\(Console.error.shown(line))" : line + "\n", to: STDERR_FILENO)
         }
         if isTerminal { Console.write("\r\u{1B}[K", to: STDERR_FILENO) }
     }
