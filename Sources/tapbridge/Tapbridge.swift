@@ -30,6 +30,7 @@ struct Tapbridge: AsyncParsableCommand {
 
     /// Maps our own errors to their exit statuses; usage errors stay ArgumentParser's.
     static func main() async {
+        ProcessMemory.keepPrivate()
         signal(SIGPIPE, SIG_IGN)
         do {
             var command = try parseAsRoot()
