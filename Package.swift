@@ -93,6 +93,14 @@ let package = Package(
             dependencies: ["SmartCard", "Traces", "BERTLV", "CPCSC", "CNFC", "CNFCGuard", "ProfileFile"],
             resources: [.embedInCode("PCSC/Drivers")],
             swiftSettings: common),
+        // TCP servers and connections over NIO that are executed or closed on every path.
+        .target(
+            name: "Networking",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: common),
         // Readers on other machines: server, client and their test certificates.
         .target(
             name: "RemoteReaders",
@@ -113,7 +121,7 @@ let package = Package(
         .target(
             name: "HTTPBackend",
             dependencies: [
-                "Acquiring", "EMV", "BERTLV", "ProfileFile",
+                "Acquiring", "EMV", "BERTLV", "ProfileFile", "Networking",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -126,7 +134,7 @@ let package = Package(
         .target(
             name: "ISO8583Backend",
             dependencies: [
-                "Acquiring", "BERTLV", "EMV", "ISO8583", "ProfileFile",
+                "Acquiring", "BERTLV", "EMV", "ISO8583", "ProfileFile", "Networking",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOTLS", package: "swift-nio"),
@@ -137,7 +145,7 @@ let package = Package(
         .target(
             name: "AcquirerHost",
             dependencies: [
-                "Acquiring", "EMV", "ISO8583", "ISO8583Backend",
+                "Acquiring", "EMV", "ISO8583", "ISO8583Backend", "Networking",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -160,7 +168,7 @@ let package = Package(
             name: "TerminalService",
             dependencies: [
                 "Terminal", "Cards", "Issuing", "ISO8583", "ISO8583Backend", "HTTPBackend", "RemoteReaders",
-                "ProfileFile",
+                "ProfileFile", "Networking",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

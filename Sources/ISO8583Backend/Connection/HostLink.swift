@@ -5,6 +5,7 @@ internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
 internal import NIOTLS
+internal import Networking
 
 /// One connection to one of several hosts, kept up: sign-on, echo tests, reconnection. Requests of many terminals are
 /// under way at once; answers find them by type, field 11 and field 41.
@@ -300,16 +301,17 @@ actor HostLink {
     ) async throws -> NIOAsyncChannel<ByteBuffer, ByteBuffer> {
         let context = try security?.clientContext()
         let name = security?.serverName ?? (endpoint.isAddress ? nil : endpoint.host)
-        let handshake = MultiThreadedEventLoopGroup.singleton.next().makePromise(of: Void.self)
         let timeout = TimeAmount(settings.connectTimeout)
-        let channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>
-        do {
-            channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                .connectTimeout(timeout)
-                .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .channelOption(.socketOption(.so_keepalive), value: 1)
-                .connect(host: endpoint.host, port: endpoint.port) { channel in
-                    channel.eventLoop.makeCompletedFuture {
+        // One of each for every address that the name has and that is tried.
+        let (channel, handshake) = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connectTimeout(timeout)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .connect(host: endpoint.host, port: endpoint.port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let handshake = channel.eventLoop.makePromise(of: Void.self)
+                    let connection: NIOAsyncChannel<ByteBuffer, ByteBuffer>
+                    do {
                         if let context {
                             try channel.pipeline.syncOperations.addHandlers(
                                 try NIOSSLClientHandler(context: context, serverHostname: name),
@@ -317,16 +319,17 @@ actor HostLink {
                         } else {
                             handshake.succeed()
                         }
-                        return try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
-                            wrappingChannelSynchronously: channel)
+                        connection = try NIOAsyncChannel(wrappingChannelSynchronously: channel)
+                    } catch {
+                        handshake.fail(error)
+                        throw error
                     }
+                    keepUntilClosed(connection, channel)
+                    return (connection, handshake.futureResult)
                 }
-        } catch {
-            handshake.fail(error)
-            throw error
-        }
+            }
         do {
-            try await handshake.futureResult.get()
+            try await handshake.get()
         } catch {
             try? await channel.executeThenClose { _, _ in }
             throw error
@@ -640,6 +643,11 @@ private final class HandshakeWatch: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         if promise != nil { finish(LinkError(reason: "TLS: the host closed the connection")) }
         context.fireChannelInactive()
+    }
+
+    /// Also of a channel that never became active, as of an address that is not the one taken.
+    func handlerRemoved(context: ChannelHandlerContext) {
+        if promise != nil { finish(LinkError(reason: "TLS: the connection was given up")) }
     }
 }
 

@@ -5,6 +5,7 @@ internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
 internal import NIOSSL
+internal import Networking
 internal import Synchronization
 
 /// Certificate and key that new connections get: they may be replaced while the daemon runs, as certificates expire.
@@ -51,6 +52,22 @@ struct ReloadableTLSChannel<Base: ServerChildChannel>: ServerChildChannel {
     func handle(value: Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
 }
 
+/// Keeps what is set up until the channel is closed: a server that stops drops connections that it has accepted and
+/// not begun to serve (`ConnectionServer`).
+struct KeptChannel<Base: ServerChildChannel>: ServerChildChannel {
+    typealias Value = Base.Value
+    let base: Base
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        base.setup(channel: channel, logger: logger).map { value in
+            keepUntilClosed(value, channel)
+            return value
+        }
+    }
+
+    func handle(value: Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
+}
+
 extension HTTPServerBuilder {
     /// HTTP/1.1 with the limits of `settings`, over TLS where there is an identity.
     static func guarded(
@@ -65,8 +82,8 @@ extension HTTPServerBuilder {
                     httpDecoderConfiguration: .init(
                         maxHeaderFieldSize: 16 * 1024, maxHeaderListSize: 32 * 1024, maxHeaderFieldCount: 100)
                 ))
-            guard let identity else { return plain }
-            return ReloadableTLSChannel(base: plain, identity: identity)
+            guard let identity else { return KeptChannel(base: plain) }
+            return KeptChannel(base: ReloadableTLSChannel(base: plain, identity: identity))
         }
     }
 }
