@@ -7,6 +7,7 @@ import RemoteReaders
 import SmartCard
 import Synchronization
 import TestSupport
+import TestTools
 import Testing
 
 /// Certificates of two authorities, made once.
@@ -136,17 +137,27 @@ final class GateReader: CardReader {
 
 /// Server events as they came.
 final class Events: Sendable {
-    private let all = Mutex<[ReaderServer.Event]>([])
-    var list: [ReaderServer.Event] { all.withLock { $0 } }
-    @Sendable func note(_ event: ReaderServer.Event) { all.withLock { $0.append(event) } }
+    private let all = Observed<[ReaderServer.Event]>([])
+    var list: [ReaderServer.Event] { all.value }
+    @Sendable func note(_ event: ReaderServer.Event) { all.update { $0.append(event) } }
+    /// Waits for events; of other things it looks at, as they are at each event.
+    func happened(until isSo: @escaping @Sendable ([ReaderServer.Event]) -> Bool) async -> Bool {
+        await all.wait(until: isSo)
+    }
+    var refusals: [String] { list.refusals }
+    var farewells: [String] { list.farewells }
+    func freed(_ reader: String) -> Int { list.freed(reader) }
+}
+
+extension [ReaderServer.Event] {
     var refusals: [String] {
-        list.compactMap { if case .refused(_, let reason) = $0 { reason } else { nil } }
+        compactMap { if case .refused(_, let reason) = $0 { reason } else { nil } }
     }
     var farewells: [String] {
-        list.compactMap { if case .disconnected(_, let reason) = $0 { reason } else { nil } }
+        compactMap { if case .disconnected(_, let reason) = $0 { reason } else { nil } }
     }
     func freed(_ reader: String) -> Int {
-        list.count { if case .freed(reader, _) = $0 { true } else { false } }
+        count { if case .freed(reader, _) = $0 { true } else { false } }
     }
 }
 

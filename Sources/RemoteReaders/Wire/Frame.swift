@@ -90,3 +90,14 @@ public struct RequestSequence: Sendable, Equatable {
         last = id
     }
 }
+
+/// Pings of a peer since the last look. Each makes an answer: who sends them by the thousand is not answered.
+struct PingCount: Sendable, Equatable {
+    private var count = 0
+
+    mutating func note() throws(WireError) {
+        count += 1
+        guard count <= Wire.pingLimit else { throw .flood(limit: Wire.pingLimit) }
+    }
+    mutating func reset() { count = 0 }
+}

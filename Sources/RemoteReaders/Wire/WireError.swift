@@ -14,6 +14,8 @@ public enum WireError: Error, Sendable, Equatable, CustomStringConvertible {
     case invalid(field: String, offset: Int, reason: String)
     /// Request ids rise within a connection; this one was used already or comes too late.
     case replayed(id: UInt32, last: UInt32)
+    /// More pings than anybody needs.
+    case flood(limit: Int)
 
     public var description: String {
         switch self {
@@ -28,6 +30,7 @@ public enum WireError: Error, Sendable, Equatable, CustomStringConvertible {
         case .invalid(let field, let offset, let reason): "\(field) at byte \(offset): \(reason)"
         case .replayed(let id, let last):
             "request \(id) comes after request \(last): a replayed or misplaced message"
+        case .flood(let limit): "more than \(limit) pings within half a heartbeat time"
         }
     }
 }
@@ -43,6 +46,10 @@ public enum Wire {
     static let prefixCount = 4
     /// Type and request id.
     static let headerCount = 5
+    /// Most pings of a peer in half a heartbeat time: one in a whole one is due.
+    static let pingLimit = 100
+    /// Most requests that a terminal has given up and whose answers may still come; a server lets fewer wait.
+    static let abandonedLimit = 64
     /// Most bytes after the length field: the longest response APDU (65538 bytes), its fields, and room.
     public static let frameLimit = 66_048
     /// Longest name of a reader, terminal or server in UTF-8 bytes.
