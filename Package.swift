@@ -260,6 +260,7 @@ let package = Package(
             name: "AcquirerHostTests",
             dependencies: [
                 "TestTools", "AcquirerHost", "ISO8583Backend", "Acquiring", "Issuing", "ISO8583", "EMV",
+                "Networking",
                 "BERTLV", "ProfileFile",
                 "Cards", "Readers", "Terminal", "Kernels", "Journal",
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -272,6 +273,7 @@ let package = Package(
             name: "HTTPBackendTests",
             dependencies: [
                 "TestTools", "HTTPBackend", "Acquiring", "Issuing", "Terminal", "Cards", "Readers", "Journal",
+                "Networking",
                 "EMV", "BERTLV",
                 "ProfileFile",
                 .product(name: "Yams", package: "Yams"),
@@ -293,6 +295,7 @@ let package = Package(
             name: "RemoteReadersTests",
             dependencies: [
                 "TestTools", "RemoteReaders", "Readers", "SmartCard", "Cards", "Terminal", "Kernels",
+                "Networking",
                 "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

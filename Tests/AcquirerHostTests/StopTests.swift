@@ -46,7 +46,8 @@ import Testing
             })
         let security = certificates.map {
             TransportSecurity(
-                trust: $0.path("ca.pem"), certificate: $0.path("terminal.pem"), key: $0.path("terminal-key.pem"))
+                trust: $0.path("ca.pem"), certificate: $0.path("terminal.pem"),
+                key: $0.path("terminal-key.pem"))
         }
         for round in 0..<300 {
             let acquirer = ISO8583Acquirer(

@@ -56,7 +56,8 @@ public final class ConnectStorm: Sendable {
             if number.isMultiple(of: 2) {
                 // A reset instead of an end.
                 var linger = linger(l_onoff: 1, l_linger: 0)
-                setsockopt(oldest, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
+                setsockopt(
+                    oldest, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
             }
             close(oldest)
         }

@@ -59,8 +59,9 @@ public final class Observed<Value: Sendable>: Sendable {
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let answer: Bool? = state.withLock { state in
-                    if state.cancelled.remove(id) != nil { return false }
+                    let isCancelled = state.cancelled.remove(id) != nil
                     if isSo(state.value) { return true }
+                    if isCancelled { return false }
                     state.waiters[id] = Waiter(isSo: isSo, continuation: continuation)
                     return nil
                 }
@@ -77,4 +78,15 @@ public final class Observed<Value: Sendable>: Sendable {
             waiter?.continuation.resume(returning: false)
         }
     }
+}
+
+/// Looks again and again at what can only be asked, such as another process, until it is so.
+/// - Returns: whether it came to be so in time.
+public func polled(within limit: Duration = .seconds(60), _ isSo: () async -> Bool) async -> Bool {
+    let end = ContinuousClock.now + limit
+    while await !isSo() {
+        guard ContinuousClock.now < end else { return false }
+        try? await Task.sleep(for: .milliseconds(10))
+    }
+    return true
 }

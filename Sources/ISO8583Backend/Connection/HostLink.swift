@@ -54,8 +54,10 @@ actor HostLink {
     private var expiredOrder: [(key: Key, number: Int)] = []
     private static let expiredLimit = 10_000
     private var queue: [Key] = []
-    /// Answers to the host's own requests.
+    /// Answers to the host's own requests. A host that does not take them gets no more.
     private var replies: [[UInt8]] = []
+    static let replyLimit = 100
+    var waitingReplies: Int { replies.count }
     private var writer: CheckedContinuation<Void, Never>?
     private var connecting: [Int: CheckedContinuation<Bool, Never>] = [:]
     private var nextNumber = 0
@@ -569,7 +571,7 @@ actor HostLink {
         let code = request.text(interface.dialect.version == .v1993 ? 24 : 70) ?? ""
         let isKnown = isManagement && ["001", "002", "301", "801", "802", "831"].contains(code)
         let answer = AnswerBuilder(interface).answer(to: request, code: isKnown ? "00" : "12")
-        guard replies.count < 100, let frame = try? interface.framed(answer) else { return }
+        guard replies.count < Self.replyLimit, let frame = try? interface.framed(answer) else { return }
         replies.append(frame)
         wakeWriter()
     }

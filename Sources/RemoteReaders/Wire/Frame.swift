@@ -97,7 +97,11 @@ struct PingCount: Sendable, Equatable {
 
     mutating func note() throws(WireError) {
         count += 1
-        guard count <= Wire.pingLimit else { throw .flood(limit: Wire.pingLimit) }
+        guard count <= Wire.pingLimit else {
+            throw .invalid(
+                field: "ping", offset: Wire.prefixCount,
+                reason: "more than \(Wire.pingLimit) within half a heartbeat time")
+        }
     }
     mutating func reset() { count = 0 }
 }

@@ -14,8 +14,6 @@ public enum WireError: Error, Sendable, Equatable, CustomStringConvertible {
     case invalid(field: String, offset: Int, reason: String)
     /// Request ids rise within a connection; this one was used already or comes too late.
     case replayed(id: UInt32, last: UInt32)
-    /// More pings than anybody needs.
-    case flood(limit: Int)
 
     public var description: String {
         switch self {
@@ -30,7 +28,6 @@ public enum WireError: Error, Sendable, Equatable, CustomStringConvertible {
         case .invalid(let field, let offset, let reason): "\(field) at byte \(offset): \(reason)"
         case .replayed(let id, let last):
             "request \(id) comes after request \(last): a replayed or misplaced message"
-        case .flood(let limit): "more than \(limit) pings within half a heartbeat time"
         }
     }
 }
