@@ -40,7 +40,9 @@ import Testing
         let lines = try String(contentsOf: Self.file, encoding: .utf8).split(
             separator: "\n", omittingEmptySubsequences: false)
         #expect(lines.count <= 100)
-        let standard: Set = ["hashlib", "hmac", "json", "os", "sys", "threading", "time", "http.server"]
+        let standard: Set = [
+            "contextlib", "hashlib", "hmac", "json", "os", "sys", "threading", "time", "http.server",
+        ]
         for line in lines where line.hasPrefix("import ") || line.hasPrefix("from ") {
             #expect(standard.contains(String(line.split(separator: " ")[1])), "\(line)")
         }

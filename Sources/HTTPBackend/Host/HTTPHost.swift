@@ -171,7 +171,8 @@ public final class HTTPHost: Sendable {
     /// One request and its answer.
     /// - Returns: whether another may follow.
     private static func exchange(
-        _ channel: any Channel, _ parts: inout NIOAsyncChannelInboundStream<HTTPServerRequestPart>.AsyncIterator,
+        _ channel: any Channel,
+        _ parts: inout NIOAsyncChannelInboundStream<HTTPServerRequestPart>.AsyncIterator,
         _ outbound: NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>, _ desk: HTTPDesk,
         _ configuration: Configuration
     ) async throws -> Bool {

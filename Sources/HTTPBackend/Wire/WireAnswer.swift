@@ -1,5 +1,6 @@
 internal import Acquiring
 internal import EMV
+internal import Foundation
 
 /// The answer to every message.
 struct WireAnswer: Codable {
@@ -97,11 +98,39 @@ struct WireAnswer: Codable {
     }
 }
 
-/// The body of every refusal.
+/// The body of every refusal. Key and amount are those of the message: by them the terminal knows that the refusal is
+/// the host's and of this message, where it cannot be signed.
 struct WireRefusal: Codable {
     struct Reason: Codable {
         var code: String
         var message: String
     }
     var error: Reason
+    var idempotencyKey: String?
+    var amount: UInt64?
+
+    /// Whether it names the message.
+    func isOf(_ message: HTTPMessage, _ idempotencyKey: String) -> Bool {
+        self.idempotencyKey == idempotencyKey && amount == message.amount?.minorUnits
+    }
+}
+
+/// What a refusal repeats of a message that may not even be one.
+struct RefusedMessage: Sendable {
+    var idempotencyKey: String?
+    var amount: UInt64?
+
+    private struct WithAmount: Decodable {
+        var amount: UInt64
+    }
+    /// Longer bodies are not looked into.
+    private static let longest = 65_536
+
+    /// - Parameter keys: values of the header; two are none.
+    init(keys: [String], body: [UInt8]) {
+        idempotencyKey = keys.count == 1 && IdempotencyKey.isValid(keys[0]) ? keys[0] : nil
+        guard body.count <= Self.longest else { return }
+        amount = (try? JSONDecoder().decode(WithAmount.self, from: Data(body)))?.amount
+        if let units = amount, Amount(minorUnits: units) == nil { amount = nil }
+    }
 }
