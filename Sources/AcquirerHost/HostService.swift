@@ -126,7 +126,7 @@ public struct HostCounters: Sendable, Equatable, Codable {
         case .wrongMAC: wrongMACs += 1
         case .message:
             requests += 1
-            if ["00", "10", "11"].contains(entry.responseCode ?? "") { approved += 1 } else { refused += 1 }
+            if entry.isApproved { approved += 1 } else { refused += 1 }
         case .disconnected, .listening: break
         }
     }
@@ -161,6 +161,9 @@ public struct HostLogEntry: Sendable, Codable, Equatable {
         self.peer = peer
         self.reason = reason
     }
+
+    /// Whether the host did what it was asked for: its own codes are those of 1987, whatever goes out.
+    public var isApproved: Bool { responseCode.map { ResponseCodeTable.meaning(of: $0).isApproval } ?? false }
 
     /// A line for people.
     public var text: String {

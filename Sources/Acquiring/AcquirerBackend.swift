@@ -163,15 +163,19 @@ public struct EncipheredPIN: Sendable, CustomStringConvertible, CustomDebugStrin
 
 /// The host's answer.
 public struct AuthorizationResponse: Sendable, Equatable {
-    /// Response code of ISO 8583 field 39: two characters, `00` is approved.
-    public var responseCode: String
+    /// Response code of ISO 8583 field 39 as it came: two characters in 1987, three digits in 1993.
+    public let responseCode: String
+    /// What the code says in the response to an authorization of this host.
+    public let meaning: ResponseMeaning
+    /// The Authorisation Response Code (tag 8A) that the card is given: two characters, as of ISO 8583:1987.
+    public let authorisationResponseCode: String
     /// Six characters where approved.
     public var authorizationCode: String?
     /// Issuer Authentication Data, tag 91: ARPC and response code or card status update.
     public var issuerAuthenticationData: [UInt8]?
     /// Issuer Script Templates 71 and 72 as received.
     public var issuerScripts: [UInt8]
-    /// Less than asked where approved in part (response code 10); nil otherwise.
+    /// Less than asked where approved in part; nil otherwise.
     public var approvedAmount: Amount?
     /// What the funding account was charged, where it is held in another currency.
     public var accountCharge: AccountCharge?
@@ -182,14 +186,22 @@ public struct AuthorizationResponse: Sendable, Equatable {
     /// What is left on the account (ISO 8583 field 54), where the host tells.
     public var availableBalance: AccountBalance?
 
+    /// - Parameters:
+    ///   - meaning: what the host means by the code; nil for the standard's meaning, in the version that the code's
+    ///     length tells.
+    ///   - authorisationResponseCode: for the card; nil for the code of 1987 that is nearest to `responseCode`.
     public init(
-        responseCode: String, authorizationCode: String? = nil,
+        responseCode: String, meaning: ResponseMeaning? = nil, authorisationResponseCode: String? = nil,
+        authorizationCode: String? = nil,
         issuerAuthenticationData: [UInt8]? = nil, issuerScripts: [UInt8] = [],
         approvedAmount: Amount? = nil, accountCharge: AccountCharge? = nil, message: String? = nil,
         reason: String? = nil,
         availableBalance: AccountBalance? = nil
     ) {
         self.responseCode = responseCode
+        self.meaning = meaning ?? ResponseCodeTable.meaning(of: responseCode)
+        self.authorisationResponseCode =
+            authorisationResponseCode ?? ResponseCodeTable.authorisationResponseCode(of: responseCode)
         self.authorizationCode = authorizationCode
         self.issuerAuthenticationData = issuerAuthenticationData
         self.issuerScripts = issuerScripts
@@ -199,8 +211,8 @@ public struct AuthorizationResponse: Sendable, Equatable {
         self.reason = reason
         self.availableBalance = availableBalance
     }
-    /// Response codes are compared whole: 00 approved, 10 approved for a part, 11 approved (VIP).
-    public var isApproved: Bool { ["00", "10", "11"].contains(responseCode) }
+    /// Whether the host has approved, on whatever condition. Whether the terminal takes the approval is its `decision`.
+    public var isApproved: Bool { meaning.isApproval }
 }
 
 /// An answer that came when nobody waited any more.
@@ -244,6 +256,8 @@ public struct AccountBalance: Sendable, Equatable, Codable {
 public struct ReversalRequest: Sendable {
     public enum Reason: String, Sendable, Codable {
         case timeout, malformedResponse, restart, cardDeclined, cancelled, lateResponse
+        /// The host approved in a way that this terminal does not take.
+        case approvalNotTaken
     }
     /// The original request's numbers.
     public var transactionID: String

@@ -109,10 +109,8 @@ public final class HTTPBackend: AcquirerBackend {
         _ request: AuthorizationRequest
     ) async throws(AcquirerError) -> AuthorizationResponse {
         let response = try await exchange(.authorization(request)).response
-        if response.responseCode == "10" {
-            guard request.acceptsPartialApproval, response.approvedAmount != nil else {
-                throw .malformedResponse("a partial approval that was not asked for, or without an amount")
-            }
+        if response.meaning == .approvedInPart, response.approvedAmount == nil {
+            throw .malformedResponse("a partial approval without an amount")
         }
         if let approved = response.approvedAmount, approved > request.amount {
             throw .malformedResponse("more was approved than was asked for")
@@ -142,10 +140,11 @@ public final class HTTPBackend: AcquirerBackend {
         _ request: ReconciliationRequest
     ) async throws(AcquirerError) -> ReconciliationAnswer {
         let answer = try await exchange(.reconciliation(request))
-        switch answer.response.responseCode {
-        case "00": return .balanced
-        case "95": return .outOfBalance(answer.totals)
-        case let code: throw .rejected("response code \(code)")
+        let code = answer.response.responseCode
+        switch ResponseCodeTable.meaning(of: code, in: .reconciliation) {
+        case .approved: return .balanced
+        case .outOfBalance: return .outOfBalance(answer.totals)
+        default: throw .rejected("response code \(code)")
         }
     }
 
@@ -153,7 +152,11 @@ public final class HTTPBackend: AcquirerBackend {
 
     private func acknowledged(_ message: HTTPMessage) async throws(AcquirerError) {
         let code = try await exchange(message).response.responseCode
-        guard code == "00" else { throw .rejected("response code \(code)") }
+        let messageClass: ResponseCodeTable.MessageClass =
+            if case .reversal = message { .reversal } else { .advice }
+        guard ResponseCodeTable.meaning(of: code, in: messageClass).isApproval else {
+            throw .rejected("response code \(code)")
+        }
     }
 
     // MARK: One message

@@ -271,12 +271,23 @@ public actor Forwarder {
         try await journal.authorizing(record.id, backend: backend.name)
         switch await HostCall.authorize(original, by: backend, within: policy.answerTimeout) {
         case .success(let response):
-            let state: TransactionState = response.isApproved ? .approved : .declined
-            try await journal.complete(
-                record.id, from: [.authorizing], to: state,
-                result: TransactionResult(
-                    responseCode: response.responseCode, authorizationCode: response.authorizationCode,
-                    approvedAmount: response.approvedAmount, reason: response.message))
+            var result = TransactionResult(
+                responseCode: response.responseCode, authorizationCode: response.authorizationCode,
+                approvedAmount: response.approvedAmount, reason: response.message)
+            let state: TransactionState
+            // The service was given: nobody is there any more to be identified.
+            switch response.decision(on: original) {
+            case .approved: state = .approved
+            case .declined: state = .declined
+            case .reversed(let reason, let because):
+                result.reason = because
+                try await journal.reversalDue(record.id, reason: reason.rawValue, result: result)
+                guard let due = try await journal.show(record.id) else {
+                    throw .unknownTransaction(id: record.id)
+                }
+                return try await reverse(due, original)
+            }
+            try await journal.complete(record.id, from: [.authorizing], to: state, result: result)
             return .delivered(state)
         case .failure(let error) where error.isOutcomeUnknown:
             try await sendAnew(record, original, error == .timeout ? .timeout : .malformedResponse)

@@ -85,8 +85,10 @@ extension Forwarder {
             }
             return nil
         case .answered:
-            let isApproved = AuthorizationResponse(responseCode: record.responseCode ?? "").isApproved
-            guard isApproved else {
+            // A host's own codes may mean something else: what came with an authorization code may be booked.
+            let response = AuthorizationResponse(
+                responseCode: record.responseCode ?? "", authorizationCode: record.authorizationCode)
+            if response.meaning.isRefusal, record.authorizationCode == nil {
                 try await journal.complete(
                     record.id, from: [.answered], to: .declined, result: TransactionResult())
                 return "closed: the host had declined"

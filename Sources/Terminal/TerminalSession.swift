@@ -506,12 +506,23 @@ public actor TerminalSession {
             environment.observer?(.authorizationAnswered(response))
             result.response = response
             result.online = true
-            result.status = response.isApproved ? .approved : .declined
             result.reason = response.message
-            if let part = response.approvedAmount, part < request.amount, !wanted.acceptsPartialApproval {
-                result.status = .declined
-                result.reason = "the host approved a part of the amount, which was not asked for"
-                await finishOnline(&result, request)
+            switch response.decision(
+                on: request, identifiesCardholders: profile.acceptance.identifiesCardholders)
+            {
+            case .approved:
+                result.status = .approved
+                if response.meaning == .approvedWithIdentification {
+                    result.reason = "the host wants the cardholder identified"
+                }
+            case .declined: result.status = .declined
+            case .reversed(let reason, let because):
+                result.reason = because
+                result.status = reason == .approvalNotTaken ? .declined : .failed
+                // Without a usable answer nobody has decided.
+                if result.status == .failed { result.online = nil }
+                await reverse(&result, reason)
+                await show(UserInterfaceRequest(.notAuthorised, .notApplicable))
                 return
             }
             await bringAnswerToCard(&result, entryPoint: &entryPoint, driver: driver)
@@ -542,7 +553,7 @@ public actor TerminalSession {
         let update = IssuerUpdate(
             issuerAuthenticationData: response.issuerAuthenticationData,
             issuerScripts: response.issuerScripts,
-            authorisationResponseCode: Array(response.responseCode.utf8))
+            authorisationResponseCode: Array(response.authorisationResponseCode.utf8))
         switch final.outcome.onlineResponse {
         case .notApplicable: return
         case .emvData where update.isEmpty: return

@@ -236,7 +236,7 @@ extension PaymentResult {
         case .declined, .tryAnotherInterface, .ended, .refusedByMerchant, .timedOut: .notApproved
         case .cancelled: .interrupted
         case .failed:
-            reversalOutstanding || response == nil && online == nil && outcome != nil
+            reversalOutstanding || online == nil && outcome != nil
                 ? .outcomeUnknown : .reader
         }
     }

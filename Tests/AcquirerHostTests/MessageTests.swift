@@ -353,14 +353,28 @@ import Testing
         #expect(abs(Double(rate)! - Double(text)!) < 1e-9)
     }
 
-    /// Action codes of ISO 8583:1993 and the codes of 1987 that mean the same.
+    /// Action codes of ISO 8583:1993: kept as they came, and the codes of 1987 that mean the same to a card.
     @Test(arguments: [
         ("000", "00"), ("100", "05"), ("101", "54"), ("116", "51"), ("117", "55"), ("106", "75"),
         ("121", "61"),
         ("208", "41"), ("209", "43"), ("907", "91"), ("188", "05"), ("299", "04"), ("999", "96"),
     ]) func codesOf1993(action: String, code: String) throws {
         let (reader, message) = try answer("generic-93-bcd") { $0.set(39, action) }
-        #expect(try reader.authorization(message, of: Self.sent).responseCode == code)
+        let response = try reader.authorization(message, of: Self.sent)
+        #expect(response.responseCode == action)
+        #expect(response.authorisationResponseCode == code)
+        #expect(response.isApproved == (code == "00"))
+    }
+
+    /// What the issuer's own data say goes to the card before what follows from field 39.
+    @Test func theIssuersOwnCodeForTheCard() throws {
+        let (reader, message) = try answer {
+            $0.set(39, "16")
+            $0.set(55, bytes("8A023030"))
+        }
+        let response = try reader.authorization(message, of: Self.sent)
+        #expect(response.responseCode == "16")
+        #expect(response.authorisationResponseCode == "00")
     }
 
     @Test func partialApproval() throws {
@@ -410,7 +424,7 @@ import Testing
     func acknowledgements(code: String, ending: Ending?) throws {
         let (reader, message) = try answer { $0.set(39, code) }
         do throws(AcquirerError) {
-            try reader.acknowledgement(message, alsoAccepted: ["25"])
+            try reader.acknowledgement(message, alsoAccepted: [.notFound])
             #expect(ending == nil)
         } catch {
             #expect(Ending.of(error) == ending)
@@ -421,7 +435,10 @@ import Testing
         var interface = try HostInterface.named("generic-bcd")
         interface.responseCodes = ["Z3": "91"]
         let (_, message) = try answer { $0.set(39, "Z3") }
-        #expect(try AnswerReader(interface).authorization(message, of: Self.sent).responseCode == "91")
+        let response = try AnswerReader(interface).authorization(message, of: Self.sent)
+        #expect(response.responseCode == "Z3")
+        #expect(response.meaning == .tryAgain)
+        #expect(response.authorisationResponseCode == "91")
     }
 }
 
@@ -437,7 +454,7 @@ import Testing
           sale: authorization
           reversal: request
           network-identifier: "003"
-          response-codes: { Z3: "91" }
+          response-codes: { Z3: "91", "85": approved, reversal: { "21": not-found } }
           chip-data: { visa: [ 9F26, "95" ] }
           mac: { algorithm: retail, key: "0123456789ABCDEFFEDCBA9876543210" }
           additional-data:
@@ -455,6 +472,11 @@ import Testing
         #expect(file.settings.answerTimeout == .seconds(20))
         #expect(file.settings.echoInterval == .seconds(300))
         #expect(file.interface.header == bytes("6000010002"))
+        let codes = file.interface.responseCodeTable
+        #expect(codes.meaning(of: "Z3", in: .authorization) == .tryAgain)
+        #expect(codes.meaning(of: "85", in: .advice) == .approved)
+        #expect(codes.meaning(of: "21", in: .reversal) == .notFound)
+        #expect(codes.meaning(of: "21", in: .authorization) == .declined)
         let builder = MessageBuilder(file.interface)
         var request = Payment().request
         request.chipData += bytes("9F6E0423880000")
@@ -483,6 +505,10 @@ import Testing
         ("sale: authorization", "sale: maybe", 8, "financial"),
         ("\"003\"", "3", 10, "three digits"),
         ("Z3: \"91\"", "Z3: \"911\"", 11, "two characters"),
+        ("Z3: \"91\"", "Z3: \"Z4\"", 11, "two characters"),
+        ("Z3: \"91\"", "Z33: \"91\"", 11, "code of 2 characters"),
+        ("approved, rev", "aproved, rev", 11, "approved-in-part"),
+        ("reversal: { \"21\"", "reversals: { \"21\"", 11, "network-management"),
         ("{ visa: [ 9F26", "{ viza: [ 9F26", 12, "did you mean \"visa\""),
         ("algorithm: retail", "algorithm: rot13", 13, "aes-cmac"),
         ("0123456789ABCDEFFEDCBA9876543210", "0123456789ABCDEFFEDCBA98", 13, "12 bytes"),

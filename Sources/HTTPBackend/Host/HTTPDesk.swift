@@ -168,7 +168,7 @@ final class HTTPDesk: Sendable {
             case .upload(let item): try await backend.upload(item)
             case .reconciliation(let request):
                 if case .outOfBalance(let totals) = try await backend.reconcile(request) {
-                    answer.response.responseCode = "95"
+                    answer.response = AuthorizationResponse(responseCode: "95")
                     answer.totals = totals
                 }
             }

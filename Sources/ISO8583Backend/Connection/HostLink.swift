@@ -354,8 +354,8 @@ actor HostLink {
     private func keepUp() async throws {
         if settings.signsOn {
             let answer = try await manage(.signOn, settings.answerTimeout)
-            let code = try AnswerReader(interface).code(answer)
-            guard code == "00" else { throw LinkError(reason: "sign-on was refused with \(code)") }
+            let (code, meaning) = try AnswerReader(interface).management(answer)
+            guard meaning == .approved else { throw LinkError(reason: "sign-on was refused with \(code)") }
         }
         try Task.checkCancellation()
         guard state != .closed else { throw CancellationError() }

@@ -1,4 +1,5 @@
 internal import BERTLV
+public import EMV
 public import ISO8583
 public import ProfileFile
 
@@ -38,8 +39,8 @@ public struct HostInterface: Sendable {
     public var chipTags: [CardScheme: [UInt32]]
     /// Private fields by scheme; schemes that are not there get those of `.other`.
     public var additionalData: [CardScheme: [AdditionalField]]
-    /// Codes of field 39 that mean another one: `["Z3": "91"]`.
-    public var responseCodes: [String: String]
+    /// Codes of field 39 that mean something of this host's own: `["Z3": "91"]`.
+    public var responseCodes: ResponseCodeTable.Overrides
     public var mac: MessageMAC?
 
     public init(
@@ -48,7 +49,7 @@ public struct HostInterface: Sendable {
         takesPINs: Bool = true, longPINBlock: Int? = HostInterface.standardLongPINBlock,
         chipTags: [CardScheme: [UInt32]] = [:],
         additionalData: [CardScheme: [AdditionalField]] = [.other: HostInterface.standardFields],
-        responseCodes: [String: String] = [:], mac: MessageMAC? = nil
+        responseCodes: ResponseCodeTable.Overrides = [:], mac: MessageMAC? = nil
     ) {
         self.dialect = dialect
         self.framing = framing
@@ -63,6 +64,11 @@ public struct HostInterface: Sendable {
         self.additionalData = additionalData
         self.responseCodes = responseCodes
         self.mac = mac
+    }
+
+    /// What the host's response codes mean.
+    public var responseCodeTable: ResponseCodeTable {
+        ResponseCodeTable(dialect.version.responseCodes, overrides: responseCodes)
     }
 
     /// A message as it goes on the line: packed, with its MAC where the host wants one, framed.
@@ -186,11 +192,7 @@ public struct HostInterface: Sendable {
         }
         responseCodes = [:]
         if let list = keys.optional("response-codes") {
-            for (key, value) in try list.mapping().entries() {
-                let code = try value.string()
-                guard code.utf8.count == 2 else { throw value.error("expected two characters in quotes") }
-                responseCodes[try key.string()] = code
-            }
+            responseCodes = try ResponseCodeTable.Overrides(list, dialect.version)
         }
         mac = nil
         if let code = keys.optional("mac") {

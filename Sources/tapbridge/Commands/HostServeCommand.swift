@@ -262,7 +262,7 @@ extension HostCommand {
                 case .unreadable, .wrongMAC: .red
                 case .message:
                     entry.trouble != nil
-                        ? .yellow : ["00", "10", "11"].contains(entry.responseCode ?? "") ? .green : .red
+                        ? .yellow : entry.isApproved ? .green : .red
                 default: .dim
                 }
             Console.print("\(console.styled(time, .dim)) \(console.styled(entry.text, style))")
