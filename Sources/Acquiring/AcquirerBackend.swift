@@ -32,8 +32,9 @@ public protocol AcquirerBackend: Sendable {
     /// - Throws: `AcquirerError`; `.rejected` where the backend has no such message (the default).
     func upload(_ item: BatchItem) async throws(AcquirerError)
 
-    /// Answers that came when nobody waited any more: for the journal, which notes them and lets no transaction
-    /// revive. One listener; without late answers (the default) the stream is empty and ends at once.
+    /// Answers that came when nobody waited any more, and further ones to what was answered already: for the journal, which
+    /// notes them, lets no transaction revive, and reverses what the host has approved meanwhile. One listener; without
+    /// late answers (the default) the stream is empty and ends at once.
     func answersOutOfTime() async -> AsyncStream<LateAnswer>
 }
 
@@ -215,7 +216,7 @@ public struct AuthorizationResponse: Sendable, Equatable {
     public var isApproved: Bool { meaning.isApproval }
 }
 
-/// An answer that came when nobody waited any more.
+/// An answer that came when nobody waited any more: too late, or after another one.
 public struct LateAnswer: Sendable, Equatable {
     public let transactionID: String
     public let response: AuthorizationResponse

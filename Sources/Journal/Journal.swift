@@ -215,6 +215,44 @@ public struct Journal: Sendable {
         _ = try await store.apply(change)
     }
 
+    /// How often late approvals make a reversal of one transaction due: a host that goes on approving is for a person.
+    public static let greatestLateApprovals = 5
+    private static let lateApproval = "late approval"
+
+    /// The host approved a transaction after it was declined or reversed: its reversal is due (again). Counted in the
+    /// history, which outlives restarts, and bounded.
+    /// - Parameters:
+    ///   - text: what the host said.
+    ///   - authorizationCode: of the approval, for the reversal.
+    /// - Returns: how many times that was; nil, and only a note, where it was `greatestLateApprovals` times before.
+    /// - Throws: `.stateMoved` where it is neither declined nor reversed.
+    @discardableResult
+    public func lateApproval(
+        _ id: String, _ text: String, authorizationCode: String?, reason: String
+    ) async throws(JournalError) -> Int? {
+        let count = try await changes(of: id).count {
+            $0.state == .reversalDue && $0.detail?.contains(Self.lateApproval) == true
+        }
+        let from: [TransactionState] = [.declined, .reversed]
+        guard count < Self.greatestLateApprovals else {
+            _ = try await store.apply(
+                change(
+                    id, from: from,
+                    detail:
+                        "\(text): approved late more than \(count) times: not reversed again, a person must look"
+                ))
+            return nil
+        }
+        var change = change(
+            id, from: from, to: .reversalDue,
+            detail:
+                "\(text): \(Self.lateApproval) \(count + 1) of \(Self.greatestLateApprovals), reversal due")
+        change.result = cleaned(TransactionResult(authorizationCode: authorizationCode))
+        change.reversalReason = StoredText.cleaned(reason)
+        _ = try await store.apply(change)
+        return count + 1
+    }
+
     /// Counts a transmission of the reversal, before it leaves: a repeat (0421 instead of 0420) is known by
     /// transmissions, not by answers.
     /// - Returns: 1 for the first, more for repeats.

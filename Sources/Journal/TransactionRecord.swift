@@ -51,10 +51,12 @@ public enum TransactionState: String, Sendable, Codable, CaseIterable {
         // From adjustmentDue: another amount before the host knew of the first.
         case .adjustmentDue: [.approved, .forwarded, .adjusted, .adjustmentDue]
         case .adjusted: [.adjustmentDue]
-        // From approved and what follows: the card declined afterwards, or the payment is taken back.
+        // From approved and what follows: the card declined afterwards, or the payment is taken back. From declined and
+        // reversed: the host approved too late (`Journal.lateApproval`).
         case .reversalDue:
             [
                 .authorizing, .answered, .approved, .adjustmentDue, .adjusted, .approvedOffline, .forwarded,
+                .declined, .reversed,
             ]
         case .reversed: [.reversalDue]
         case .approvedOffline, .declinedOffline, .cancelled, .failed: [.started, .cardRead, .requestWritten]
@@ -81,7 +83,7 @@ public enum TransactionState: String, Sendable, Codable, CaseIterable {
         .approvedOffline, .forwarded,
     ]
 
-    /// States after which nothing happens any more.
+    /// States after which nothing happens any more, but for an approval that comes too late.
     public static let final: [TransactionState] = [
         .settled, .reversed, .declined, .declinedOffline, .cancelled, .failed,
     ]

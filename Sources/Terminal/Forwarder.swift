@@ -54,8 +54,10 @@ public actor Forwarder {
         case delivery(Delivery)
         /// A reversal was transmitted, and acknowledged or not.
         case reversal(ReversalRequest, delivered: Bool)
-        /// An answer came after the wait: noted, and changes nothing.
+        /// An answer came after the wait, or after another: it is noted, and may make a reversal due.
         case lateAnswer(LateAnswer)
+        /// What was done with it.
+        case lateAnswerRecorded(LateAnswer, LateResponse.Action)
         /// The next pass comes after this time, after so many passes that failed.
         case waiting(Duration, failures: Int)
         case journalFailed(JournalError)
@@ -351,18 +353,24 @@ public actor Forwarder {
 
     // MARK: - Late answers
 
-    /// A late approval never revives a transaction: it is written down, and the reversal goes on.
-    private func listen() async {
-        for await answer in await backend.answersOutOfTime() {
+    /// Records what the host says out of time until the task is cancelled, and reverses what it approves then: `run` does it
+    /// besides, a program that runs payments alone lets it run beside them. The last one that listens is the one who
+    /// hears.
+    public func listen() async {
+        await LateResponse.listen(
+            to: backend, journal: journal, sleep: sleep,
+            failed: { [observer] in observer?(.journalFailed($0)) }
+        ) { [weak self, observer] answer, action, _ in
             observer?(.lateAnswer(answer))
-            do throws(JournalError) {
-                try await journal.note(
-                    answer.transactionID, "late answer, response code \(answer.response.responseCode)")
-            } catch {
-                if case .unknownTransaction = error { continue }
-                observer?(.journalFailed(error))
-            }
+            observer?(.lateAnswerRecorded(answer, action))
+            if case .reversalDue = action { await self?.deliverSoon() }
         }
+    }
+
+    /// By `run` where it is at work, else in a pass of its own.
+    private func deliverSoon() async {
+        if isRunning { return wake() }
+        do throws(JournalError) { _ = try await flush() } catch { observer?(.journalFailed(error)) }
     }
 }
 

@@ -173,7 +173,7 @@ struct CodeCase: Sendable, CustomTestStringConvertible {
         }
     }
 
-    private static func pay(
+    static func pay(
         _ row: CodeCase, _ host: any AcquirerBackend, _ journal: Journal
     ) async throws -> PaymentResult {
         let field = EmulatedReader()
@@ -240,7 +240,7 @@ struct CodeCase: Sendable, CustomTestStringConvertible {
         ("generic-93-ascii", 0x1330, "300", .yes), ("generic-93-ascii", 0x1330, "306", .refused),
     ]) func acknowledgements(_ dialect: String, _ type: UInt16, _ code: String, _ end: Acknowledged) throws {
         let reader = AnswerReader(try .named(dialect))
-        var answer = Message(type)
+        var answer = Message(MessageType(rawValue: type))
         answer.set(39, code)
         do throws(AcquirerError) {
             try reader.acknowledgement(answer, alsoAccepted: [.notFound, .duplicate])
@@ -268,7 +268,7 @@ struct CodeCase: Sendable, CustomTestStringConvertible {
     ]) func reconciliations(
         _ dialect: String, _ type: UInt16, _ code: String, _ settlement: String?, _ isBalanced: Bool
     ) throws {
-        var answer = Message(type)
+        var answer = Message(MessageType(rawValue: type))
         answer.set(39, code)
         if let settlement { answer.set(66, settlement) }
         let read = try AnswerReader(.named(dialect)).reconciliation(answer)
@@ -322,32 +322,72 @@ struct CodeCase: Sendable, CustomTestStringConvertible {
     func anotherHost(
         _ dialect: String, _ steps: [(String, PaymentResult.Status)], _ types: [String], _ reversed: [String]
     ) async throws {
-        let host = try PythonHost(["iso8583_host.py", dialect] + steps.map(\.0))
-        defer { host.stop() }
-        let acquirer = ISO8583Acquirer(
-            interface: try .named(dialect), endpoints: [Endpoint(host: "127.0.0.1", port: host.port)],
-            settings: .quick())
         let journal = try Journal.inMemory()
         var expected: [String] = []
-        for (step, status) in steps {
-            let code = String(step.prefix { $0 != ":" })
-            let row = CodeCase(version: .v1987, code: code, end: .approved)
-            let result = try await Self.pay(row, acquirer, journal)
-            #expect(result.status == status, "\(step): \(result.reason ?? "")")
-            expected.append("\(types[0]) \(code)")
-            let isReversed = reversed.contains(code) || reversed.contains(step)
-            if isReversed { expected.append("\(types[1]) \(dialect == "generic-ascii" ? "00" : "400")") }
-            let state = try await journal.show(result.transactionID)?.state
-            #expect(
-                state == (isReversed ? .reversed : status == .approved ? .approved : .declined), "\(step)")
+        let lines = try await PythonHost.during(["iso8583_host.py", dialect] + steps.map(\.0)) { host in
+            let acquirer = ISO8583Acquirer(
+                interface: try .named(dialect), endpoints: [Endpoint(host: "127.0.0.1", port: host.port)],
+                settings: .quick())
+            for (step, status) in steps {
+                let code = String(step.prefix { $0 != ":" })
+                let row = CodeCase(version: .v1987, code: code, end: .approved)
+                let result = try await Self.pay(row, acquirer, journal)
+                #expect(result.status == status, "\(step): \(result.reason ?? "")")
+                expected.append("\(types[0]) \(code)")
+                let isReversed = reversed.contains(code) || reversed.contains(step)
+                if isReversed { expected.append("\(types[1]) \(dialect == "generic-ascii" ? "00" : "400")") }
+                let state = try await journal.show(result.transactionID)?.state
+                #expect(
+                    state == (isReversed ? .reversed : status == .approved ? .approved : .declined), "\(step)"
+                )
+            }
+            await acquirer.close()
         }
-        await acquirer.close()
-        host.stop()
-        let heard = host.rest().map { line in
+        let heard = lines.map { line in
             let words = line.split(separator: " ")
             return "\(words.first ?? "") \(words.last ?? "")"
         }
         #expect(heard == expected)
+    }
+}
+
+extension ResponseCodeTests {
+    /// A second response on the same line, of another mind than the first: written down, and an approval is taken back.
+    @Test(
+        .enabled(if: PythonOracle.isAvailable),
+        arguments: [
+            ("05+00:AB12CD", TransactionState.reversed, ["0200", "0420"]),
+            ("00:AB12CD+05", .approved, ["0200"]), ("00:AB12CD+00:AB12CD", .approved, ["0200"]),
+            ("05+05", .declined, ["0200"]),
+        ])
+    func secondResponses(_ step: String, _ state: TransactionState, _ heard: [String]) async throws {
+        let journal = try Journal.inMemory()
+        let lines = try await PythonHost.during(["iso8583_host.py", "generic-ascii", step]) { host in
+            let acquirer = ISO8583Acquirer(
+                interface: try .named("generic-ascii"),
+                endpoints: [Endpoint(host: "127.0.0.1", port: host.port)], settings: .quick())
+            let recorded = AsyncStream.makeStream(of: LateResponse.Action.self)
+            let forwarder = Forwarder(
+                terminalID: try TerminalProfile.builtIn().terminalID, journal: journal, backend: acquirer,
+                observer: {
+                    if case .lateAnswerRecorded(_, let action) = $0 { recorded.continuation.yield(action) }
+                })
+            let row = CodeCase(version: .v1987, code: "", end: .approved)
+            let result = try await Self.pay(row, acquirer, journal)
+            let listening = Task { await forwarder.listen() }
+            for await _ in recorded.stream { break }
+            _ = try await forwarder.flush()
+            listening.cancel()
+            await listening.value
+            #expect(try await journal.show(result.transactionID)?.state == state)
+            let second = step.split(separator: "+").last?.prefix { $0 != ":" } ?? ""
+            #expect(
+                try await journal.changes(of: result.transactionID).contains {
+                    $0.detail?.contains("late answer, response code \(second)") == true
+                })
+            await acquirer.close()
+        }
+        #expect(lines.map { String($0.prefix(4)) } == heard)
     }
 }
 
@@ -357,7 +397,20 @@ final class PythonHost: Sendable {
     private let process: Process
     private let output: FileHandle
 
-    init(_ arguments: [String]) throws {
+    /// Its work, stopped afterwards.
+    /// - Returns: what it printed after its port.
+    static func during(
+        _ arguments: [String], _ body: (PythonHost) async throws -> Void
+    ) async throws -> [String] {
+        let host = try await onOwnThread { try PythonHost(arguments) }
+        do { try await body(host) } catch {
+            _ = try await onOwnThread { host.stop() }
+            throw error
+        }
+        return try await onOwnThread { host.stop() }
+    }
+
+    private init(_ arguments: [String]) throws {
         process = Process()
         let interpreter = try #require(PythonOracle.interpreter)
         let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -375,14 +428,11 @@ final class PythonHost: Sendable {
         port = try #require(words.last.flatMap { Int($0) })
     }
 
-    func stop() {
-        process.terminate()
+    private func stop() -> [String] {
+        // Signals that can be blocked may be, where threads with such a mask start processes.
+        kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
-    }
-
-    /// What it printed after its port, once it has stopped.
-    func rest() -> [String] {
-        String(decoding: (try? output.readToEnd()) ?? Data(), as: UTF8.self).split(separator: "\n").map(
-            String.init)
+        return String(decoding: (try? output.readToEnd()) ?? Data(), as: UTF8.self)
+            .split(separator: "\n").map { String($0) }
     }
 }

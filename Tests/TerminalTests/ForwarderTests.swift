@@ -195,14 +195,18 @@ final class OrderedHost: AcquirerBackend {
         #expect(records.allSatisfy { $0.maskedPAN == "476173******0119" })
     }
 
-    /// A late approval is noted and revives nothing.
+    /// A late approval is noted and revives nothing; what was reversed before it came is reversed again.
     @Test func lateAnswers() async throws {
         let till = try await Till(troubles: ["nth 1: late 300ms"])
         till.field.present(try card("visa-credit"))
         let heard = AsyncStream.makeStream(of: LateAnswer.self)
+        let delivered = AsyncStream.makeStream(of: String.self)
         let forwarder = Self.forwarder(
             till.journal, till.host, sleep: { try? await Task.sleep(for: $0) },
-            observer: { if case .lateAnswer(let answer) = $0 { heard.continuation.yield(answer) } })
+            observer: {
+                if case .lateAnswer(let answer) = $0 { heard.continuation.yield(answer) }
+                if case .delivery(let delivery) = $0 { delivered.continuation.yield(delivery.record.id) }
+            })
         let running = Task { await forwarder.run() }
         while await !forwarder.isRunning { await Task.yield() }
         let result = try await till.pay(2000)
@@ -210,13 +214,16 @@ final class OrderedHost: AcquirerBackend {
         var answers = heard.stream.makeAsyncIterator()
         let late = await answers.next()
         #expect(late?.transactionID == result.transactionID && late?.response.isApproved == true)
-        while try await !till.journal.changes(of: result.transactionID).contains(where: {
-            $0.detail?.hasPrefix("late answer") == true
-        }) { try await Task.sleep(for: .milliseconds(5)) }
+        let changes = try await till.journal.changes(of: result.transactionID)
+        #expect(changes.contains { $0.detail?.hasPrefix("late answer") == true })
+        var deliveries = delivered.stream.makeAsyncIterator()
+        #expect(await deliveries.next() == result.transactionID)
         running.cancel()
         await forwarder.wake()
         await running.value
         #expect(try await till.state(result) == .reversed)
+        #expect(try await till.journal.show(result.transactionID)?.reversalAttempts == 2)
+        #expect(try await till.journal.show(result.transactionID)?.reversalReason == "lateResponse")
     }
 
     /// Doubled from two seconds to ten minutes, and back after a pass that went well.

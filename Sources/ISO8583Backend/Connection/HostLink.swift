@@ -27,10 +27,58 @@ actor HostLink {
         var isManagement: Bool
         let number: Int
     }
-    private struct Expired {
-        var late: LateAnswerHandler
-        var since: ContinuousClock.Instant
-        let number: Int
+    /// Requests that nobody waits for any more, for what the host still says to them: the oldest are forgotten.
+    private struct Settled {
+        private struct Entry {
+            var late: LateAnswerHandler
+            var since: ContinuousClock.Instant
+            let number: Int
+            /// Responses so far that nobody waited for.
+            var heard = 0
+        }
+        private var entries: [Key: Entry] = [:]
+        /// Keys of `entries` and of what was there, oldest first, from `oldest` on.
+        private var order: [(key: Key, number: Int)] = []
+        private var oldest = 0
+        private static let limit = 10_000
+        private static let lifetime = Duration.seconds(3600)
+        /// More responses to one request than these are counted and not told: a host must not fill the journal.
+        private static let greatestTold = 5
+
+        mutating func add(
+            _ key: Key, _ number: Int, _ late: @escaping LateAnswerHandler, now: ContinuousClock.Instant
+        ) {
+            entries[key] = Entry(late: late, since: now, number: number)
+            order.append((key, number))
+            forget(now)
+        }
+
+        /// - Returns: nil where nothing of this key is known, or too much was heard; the handler, else.
+        mutating func handler(_ key: Key) -> LateAnswerHandler? {
+            guard var entry = entries[key], entry.heard < Self.greatestTold else { return nil }
+            entry.heard += 1
+            entries[key] = entry
+            return entry.late
+        }
+
+        /// Drops what is too old, or too much.
+        mutating func forget(_ now: ContinuousClock.Instant) {
+            while oldest < order.count {
+                let (key, number) = order[oldest]
+                let entry = entries[key]
+                // The key was used anew.
+                let isGone = entry?.number != number
+                guard
+                    isGone || order.count - oldest > Self.limit
+                        || now - (entry?.since ?? now) > Self.lifetime
+                else { break }
+                oldest += 1
+                if !isGone { entries[key] = nil }
+            }
+            guard oldest > 1024, oldest > order.count / 2 else { return }
+            order.removeFirst(oldest)
+            oldest = 0
+        }
     }
     private enum State { case idle, down, up, closed }
 
@@ -48,10 +96,10 @@ actor HostLink {
     private(set) var current = 0
     private var lastError = "not yet connected"
     private var inFlight: [Key: Waiting] = [:]
-    private var expired: [Key: Expired] = [:]
-    /// Keys of `expired` and of what was there, oldest first.
-    private var expiredOrder: [(key: Key, number: Int)] = []
-    private static let expiredLimit = 10_000
+    /// Left, and not answered in time.
+    private var expired = Settled()
+    /// Answered: a host may say something else afterwards.
+    private var answered = Settled()
     private var queue: [Key] = []
     /// Answers to the host's own requests.
     private var replies: [[UInt8]] = []
@@ -159,31 +207,17 @@ actor HostLink {
             terminal: message.text(41) ?? "")
     }
 
-    /// Ends the wait; a request that has left stays known for a late answer.
+    /// Ends the wait; a request that has left stays known for what comes late.
     private func end(_ key: Key, _ waiting: Waiting, _ answer: Answer) {
         inFlight[key] = nil
-        if case .failure = answer, waiting.frame == nil, let late = waiting.late {
-            expired[key] = Expired(late: late, since: clock.now, number: waiting.number)
-            expiredOrder.append((key, waiting.number))
-            forgetExpired()
+        if waiting.frame == nil, let late = waiting.late {
+            switch answer {
+            case .failure: expired.add(key, waiting.number, late, now: clock.now)
+            // What was heard a moment ago is the time, as near as it matters.
+            case .success: answered.add(key, waiting.number, late, now: lastReceived)
+            }
         }
         waiting.continuation.resume(returning: answer)
-    }
-
-    /// Drops what is too old, or too much.
-    private func forgetExpired() {
-        let now = clock.now
-        while let (key, number) = expiredOrder.first {
-            let entry = expired[key]
-            // Answered since, or the key has expired again.
-            let isGone = entry?.number != number
-            guard
-                isGone || expiredOrder.count > Self.expiredLimit
-                    || now - (entry?.since ?? now) > .seconds(3600)
-            else { return }
-            expiredOrder.removeFirst()
-            if !isGone { expired[key] = nil }
-        }
     }
 
     private func failAll(_ reason: String) {
@@ -427,7 +461,8 @@ actor HostLink {
     private func sweep() {
         let now = clock.now
         for (key, waiting) in inFlight where waiting.deadline <= now { expire(key) }
-        forgetExpired()
+        expired.forget(now)
+        answered.forget(now)
     }
 
     private func expire(_ key: Key) {
@@ -540,9 +575,13 @@ actor HostLink {
         if let waiting = inFlight[key], waiting.frame == nil {
             counters.answered += 1
             end(key, waiting, .success(message))
-        } else if let late = expired.removeValue(forKey: key) {
+        } else if let late = expired.handler(key) {
             counters.lateAnswers += 1
-            late.late(message)
+            late(message)
+        } else if let late = answered.handler(key) {
+            counters.unsolicited += 1
+            log("\(message.type) came after another")
+            late(message)
         } else {
             counters.unsolicited += 1
             log("\(message.type) answers nothing that waits")

@@ -213,6 +213,15 @@ extension TerminalHall {
         underWay.map(\.view).filter { !$0.id.isEmpty }.sorted { $0.id > $1.id }
     }
 
+    /// A host approved what was declined or reversed: its terminal delivers the reversal, and whoever looks on is told.
+    func tookLateResponse(_ action: LateResponse.Action, _ record: TransactionRecord) async {
+        guard action != .noted, let terminal = terminal(named: record.terminalID) else { return }
+        terminal.startForwarding()
+        await terminal.session.forwarder.wake()
+        terminal.stage.tellChange(view(record, livePayment(record.id)))
+        await terminal.countBacklog()
+    }
+
     /// Voids, completions and tips, at the desk of the terminal that took the payment.
     func atDesk(
         _ id: String,

@@ -125,8 +125,11 @@ public final class TerminalHall: Sendable {
                     hub.beat()
                 }
             }
-            let listening = Task { [options] in
-                await SharedBackend.noteLateAnswers(of: options.backend, in: options.journal)
+            let listening = Task { [options, weak self] in
+                await LateResponse.listen(to: options.backend, journal: options.journal) {
+                    [weak self] _, action, record in
+                    await self?.tookLateResponse(action, record)
+                }
             }
             pulse = [beating, listening]
         }

@@ -33,8 +33,17 @@ struct ForwardCommand: AsyncParsableCommand {
                     case .waiting(let delay, let failures):
                         Console.print("  next try in \(delay), after \(failures) that failed")
                     case .journalFailed(let error): Console.printError("\(error)")
-                    case .lateAnswer(let answer):
-                        Console.print("  late answer for \(answer.transactionID): noted")
+                    case .lateAnswer: break
+                    case .lateAnswerRecorded(let answer, let action):
+                        let done =
+                            switch action {
+                            case .noted: "noted"
+                            case .reversalDue(let count): "reversal due (\(count))"
+                            case .leftToAPerson: "approved too often: a person must look"
+                            }
+                        Console.print(
+                            "  late answer for \(answer.transactionID), code \(answer.response.responseCode): \(done)"
+                        )
                     case .reversal: break
                     }
                 })

@@ -182,9 +182,14 @@ struct PayCommand: AsyncParsableCommand {
             amount: amount, amountOther: other, type: type,
             purpose: preAuthorize ? .preAuthorization : `defer` ? .deferred : .sale, idempotencyKey: key,
             original: original, acceptsPartialApproval: partial)
+        // What the host says out of time is written down, also while the payment waits for its reversal.
+        let listening = Task { await session.forwarder.listen() }
+        defer { listening.cancel() }
         let result = try await Self.interruptible { () async throws(TerminalError) in
             try await session.pay(request)
         }
+        listening.cancel()
+        await listening.value
         await device.close()
         // The file alone is the whole journal again.
         try? await journal.close()
