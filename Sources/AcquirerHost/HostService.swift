@@ -35,16 +35,19 @@ public actor HostService {
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
     private let log: @Sendable (HostLogEntry) -> Void
+    private let ledger: HostLedgerFile?
     public private(set) var counters = HostCounters()
 
     /// - Parameters:
     ///   - acquirer: without troubles of its own: they are acted out on the line.
+    ///   - ledger: where the acquirer keeps its books; nil where they are gone with the process.
     ///   - log: called with every message and connection, in order.
     public init(
-        acquirer: SimulatedAcquirer, troubles: TroubleScript = .none,
+        acquirer: SimulatedAcquirer, troubles: TroubleScript = .none, ledger: HostLedgerFile? = nil,
         log: @escaping @Sendable (HostLogEntry) -> Void = { _ in }
     ) {
         self.acquirer = acquirer
+        self.ledger = ledger
         self.troubles = TroubleMaker(troubles)
         self.log = log
         start = ContinuousClock().now
@@ -100,6 +103,10 @@ public actor HostService {
             return .acknowledgement("96", "\(error)")
         }
     }
+
+    /// Returns when what was performed so far is on the disk: a listener lets no answer leave before.
+    /// - Throws: where it never will be: nothing may be answered any more.
+    public nonisolated func commit() async throws(HostLedgerError) { try await ledger?.commit() }
 
     /// Passes an entry to the log and counts it.
     public func note(_ entry: HostLogEntry) {

@@ -89,7 +89,7 @@ public struct ISO8583Listener: Sendable {
                             case .answer(let bytes): output.writeBytes(bytes)
                             case .cut:
                                 // What was answered before goes out; then the line ends.
-                                if output.readableBytes > 0 { try await outbound.write(output) }
+                                if output.readableBytes > 0 { try await send(output, outbound) }
                                 throw Cut()
                             case .later(let delay, let work):
                                 delayed += 1
@@ -98,11 +98,11 @@ public struct ISO8583Listener: Sendable {
                                 group.addTask {
                                     try await Task.sleep(for: delay)
                                     let bytes = await work()
-                                    if !bytes.isEmpty { try? await outbound.write(ByteBuffer(bytes: bytes)) }
+                                    if !bytes.isEmpty { try? await send(ByteBuffer(bytes: bytes), outbound) }
                                 }
                             }
                         }
-                        if output.readableBytes > 0 { try await outbound.write(output) }
+                        if output.readableBytes > 0 { try await send(output, outbound) }
                     }
                     // The terminal has gone: nobody waits for delayed answers, but what they were to do is done.
                 }
@@ -118,6 +118,14 @@ public struct ISO8583Listener: Sendable {
     }
 
     private struct Cut: Error {}
+
+    /// Answers leave when what they tell is on the disk.
+    private func send(
+        _ answers: ByteBuffer, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+    ) async throws {
+        try await service.commit()
+        try await outbound.write(answers)
+    }
 
     private enum Action: Sendable {
         /// Framed answers, perhaps none.

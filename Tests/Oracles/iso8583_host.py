@@ -18,7 +18,10 @@ from iso8583.specs import default
 
 
 def layout_1987():
-    return copy.deepcopy(default)
+    spec = copy.deepcopy(default)
+    # Chip data of a contactless card.
+    spec["55"]["max_len"] = 999
+    return spec
 
 
 def layout_1993():
