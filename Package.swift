@@ -194,7 +194,7 @@ let package = Package(
             swiftSettings: common),
 
         // Tests.
-        // What the tests of all rooms share: programs of Tests/Oracles, seeded random numbers.
+        // What the tests of all rooms share: programs of Tests/Oracles, seeded random numbers, waiting, what tests need.
         .target(name: "TestTools", path: "Tests/TestTools", swiftSettings: common),
         .testTarget(name: "BERTLVTests", dependencies: ["TestTools", "BERTLV"], swiftSettings: common),
         .testTarget(
@@ -228,7 +228,8 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "tapbridge", "TestSupport", "Traces", "Cards", "Readers", "RemoteReaders", "SmartCard",
+                "tapbridge", "TestTools", "TestSupport", "Traces", "Cards", "Readers", "RemoteReaders",
+                "SmartCard",
             ],
             swiftSettings: common),
         .testTarget(
@@ -240,7 +241,7 @@ let package = Package(
             dependencies: [
                 "TerminalService", "Terminal", "Cards", "Readers", "RemoteReaders", "Acquiring", "Issuing",
                 "Journal", "EMV",
-                "SmartCard", "TestSupport", "ISO8583", "ISO8583Backend", "AcquirerHost",
+                "SmartCard", "TestTools", "TestSupport", "ISO8583", "ISO8583Backend", "AcquirerHost",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "Yams", package: "Yams"),
@@ -275,7 +276,8 @@ let package = Package(
             swiftSettings: common),
         // A private pcscd with virtual readers, for the tests of several rooms.
         .target(
-            name: "TestSupport", dependencies: ["SmartCard", "Readers"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["TestTools", "SmartCard", "Readers"],
+            path: "Tests/TestSupport",
             exclude: ["ReaderDriver"], swiftSettings: common),
         .testTarget(
             name: "ReadersTests",
