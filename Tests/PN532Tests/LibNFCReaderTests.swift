@@ -403,8 +403,9 @@ import Testing
             await #expect(throws: ReaderError.noCard) {
                 try await reader.activateCard(deadline: .now + .milliseconds(100))
             }
+            let before = device.statistics.bytesFromHost
             async let waiting = reader.activateCard(deadline: .now + .seconds(20)).card.activation
-            try await Task.sleep(for: .milliseconds(300))
+            try await eventually("the reader polls") { device.statistics.bytesFromHost > before }
             device.present(StubCard.paymentSystem())
             #expect(try await waiting == ContactlessActivation())
         }
@@ -416,8 +417,9 @@ import Testing
             device.present(StubCard.paymentSystem())
             _ = try await reader.activateCard(deadline: Self.soon)
             #expect(try await !reader.awaitRemoval(deadline: .now + .milliseconds(200)))
+            let before = device.statistics.bytesFromHost
             async let removed = reader.awaitRemoval(deadline: Self.soon)
-            try await Task.sleep(for: .milliseconds(150))
+            try await eventually("the reader looks for the card") { device.statistics.bytesFromHost > before }
             device.removeCards()
             #expect(try await removed)
         }
@@ -425,8 +427,9 @@ import Testing
 
     @Test(.timeLimit(.minutes(1))) func cancellationIsPrompt() async throws {
         try await Self.with { device, reader in
+            let idle = device.statistics.bytesFromHost
             let waiting = Task { try await reader.activateCard(deadline: nil).card }
-            try await Task.sleep(for: .milliseconds(200))
+            try await eventually("the reader polls") { device.statistics.bytesFromHost > idle }
             waiting.cancel()
             await #expect(throws: ReaderError.cancelled) { try await waiting.value }
             // A card that thinks for ever: the wait for it is given up from another thread.
@@ -435,8 +438,9 @@ import Testing
                 StubCard(activation: ContactlessActivation(ats: [0x05, 0x78, 0x80, 0xE0, 0x02])))
             let channel = try await reader.activateCard(deadline: Self.soon)
             device.add([forever])
+            let before = device.statistics.bytesFromHost
             let sending = Task { try await channel.transmit(Self.select, timeout: nil) }
-            try await Task.sleep(for: .milliseconds(200))
+            try await eventually("the command is sent") { device.statistics.bytesFromHost > before }
             let start = ContinuousClock.now
             sending.cancel()
             await #expect(throws: ReaderError.cancelled) { try await sending.value }
@@ -481,8 +485,9 @@ import Testing
             // In the middle of waiting for a card.
             device.removeCards()
             await reader.fieldOff()
+            let before = device.statistics.bytesFromHost
             let waiting = Task { try await reader.activateCard(deadline: nil).card }
-            try await Task.sleep(for: .milliseconds(200))
+            try await eventually("the reader polls") { device.statistics.bytesFromHost > before }
             device.unplug()
             await #expect(throws: ReaderError.self) { try await waiting.value }
         }
