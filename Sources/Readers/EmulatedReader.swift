@@ -74,6 +74,9 @@ public final class EmulatedReader: CardReader {
         }
     }
 
+    /// How many wait for a card to come or to go.
+    var waiting: Int { lock.withLock { _ in field.waiters.count } }
+
     public var isEmpty: Bool { lock.withLock { _ in field.cards.isEmpty } }
 
     /// Takes all cards out of the field, in the middle of whatever they do.

@@ -1,10 +1,12 @@
 import Foundation
-import Readers
 import SmartCard
 import Synchronization
 import TestSupport
+import TestTools
 import Testing
 import Traces
+
+@testable import Readers
 
 @Suite struct EmulatedReaderTests {
     static let select = StubCard.selectPaymentSystemEnvironment
@@ -30,11 +32,11 @@ import Traces
     @Test(.timeLimit(.minutes(1))) func aWaitEndsWithTheCard() async throws {
         let reader = EmulatedReader()
         let waiting = Task { try await reader.activateCard(deadline: nil).card.answerToReset }
-        try await Task.sleep(for: .milliseconds(20))
+        try await eventually("the reader waits") { reader.waiting == 1 }
         reader.present(StubCard.paymentSystem())
         #expect(try await waiting.value == [0x3B, 0x80, 0x80, 0x01, 0x01])
         let removal = Task { try await reader.awaitRemoval(deadline: nil) }
-        try await Task.sleep(for: .milliseconds(20))
+        try await eventually("the reader waits") { reader.waiting == 1 }
         reader.remove()
         #expect(try await removal.value)
     }
@@ -42,11 +44,11 @@ import Traces
     @Test(.timeLimit(.minutes(1))) func cancellationAndClosing() async throws {
         let reader = EmulatedReader()
         let waiting = Task { try await reader.activateCard(deadline: nil) }
-        try await Task.sleep(for: .milliseconds(20))
+        try await eventually("the reader waits") { reader.waiting == 1 }
         waiting.cancel()
         await #expect(throws: ReaderError.cancelled) { try await waiting.value }
         let second = Task { try await reader.activateCard(deadline: nil) }
-        try await Task.sleep(for: .milliseconds(20))
+        try await eventually("the reader waits") { reader.waiting == 1 }
         await reader.close()
         await #expect(throws: ReaderError.self) { try await second.value }
         await #expect(throws: ReaderError.self) { try await reader.activateCard(deadline: nil) }

@@ -1,6 +1,7 @@
 import Foundation
 import SmartCard
 import TestSupport
+import TestTools
 import Testing
 
 @testable import Readers
@@ -102,7 +103,7 @@ struct ReaderDriverTests {
 /// Direct control through the real pcscd, with a driver that takes escape commands.
 @Suite(
     .serialized,
-    .enabled(if: VirtualPCSC.canWrap, "pcscd, vsmartcard-vpcd, unshare and a C compiler are needed"))
+    .needs(.wrappedDriver))
 struct ReaderControlTests {
     @Test(.timeLimit(.minutes(15))) func detailsAndEscapes() async throws {
         try await PCSCHardeningTests.withCards(
