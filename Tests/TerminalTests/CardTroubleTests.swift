@@ -7,6 +7,7 @@ import Kernels
 import Readers
 import SmartCard
 import Synchronization
+import TestTools
 import Testing
 
 @testable import Terminal
@@ -93,6 +94,7 @@ import Testing
         var till = try await Till()
         till.field.present(try card("visa-credit"))
         let box = Mutex<Task<PaymentResult, any Error>?>(nil)
+        let isKnown = Recorded<Void>()
         let observer = till.environment.observer
         let seen = Mutex(0)
         till.environment.observer = { event in
@@ -103,14 +105,16 @@ import Testing
                     return $0
                 }) == count
             {
-                // The task may not be known yet in the first moments.
-                while box.withLock({ $0 == nil }) { usleep(100) }
                 box.withLock { $0?.cancel() }
             }
         }
         let ready = till
-        let task = Task { try await ready.pay(1200) }
+        let task = Task {
+            try await isKnown.wait(forCount: 1, "the task is known")
+            return try await ready.pay(1200)
+        }
         box.withLock { $0 = task }
+        isKnown.append(())
         let result = try await task.value
         let commands = 5
         if count < commands {
@@ -127,17 +131,20 @@ import Testing
     @Test(.timeLimit(.minutes(1))) func cancelledAtTheHost() async throws {
         let till = try await Till()
         till.field.present(try card("visa-credit"))
-        let asked = Mutex(false)
+        let asked = Recorded<Void>()
+        let cancelled = Recorded<Void>()
         let host = ScriptedHost(answer: { _ in
-            asked.withLock { $0 = true }
-            try? await Task.sleep(for: .milliseconds(100))
+            asked.append(())
+            // The host goes on whatever its client does.
+            _ = await Task { try? await cancelled.wait(forCount: 1, "the payment is cancelled") }.value
             return AuthorizationResponse(responseCode: "00", authorizationCode: "A12345")
         })
         let task = Task {
             try await till.session(backend: host).pay(PaymentRequest(amount: Amount(clamping: 1200)))
         }
-        while !asked.withLock({ $0 }) { await Task.yield() }
+        try await asked.wait(forCount: 1, "the host is asked")
         task.cancel()
+        cancelled.append(())
         let result = try await task.value
         #expect(result.isApproved)
         #expect(try await till.state(result) == .approved)

@@ -160,7 +160,7 @@ struct Day: Sendable {
         let moments = Mutex(0)
         let end: @Sendable () -> Void = {
             kill(getpid(), SIGKILL)
-            while true { sleep(1) }
+            while true { pause() }
         }
         if case .time(let milliseconds) = death {
             DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { end() }

@@ -3,6 +3,7 @@ import EMV
 import Foundation
 import Journal
 import Synchronization
+import TestTools
 import Testing
 
 @testable import Terminal
@@ -107,25 +108,28 @@ final class OrderedHost: AcquirerBackend {
 
     /// Woken, it looks once more and then waits again: an idle terminal reads no journal.
     @Test(.timeLimit(.minutes(1))) func idleBetweenBells() async throws {
-        let naps = Mutex(0)
+        let naps = Recorded<Duration>()
+        let cutShort = Recorded<Void>()
         let forwarder = Self.forwarder(
             try Journal.inMemory(), OrderedHost(),
             sleep: {
-                naps.withLock { $0 += 1 }
-                try? await Task.sleep(for: $0)
+                naps.append($0)
+                await untilCancelled()
+                cutShort.append(())
             })
         let running = Task { await forwarder.run() }
-        while naps.withLock({ $0 }) == 0 { await Task.yield() }
+        try await naps.wait(forCount: 1, "the forwarder waits")
         for bell in 1...3 {
             await forwarder.wake()
-            while naps.withLock({ $0 }) == bell { await Task.yield() }
+            try await naps.wait(forCount: bell + 1, "the forwarder waits again")
+            try await cutShort.wait(forCount: bell, "the wait before is cut short")
             // Whatever a nap that was cut short does, it has done it by then.
             for _ in 0..<200 { await Task.yield() }
-            try await Task.sleep(for: .milliseconds(50))
-            #expect(naps.withLock { $0 } == bell + 1)
+            #expect(naps.count == bell + 1)
         }
         running.cancel()
         await running.value
+        #expect(naps.count == 4)
     }
 
     /// While the line is down nothing overtakes, and nothing is sent in vain.
@@ -201,7 +205,7 @@ final class OrderedHost: AcquirerBackend {
         till.field.present(try card("visa-credit"))
         let heard = AsyncStream.makeStream(of: LateAnswer.self)
         let forwarder = Self.forwarder(
-            till.journal, till.host, sleep: { try? await Task.sleep(for: $0) },
+            till.journal, till.host, sleep: { _ in await untilCancelled() },
             observer: { if case .lateAnswer(let answer) = $0 { heard.continuation.yield(answer) } })
         let running = Task { await forwarder.run() }
         while await !forwarder.isRunning { await Task.yield() }
@@ -210,9 +214,11 @@ final class OrderedHost: AcquirerBackend {
         var answers = heard.stream.makeAsyncIterator()
         let late = await answers.next()
         #expect(late?.transactionID == result.transactionID && late?.response.isApproved == true)
-        while try await !till.journal.changes(of: result.transactionID).contains(where: {
-            $0.detail?.hasPrefix("late answer") == true
-        }) { try await Task.sleep(for: .milliseconds(5)) }
+        try await eventually("the late response is in the journal") {
+            try await till.journal.changes(of: result.transactionID).contains {
+                $0.detail?.hasPrefix("late answer") == true
+            }
+        }
         running.cancel()
         await forwarder.wake()
         await running.value
@@ -243,7 +249,7 @@ final class OrderedHost: AcquirerBackend {
             if case .waiting(let delay, _) = event { waits.withLock { $0.append(delay) } }
         }
         let running = Task { await forwarder.run() }
-        while try await !journal.owed().isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        try await eventually("nothing is due any more") { try await journal.owed().isEmpty }
         running.cancel()
         await forwarder.wake()
         await running.value

@@ -56,7 +56,7 @@ import Testing
     }
 
     /// CVC3, unpredictable number, counter and the number of digits in the track: `Tests/Oracles/cvc3_track.py`.
-    @Test(.enabled(if: PythonOracle.isAvailable, "make test sets TAPBRIDGE_PYTHON"))
+    @Test(.needs(.oracles))
     func trackAsAnotherFillsIt()
         async throws
     {

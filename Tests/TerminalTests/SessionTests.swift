@@ -8,6 +8,7 @@ import Kernels
 import Readers
 import SmartCard
 import Synchronization
+import TestTools
 import Testing
 
 @testable import Terminal
@@ -411,7 +412,7 @@ import Testing
         till.profile.timing.authorization = .milliseconds(100)
         till.field.present(try card("visa-credit"))
         let host = ScriptedHost(answer: { _ throws(AcquirerError) in
-            try? await Task.sleep(for: .seconds(3600))
+            await untilCancelled()
             throw .connectionLost("cancelled")
         })
         let result = try await till.session(backend: host).pay(PaymentRequest(amount: Amount(clamping: 1250)))
