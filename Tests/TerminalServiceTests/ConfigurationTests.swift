@@ -1,5 +1,6 @@
 import Foundation
 import TerminalService
+import TestTools
 import Testing
 import Yams
 
@@ -241,7 +242,7 @@ struct ConfigurationTests {
 }
 
 /// The schema against an independent validator.
-@Suite("Configuration's schema", .enabled(if: ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"] != nil))
+@Suite("Configuration's schema", .needs(.oracles))
 struct ConfigurationSchemaTests {
     @Test("the validator takes what the reader takes and refuses what it refuses")
     func agreement() throws {

@@ -43,7 +43,7 @@ final class RawConnection: @unchecked Sendable {
     }
 
     /// Reads until the condition holds, the other side closes, or nothing comes for so long.
-    func read(milliseconds: Int32 = 3000, until condition: (String) -> Bool) {
+    func read(milliseconds: Int32 = 60_000, until condition: (String) -> Bool) {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while !condition(text) {
             var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
@@ -121,7 +121,7 @@ final class RawConnection: @unchecked Sendable {
                 #expect(payment.state == .finished)
             }
             let count = Int(house.hall.hub.lastID)
-            silent.read(milliseconds: 1000) { $0.contains("event: lost") }
+            silent.read { $0.contains("event: lost") }
             #expect(silent.text.contains("event: lost\ndata: {\"type\":\"lost\",\"count\":"))
             #expect(silent.ids.count < count)
             // It gets new events again.
@@ -176,7 +176,7 @@ final class RawConnection: @unchecked Sendable {
             #expect(answer.status == .ok)
             #expect(
                 try await house.pay(House.order(1250, cards: ["visa-credit"])).result?.status == "approved")
-            held[2].read(milliseconds: 2000) { $0.contains("400") }
+            held[2].read { $0.contains("400") }
             #expect(held[2].text.contains("400"))
         }
     }

@@ -9,6 +9,7 @@ import Issuing
 import Journal
 import Readers
 import Synchronization
+import TestTools
 import Testing
 
 @testable import Terminal
@@ -420,11 +421,8 @@ import Testing
 
     /// Whether a transaction comes to a state.
     private func reaches(_ state: TransactionState, _ id: String, _ journal: Journal) async throws -> Bool {
-        for _ in 0..<2000 {
-            if try await journal.show(id)?.state == state { return true }
-            try await Task.sleep(for: .milliseconds(5))
-        }
-        return false
+        try await TestTools.eventually("\(id) is \(state)") { try await journal.show(id)?.state == state }
+        return true
     }
 
     @Test func observerIsToldOfEveryPayment() async throws {

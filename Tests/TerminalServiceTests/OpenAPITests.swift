@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import Synchronization
+import TestTools
 import Testing
 import Yams
 
@@ -50,7 +51,7 @@ import Yams
     }
 
     /// Live answers of every kind of resource fit the document's schemas, by an independent validator.
-    @Test(.enabled(if: ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"] != nil)) func answersFit()
+    @Test(.needs(.oracles)) func answersFit()
         async throws
     {
         let house = try await House(terminals: 2, troubles: ["authorization amount 4200: unreachable"])
