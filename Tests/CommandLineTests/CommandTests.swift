@@ -1,4 +1,5 @@
 import Foundation
+import TestTools
 import Testing
 
 /// The program from outside: output, JSON and exit codes.
@@ -240,12 +241,11 @@ import Testing
         defer { program.remove() }
         let (process, _, _) = program.process(["pay", "42", "--card", "visa-credit", "--trouble", "silence"])
         try process.run()
-        var state: String?
-        while state != "authorizing" {
+        try await eventually("the host is asked") {
             #expect(process.isRunning)
-            try await Task.sleep(for: .milliseconds(50))
             let list = try await program.run("journal", "--json")
-            if list.status == 0 { state = try Program.list(list.output).first?["state"] as? String }
+            guard list.status == 0 else { return false }
+            return try Program.list(list.output).first?["state"] as? String == "authorizing"
         }
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
@@ -262,10 +262,14 @@ import Testing
     @Test(.timeLimit(.minutes(5))) func killedAtRandom() async throws {
         let program = try Program()
         defer { program.remove() }
+        let whole = try await ContinuousClock().measure {
+            let paid = try await program.run("pay", "5", "--card", "visa-credit")
+            #expect(paid.status == 0, "\(paid.errors)")
+        }
         for round in 0..<12 {
             let (process, _, _) = program.process(["pay", "5", "--card", "visa-credit"])
             try process.run()
-            try await Task.sleep(for: .milliseconds(10 + round * 7))
+            await pass(round, of: 12, of: whole)
             kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()
         }
