@@ -1,6 +1,7 @@
 import Acquiring
 import EMV
 import Foundation
+import TestTools
 import Testing
 
 @testable import HTTPBackend
@@ -13,6 +14,8 @@ import Testing
     static let python = ["/usr/bin/python3", "/usr/local/bin/python3"].first {
         FileManager.default.isExecutableFile(atPath: $0)
     }
+
+    static let python3 = Requirement("python3 is missing (apt install python3)", isMet: python != nil)
 
     static func withExample(_ body: (Int) async throws -> Void) async throws {
         let process = Process()
@@ -46,7 +49,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: python != nil)) func payments() async throws {
+    @Test(.needs(python3)) func payments() async throws {
         try await Self.withExample { port in
             let backend = try backend(port)
             let till = try HTTPTill(backend)
@@ -69,7 +72,7 @@ import Testing
     }
 
     /// Every kind of message; a reversal before and after its authorization.
-    @Test(.enabled(if: python != nil)) func messages() async throws {
+    @Test(.needs(python3)) func messages() async throws {
         try await Self.withExample { port in
             let backend = try backend(port)
             #expect(try await backend.authorize(Sample.authorization("A")).isApproved)
@@ -90,7 +93,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: python != nil)) func wrongAndReplayed() async throws {
+    @Test(.needs(python3)) func wrongAndReplayed() async throws {
         try await Self.withExample { port in
             let body = try HTTPMessage.authorization(Sample.authorization()).json()
             let first = try await post(port, body: body)

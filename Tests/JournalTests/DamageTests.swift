@@ -266,7 +266,8 @@ import Testing
 }
 
 /// A disk of a few megabytes that fills up. Needs the right to mount.
-@Suite(.serialized, .enabled(if: SmallDisk.isAvailable, "needs root and the right to mount"))
+@Suite(
+    .serialized, .needs(Requirement("root and the right to mount are missing", isMet: SmallDisk.isAvailable)))
 struct FullDiskTests {
     /// No new payment begins, but what is owed to the host is still written; with room again all goes on.
     @Test func whatIsOwedIsStillWritten() async throws {
