@@ -7,19 +7,20 @@ VENV        := .build/venv
 # What building needs, and what the tests need besides: pcscd with its virtual reader, an independent
 # PC/SC client, and Python for the oracles.
 BUILD_PACKAGES := pkg-config libssl-dev libpcsclite-dev libnfc-dev libsqlite3-dev
-TEST_PACKAGES  := pcscd vsmartcard-vpcd libnfc-bin opensc openssl python3-venv curl chromium
+TEST_PACKAGES  := pcscd vsmartcard-vpcd libnfc-bin libnfc-examples opensc openssl gcc libc6-dev iproute2 udev python3-venv curl chromium
 ORACLES        := pyemv==1.5.0 psec==1.3.0 pyiso8583==4.0.1 openapi-spec-validator==0.9.0 jsonschema==4.26.0 prometheus_client==0.26.0 schemathesis==4.32.5 playwright==1.65.2 axe-playwright-python==0.1.8
 DEB_PACKAGES   := dpkg-dev python3 binutils
 # A small system that systemd runs, for the package's units.
 SYSTEMD_PACKAGES := systemd-container mmdebstrap procps
 
-.PHONY: all bootstrap bootstrap-tests demo test crash-test bench docs lint format release install deb test-systemd clean help
+.PHONY: all bootstrap bootstrap-tests demo test test-repeat crash-test bench docs lint format release install deb test-systemd clean help
 
 all: release
 
 help:
 	@echo "make demo      install missing packages, build, and watch a terminal take payments"
 	@echo "make test      install what tests need and run them all"
+	@echo "make test-repeat  each suite that starts a process, a port or a browser 30 times beside a load (SUITES=..., RUNS=...)"
 	@echo "make crash-test  kill a terminal 400 times and compare both books"
 	@echo "make bench     print the benchmarks"
 	@echo "make release   build the optimised program (.build/release/tapbridge)"
@@ -60,18 +61,21 @@ release: bootstrap
 demo: release
 	@.build/release/tapbridge demo
 
-# Suites that count time, descriptors or processes run alone: those that only compute would starve them.
-ALONE = TerminalServiceTests AcquirerHostTests HTTPBackendTests RemoteReadersTests ReadersTests JournalTests CommandLineTests
+# JOBS: groups of suites that run at the same time. Beside a load: Tests/load.py make test
+JOBS ?= 1
 test: export TAPBRIDGE_PYTHON = $(CURDIR)/$(VENV)/bin/python
 test: bootstrap-tests
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build $(foreach suite,$(ALONE) PN532Tests TerminalTests,--skip '^$(suite)[.]')
-	@set -e; for suite in $(ALONE); do $(SWIFT) test --skip-build --filter "^$$suite[.]"; done
-	$(SWIFT) test --skip-build --filter '^PN532Tests[.]' --skip ManyReaders
-	$(SWIFT) test --skip-build --filter '^PN532Tests[.]ManyReaders'
-	$(SWIFT) test --skip-build --filter '^TerminalTests[.]' --skip PCSCSoakTests
-	$(SWIFT) test --skip-build --filter '^TerminalTests[.]PCSCSoakTests'
-	$(VENV)/bin/python Tests/ConsoleTests/console.py .build/debug/tapbridge
+	@Tests/run.py --jobs $(JOBS)
+
+# SUITES: test targets or their suites, as ReadersTests or ReadersTests.PCSCReaderTests; all that depend on more than their own
+# computing by default. A failure ends it with a status other than 0, after the table.
+RUNS   ?= 30
+SUITES ?=
+test-repeat: export TAPBRIDGE_PYTHON = $(CURDIR)/$(VENV)/bin/python
+test-repeat: bootstrap-tests
+	$(SWIFT) build --build-tests
+	@Tests/repeat.py --runs $(RUNS) $(SUITES)
 
 # A terminal's process killed CRASHES times, anywhere, against a host with books of its own.
 CRASHES ?= 400
