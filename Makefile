@@ -13,7 +13,7 @@ DEB_PACKAGES   := dpkg-dev python3 binutils
 # A small system that systemd runs, for the package's units.
 SYSTEMD_PACKAGES := systemd-container mmdebstrap procps
 
-.PHONY: all bootstrap bootstrap-tests demo test crash-test bench docs lint format release install deb test-systemd clean help
+.PHONY: all bootstrap bootstrap-tests demo test crash-test fuzz bench docs lint format release install deb test-systemd clean help
 
 all: release
 
@@ -21,6 +21,7 @@ help:
 	@echo "make demo      install missing packages, build, and watch a terminal take payments"
 	@echo "make test      install what tests need and run them all"
 	@echo "make crash-test  kill a terminal 400 times and compare both books"
+	@echo "make fuzz      look for inputs that break a parser or a kernel (FUZZ_SECONDS each, FUZZ_TARGETS=\"name ...\")"
 	@echo "make bench     print the benchmarks"
 	@echo "make release   build the optimised program (.build/release/tapbridge)"
 	@echo "make install   install the program under PREFIX ($(PREFIX))"
@@ -78,6 +79,16 @@ CRASHES ?= 400
 crash-test: bootstrap-tests
 	TAPBRIDGE_CRASHES=$(CRASHES) $(SWIFT) test --filter CrashTests
 
+# libFuzzer on each target of Tests/Fuzzing/Targets, optimised, in a build folder of its own. What reaches new code goes into
+# the corpus of the repository; what breaks something, into .build-fuzz/findings.
+FUZZ_SECONDS ?= 60
+FUZZ_JOBS    ?= 2
+FUZZ_TARGETS ?=
+FUZZ_BUILD   := --scratch-path .build-fuzz -c release --product fuzzer -Xswiftc -sanitize=fuzzer -Xswiftc -use-ld=lld
+fuzz: bootstrap
+	TAPBRIDGE_FUZZING=1 $(SWIFT) build $(FUZZ_BUILD)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_JOBS=$(FUZZ_JOBS) Tests/Fuzzing/fuzz.sh .build-fuzz/release/fuzzer .build-fuzz $(FUZZ_TARGETS)
+
 bench: release
 	@.build/release/tapbridge bench
 
@@ -114,4 +125,4 @@ test-systemd: deb
 	$$sudo packaging/test-systemd.sh "$$(ls -t .build/tapbridge_*.deb | head -1)"
 
 clean:
-	rm -rf .build
+	rm -rf .build .build-fuzz

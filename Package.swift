@@ -207,8 +207,13 @@ let package = Package(
             name: "EMVCryptoTests", dependencies: ["TestTools", "EMV", "BERTLV"], swiftSettings: common),
         .testTarget(
             name: "EMVCoreTests", dependencies: ["TestTools", "EMV", "BERTLV"], swiftSettings: common),
+        // Transactions with genuine cards, spoilt or not, for the tests of several rooms.
+        .target(
+            name: "KernelTesting", dependencies: ["Kernels", "EMV", "BERTLV", "SmartCard", "Cards"],
+            path: "Tests/KernelTesting", swiftSettings: common),
         .testTarget(
-            name: "KernelsTests", dependencies: ["Kernels", "EMV", "BERTLV", "SmartCard", "Cards"],
+            name: "KernelsTests",
+            dependencies: ["KernelTesting", "Kernels", "EMV", "BERTLV", "SmartCard", "Cards"],
             swiftSettings: common),
         .testTarget(
             name: "JournalTests",
@@ -300,5 +305,31 @@ let package = Package(
         .testTarget(
             name: "TracesTests", dependencies: ["Traces", "Readers", "SmartCard", "EMV", "BERTLV"],
             swiftSettings: common),
+        // All that takes bytes from outside, with what must hold for every input: for libFuzzer and for the tests.
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "TestTools", "KernelTesting", "BERTLV", "SmartCard", "EMV", "Kernels", "Cards", "Traces", "PN532",
+                "Readers", "RemoteReaders", "Issuing", "Acquiring", "HTTPBackend", "ISO8583", "ISO8583Backend",
+                "Journal", "ProfileFile", "Terminal", "TerminalService",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            path: "Tests/Fuzzing/Targets", swiftSettings: common),
+        .testTarget(
+            name: "FuzzReplayTests", dependencies: ["FuzzTargets", "BERTLV"], swiftSettings: common),
     ]
 )
+
+// `make fuzz` alone builds the driver: it needs libFuzzer, which the compiler links with `-sanitize=fuzzer`.
+if Context.environment["TAPBRIDGE_FUZZING"] != nil {
+    package.targets += [
+        .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzzing/CLibFuzzer"),
+        .executableTarget(
+            name: "fuzzer", dependencies: ["FuzzTargets", "BERTLV", "CLibFuzzer"], path: "Tests/Fuzzing/Driver",
+            swiftSettings: common),
+    ]
+}

@@ -1,10 +1,10 @@
 /// Texts from cards, hosts and callers, made fit for the journal.
-enum StoredText {
+package enum StoredText {
     static let greatestLength = 500
 
     /// At most the first six and the last four digits of a card number, whatever was handed in; of numbers
     /// shorter than thirteen digits the last four.
-    static func maskedPAN(_ text: String) -> String {
+    package static func maskedPAN(_ text: String) -> String {
         let characters = text.prefix(19)
         let head = characters.count >= 13 ? 6 : 0
         return String(
@@ -27,7 +27,7 @@ enum StoredText {
     /// 1 to 9 and has a right check digit (ISO/IEC 7812-1); it may lie within a longer run of digits, as in
     /// spelled-out TLV. Its first six and last four digits stay. After it a track goes on with `D`, `=` or
     /// `^` (ISO/IEC 7813): nothing of that stays.
-    static func cleaned(_ text: String) -> String {
+    package static func cleaned(_ text: String) -> String {
         var characters = text.prefix(greatestLength).map { $0 == "\0" ? "\u{FFFD}" : $0 }
         var index = 0
         while index < characters.count {

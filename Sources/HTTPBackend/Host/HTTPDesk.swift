@@ -1,15 +1,15 @@
-internal import Acquiring
+package import Acquiring
 internal import BERTLV
 internal import EMV
 internal import Foundation
-internal import NIOHTTP1
+package import NIOHTTP1
 
 /// Takes requests, checks who they are from, and has the backend answer them.
-final class HTTPDesk: Sendable {
-    struct Reply: Sendable {
-        var status: Int
-        var headers: HTTPHeaders = [:]
-        var body: [UInt8]
+package final class HTTPDesk: Sendable {
+    package struct Reply: Sendable {
+        package var status: Int
+        package var headers: HTTPHeaders = [:]
+        package var body: [UInt8]
     }
 
     /// Longer bodies are not read to their end, 16 MiB.
@@ -20,7 +20,7 @@ final class HTTPDesk: Sendable {
     private let observer: (@Sendable (HTTPHost.Event) -> Void)?
     private let memory: AnswerMemory
 
-    init(
+    package init(
         _ backend: any AcquirerBackend, _ configuration: HTTPHost.Configuration,
         _ observer: (@Sendable (HTTPHost.Event) -> Void)?
     ) {
@@ -36,7 +36,7 @@ final class HTTPDesk: Sendable {
     }
 
     /// Nil where the connection is to be closed without an answer.
-    func reply(to head: HTTPRequestHead, _ body: [UInt8]) async -> Reply? {
+    package func reply(to head: HTTPRequestHead, _ body: [UInt8]) async -> Reply? {
         var event = HTTPHost.Event()
         let path = head.uri.prefix { $0 != "?" }
         if path == "/openapi.yaml", head.method == .GET {

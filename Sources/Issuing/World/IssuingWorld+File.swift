@@ -5,13 +5,17 @@ extension IssuingWorld {
     /// The built-in test world, `Worlds/test-world.yaml`.
     public static let test: IssuingWorld = {
         do {
-            let text = String(decoding: PackageResources.test_world_yaml, as: UTF8.self)
-            return try IssuingWorld(ProfileFile(file: "test-world.yaml", text: text))
+            return try IssuingWorld(ProfileFile(file: "test-world.yaml", text: testText))
         } catch {
             // The file is compiled in: this cannot depend on anything outside.
             fatalError("\(error)")
         }
     }()
+
+    /// The text of the built-in test world.
+    package static var testText: String {
+        String(decoding: PackageResources.test_world_yaml, as: UTF8.self)
+    }
 
     /// Reads a world from a file like the built-in `Worlds/test-world.yaml`, which explains its keys.
     /// - Throws: `ProfileFileError` with file, line and what was expected.

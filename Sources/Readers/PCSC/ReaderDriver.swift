@@ -154,6 +154,9 @@ public struct ReaderDriver: Sendable, Equatable {
         try? ReaderDriver(file: file, text: String(decoding: bytes, as: UTF8.self))
     }
 
+    /// The texts of the built-in files.
+    package static var texts: [String] { files.map { String(decoding: $0.bytes, as: UTF8.self) } }
+
     static let files: [(name: String, bytes: [UInt8])] = [
         ("acs-acr122u.yaml", PackageResources.acs_acr122u_yaml),
         ("acs-acr1252.yaml", PackageResources.acs_acr1252_yaml),
