@@ -1,22 +1,13 @@
 import Cards
 import Foundation
-import HTTPBackend
 import ISO8583
-import ISO8583Backend
 import Issuing
 import ProfileFile
 import Readers
-import Terminal
-import TerminalService
 
 extension FuzzTarget {
     /// Every kind of file that people write: read as something, or refused with an error that names the place.
     static let files: [FuzzTarget] = [
-        file("yaml-terminal-profile", [TerminalProfile.builtInText]) { text in
-            let profile = try TerminalProfile(text: text, source: "fuzz.yaml")
-            let again = try TerminalProfile(text: text, source: "fuzz.yaml")
-            try hold(again.digest == profile.digest, "the digest of a profile changes")
-        },
         file("yaml-card-profile", CardLibrary.identifiers.compactMap { CardLibrary.text(of: $0) }) { text in
             let profile = try CardProfile(ProfileFile(file: "fuzz.yaml", text: text))
             _ = try? EmulatedCard(profile: profile, random: SeededGenerator(seed: 1))
@@ -26,22 +17,8 @@ extension FuzzTarget {
             // Whatever it says, a message of it can be read or is refused.
             _ = try? dialect.unpack(Array("0200F23A801BA8F08010".utf8) + [UInt8](repeating: 0x31, count: 300))
         },
-        file("yaml-daemon", [DaemonConfiguration.defaultText]) { text in
-            do throws(ConfigurationMistakes) { _ = try DaemonConfiguration(text: text) } catch {
-                guard let first = error.mistakes.first else {
-                    throw BrokenProperty(description: "refused without a mistake")
-                }
-                throw first
-            }
-        },
         file("yaml-issuing", [IssuingWorld.testText]) { text in
             _ = try IssuingWorld(ProfileFile(file: "fuzz.yaml", text: text))
-        },
-        file("yaml-acquirer", [AcquirerFile.sample]) { text in
-            _ = try AcquirerFile(text: text, source: "fuzz.yaml")
-        },
-        file("yaml-http-acquirer", [HTTPBackendSettings.sample]) { text in
-            _ = try HTTPBackendSettings(text: text, source: "fuzz.yaml")
         },
         file("yaml-reader-driver", ReaderDriver.texts) { text in
             let driver = try ReaderDriver(file: "fuzz.yaml", text: text)
@@ -63,7 +40,7 @@ extension FuzzTarget {
         },
     ]
 
-    private static func file(
+    static func file(
         _ name: String, _ seeds: [String], read: @escaping @Sendable (String) throws -> Void
     ) -> FuzzTarget {
         FuzzTarget(name, longestInput: 16_384, mutations: 8, seeds: { seeds.map { Array($0.utf8) } }) { input in

@@ -28,11 +28,6 @@ public struct FuzzTarget: Sendable {
     /// Takes one input.
     /// - Throws: `BrokenProperty`; also what a property's own work throws, which is an error of the target.
     public func run(_ input: [UInt8]) throws { try check(Array(input.prefix(longestInput))) }
-
-    /// All targets, by subject.
-    public static let all: [FuzzTarget] =
-        emv + kernels + cards + iso8583 + http + traces + files + remoteReaders + contactless + texts + journal
-        + api
 }
 
 /// Something that must hold of every input and did not hold of this one.

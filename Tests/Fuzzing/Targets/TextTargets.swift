@@ -1,8 +1,5 @@
 import Acquiring
-import EMV
-import Foundation
 import Readers
-import Terminal
 
 extension FuzzTarget {
     /// Small languages of the command line and of files.
@@ -25,16 +22,6 @@ extension FuzzTarget {
         ) { input in
             guard let schedule = PollingSchedule(words: String(decoding: input, as: UTF8.self)) else { return }
             try hold(!schedule.steps.isEmpty && schedule.steps.count <= 16, "\(schedule.steps.count) steps")
-        },
-        FuzzTarget("amount-text", longestInput: 40, seeds: { ["12.50", "0.01", "999999999999"].map { Array($0.utf8) } }) {
-            input in
-            let text = String(decoding: input, as: UTF8.self)
-            for exponent in 0...4 {
-                guard let amount = Money.parse(text, exponent: exponent) else { continue }
-                // The digits alone are the number of minor units.
-                let digits = text.filter { $0 != "." }
-                try hold(amount.minorUnits >= UInt64(digits) ?? .max || digits.first == "0", "\(text) is \(amount)")
-            }
         },
     ]
 }

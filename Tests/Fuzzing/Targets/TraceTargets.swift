@@ -1,7 +1,6 @@
 import BERTLV
 import EMV
 import Foundation
-import Terminal
 import Traces
 
 extension FuzzTarget {
@@ -14,21 +13,6 @@ extension FuzzTarget {
         FuzzTarget(
             "trace-masking", longestInput: 2048,
             seeds: { TraceFiles.sessions.map { liveNumbers(chunks($0.responses)) } }) { try mask($0) },
-        FuzzTarget("trace-replay", longestInput: 8192, mutations: 1, seeds: { TraceFiles.all.map { Array($0.utf8) } }) {
-            input in
-            guard let trace = try? Trace(parsing: String(decoding: input, as: UTF8.self)) else { return }
-            let profile = try TerminalProfile.builtIn()
-            try wait {
-                do {
-                    let report = try await Replay.run(trace, profile: profile, mode: .lenient)
-                    // What a replay records can be kept and read again.
-                    let again = try Trace(parsing: report.replayed.description)
-                    try hold(again == report.replayed, "the recorded replay written and read again differs")
-                } catch let error as TraceError {
-                    try hold(!error.reason.isEmpty, "an error without words")
-                }
-            }
-        },
     ]
 
     /// The test card numbers as numbers of somebody: other first digits, so that masking has something to do.
