@@ -217,10 +217,11 @@ extension Trace {
             }
             return .event(event)
         case "?":
-            guard rest.count == 8, let value = UInt32(rest, radix: 16) else {
+            // The number parser would also take a sign.
+            guard rest.utf8.count == 8, let bytes = Hex.bytes(rest), bytes.count == 4 else {
                 throw TraceError(line: number, reason: "an unpredictable number is 8 hexadecimal digits")
             }
-            return .unpredictableNumber(value)
+            return .unpredictableNumber(bytes.reduce(0) { $0 << 8 | UInt32($1) })
         case "~": return .terminalData(try bytes(rest, number))
         case "@", "=":
             var words = rest.split(separator: " ")

@@ -53,6 +53,7 @@ struct ReaderDriverTests {
             ReaderDriver.driver(for: "Some name", device: USBIdentifier("04e6:5790"))?.id
                 == "identiv-utrust-37xx")
         #expect(ReaderDriver.driver(for: "Virtual PCD 00 00") == nil)
+        #expect(USBIdentifier("+4e6:5790") == nil)
     }
 
     @Test func answers() throws {
@@ -76,6 +77,7 @@ struct ReaderDriverTests {
         ("led blu: { bytes: \"\", source: x }", "at least one byte"),
         ("glow on: { bytes: \"00\", source: x }", "expected one of"),
         ("led on: { bytes: \"0\", source: x }", "neither a byte"),
+        ("led on: { bytes: \"+1\", source: x }", "neither a byte"),
         ("led on: { bytes: \"ms/0\", source: x }", "neither a byte"),
         ("led on: { bytes: \"00\" }", "\"source\" is missing"),
         ("led on: { bytes: \"00\", source: x, color: red }", "unknown key"),

@@ -58,6 +58,7 @@ import Testing
         ("tapbridge-trace 1\n\n> 00\n< 90G0\n", 4), ("tapbridge-trace 1\n\n> 00\n< 9000 x us\n", 4),
         ("tapbridge-trace 1\n\n> 00\n< 9000 -1 us\n", 4), ("tapbridge-trace 1\n\n! nonsense\n", 3),
         ("tapbridge-trace 1\n\n? 123\n", 3), ("tapbridge-trace 1\n\n? 1234567G\n", 3),
+        ("tapbridge-trace 1\n\n? +1234567\n", 3),
         ("tapbridge-trace 1\n\n@\n", 3), ("tapbridge-trace 1\n\n= approved cvm\n", 3),
         ("tapbridge-trace 1\n\nwhat is this\n", 3),
     ]) func faults(_ text: String, _ line: Int) {

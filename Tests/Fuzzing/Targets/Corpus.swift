@@ -18,6 +18,7 @@ public struct Corpus: Sendable {
         }
     }
     public var inputs: [Input]
+    init(inputs: [Input]) { self.inputs = inputs }
 
     public struct Damage: Error, CustomStringConvertible {
         public let description: String
@@ -33,14 +34,14 @@ public struct Corpus: Sendable {
     public init(of target: String) throws {
         let file = Self.file(of: target)
         guard FileManager.default.fileExists(atPath: file.path) else {
-            inputs = []
+            self.init(inputs: [])
             return
         }
         try self.init(text: try String(contentsOf: file, encoding: .utf8), name: file.lastPathComponent)
     }
 
     init(text: String, name: String) throws(Damage) {
-        inputs = []
+        self.init(inputs: [])
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let parts = line.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
             let digits = parts.first.map { $0.filter { !$0.isWhitespace } } ?? ""

@@ -179,6 +179,9 @@ extension FuzzTarget {
         options.isTestPAN = { _ in false }
         let node = EMVDecoder.explain(bytes, options)
         try inspect(node, within: 0..<bytes.count, depth: 0)
+        // Answers To Reset tell of the chip and hold no account; they are shown as they are.
+        let kind = options.kind == .automatic ? EMVDecoder.detect(bytes) : options.kind
+        if kind != .atr, kind != .ats { try showsNoNumber(node) }
         let text = node.text(colour: flags & 0x40 != 0, offsets: true)
         try hold(text.utf8.count <= bytes.count * 1000 + 5000, "\(text.utf8.count) bytes of text")
         let json = Data(node.json(pretty: flags & 0x80 != 0).utf8)
@@ -190,10 +193,15 @@ extension FuzzTarget {
         try hold(depth <= 20, "deeper than 20")
         guard let offset = node.offset else { return }
         try hold(offset >= range.lowerBound && offset <= range.upperBound, "\(node.name) lies outside of the input")
+        for child in node.children { try inspect(child, within: range, depth: depth + 1) }
+    }
+
+    /// What has no known meaning, and the card number itself, shows no card number.
+    private static func showsNoNumber(_ node: ExplainedNode) throws {
         if node.tag == nil || node.name == "Unknown data object" || node.tag == "5A", let value = node.value {
             try hold(!CardNumbers.hasStretch(value), "\(node.name) shows a card number: \(value)")
         }
-        for child in node.children { try inspect(child, within: range, depth: depth + 1) }
+        for child in node.children { try showsNoNumber(child) }
     }
 
     private static func readNumbers(_ input: [UInt8]) throws {
