@@ -309,8 +309,10 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "TestTools", "KernelTesting", "BERTLV", "SmartCard", "EMV", "Kernels", "Cards", "Traces", "PN532",
-                "Readers", "RemoteReaders", "Issuing", "Acquiring", "HTTPBackend", "ISO8583", "ISO8583Backend",
+                "TestTools", "KernelTesting", "BERTLV", "SmartCard", "EMV", "Kernels", "Cards", "Traces",
+                "PN532",
+                "Readers", "RemoteReaders", "Issuing", "Acquiring", "HTTPBackend", "ISO8583",
+                "ISO8583Backend",
                 "Journal", "ProfileFile", "Terminal", "TerminalService",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -329,7 +331,8 @@ if Context.environment["TAPBRIDGE_FUZZING"] != nil {
     package.targets += [
         .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzzing/CLibFuzzer"),
         .executableTarget(
-            name: "fuzzer", dependencies: ["FuzzTargets", "BERTLV", "CLibFuzzer"], path: "Tests/Fuzzing/Driver",
+            name: "fuzzer", dependencies: ["FuzzTargets", "BERTLV", "CLibFuzzer"],
+            path: "Tests/Fuzzing/Driver",
             swiftSettings: common),
     ]
 }

@@ -7,7 +7,8 @@ import Testing
 /// every property holds.
 @Suite(.serialized) struct FuzzReplayTests {
     /// Another one with `TAPBRIDGE_FUZZ_SEED`.
-    static let seed = ProcessInfo.processInfo.environment["TAPBRIDGE_FUZZ_SEED"].flatMap { UInt64($0) } ?? 0x7AB7
+    static let seed =
+        ProcessInfo.processInfo.environment["TAPBRIDGE_FUZZ_SEED"].flatMap { UInt64($0) } ?? 0x7AB7
     /// Multiplies the mutations of each target with `TAPBRIDGE_FUZZ_FACTOR`.
     static let factor = ProcessInfo.processInfo.environment["TAPBRIDGE_FUZZ_FACTOR"].flatMap { Int($0) } ?? 1
 

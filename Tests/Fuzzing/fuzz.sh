@@ -18,13 +18,13 @@ export SWIFT_BACKTRACE=enable=no
 try() {
     local name=$1 log=$work/$1.log inputs=$work/$1 merged=$work/$1.merged
     rm -rf "$inputs" "$merged"
-    mkdir -p "$merged"
-    "$fuzzer" --unpack "$name" "$inputs" || return 1
+    "$fuzzer" --unpack "$name" "$inputs" && "$fuzzer" --seeds "$name" "$merged" || return 1
     # -timeout: an input that takes longer is a finding. -rss_limit_mb: so is one that takes more memory.
     "$fuzzer" "$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -len_control=20 \
-        -use_value_profile=1 -print_final_stats=1 -artifact_prefix="$findings/$name-" "$inputs" >"$log" 2>&1
+        -use_value_profile=1 -print_final_stats=1 -artifact_prefix="$findings/$name-" "$inputs" "$merged" >"$log" 2>&1
     local status=$?
-    "$fuzzer" "$name" -merge=1 -timeout=20 -rss_limit_mb=2048 -artifact_prefix="$work/$name-merge-" \
+    # Only what reaches code that neither the seeds nor other inputs reach.
+    "$fuzzer" "$name" -merge=1 -use_counters=0 -timeout=20 -rss_limit_mb=2048 -artifact_prefix="$work/$name-merge-" \
         "$merged" "$inputs" >"$log.merge" 2>&1
     local kept coverage runs
     kept=$("$fuzzer" --pack "$name" "$merged")

@@ -56,7 +56,8 @@ public struct TestReader {
     public func inputs(_ cents: UInt64, type: UInt8 = 0) throws -> TransactionInputs {
         guard let currency = NumericCode(978), let date else { throw NoInputs() }
         return TransactionInputs(
-            amount: Amount(clamping: cents), transactionType: type, currency: currency, date: date, hhmmss: 120_000,
+            amount: Amount(clamping: cents), transactionType: type, currency: currency, date: date,
+            hhmmss: 120_000,
             sequenceCounter: 1)
     }
 

@@ -181,10 +181,13 @@ import Testing
         trace.append(.command([0x00, 0xB2, 0x01, 0x0C, 0x00]))
         trace.append(.response(object.bytes + [0x90, 0x00], microseconds: nil))
         trace.append(.command([0x80, 0xAE, 0x80, 0x00, UInt8(packed.count)] + packed))
-        trace.append(.response([0xDF, 0x01, UInt8(packed.count)] + packed + [0x90, 0x00], microseconds: nil))
+        trace.append(
+            .response([0xDF, 0x01, UInt8(packed.count)] + packed + [0x90, 0x00], microseconds: nil))
         trace.append(.terminalData([0xDF, 0x02, UInt8(packed.count)] + packed))
         let text = trace.masked().description
-        #expect(!text.contains(digits.suffix(5)) && !text.contains(digits.prefix(count >= 13 ? 7 : 1 + count - 4)))
+        #expect(
+            !text.contains(digits.suffix(5)) && !text.contains(digits.prefix(count >= 13 ? 7 : 1 + count - 4))
+        )
         #expect(text.contains(digits.suffix(4)))
     }
 

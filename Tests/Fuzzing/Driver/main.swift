@@ -1,7 +1,8 @@
 // libFuzzer on one target of the table.
 //
 //     fuzzer --list                        the targets
-//     fuzzer --unpack TARGET FOLDER        the target's corpus and seeds as files
+//     fuzzer --unpack TARGET FOLDER        the target's corpus as files
+//     fuzzer --seeds TARGET FOLDER         the inputs that the project has anyhow
 //     fuzzer --pack TARGET FOLDER          the files of a folder as the target's corpus, findings kept
 //     fuzzer --show TARGET FILE            an input as the corpus has it
 //     fuzzer TARGET [libFuzzer's options, folders and files]
@@ -29,23 +30,29 @@ func files(in folder: String) throws -> [[UInt8]] {
     }
 }
 
+func write(_ inputs: [[UInt8]], of target: FuzzTarget, to folder: String) throws {
+    let folder = URL(filePath: folder)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    for (index, bytes) in inputs.enumerated() {
+        try Data(bytes.prefix(target.longestInput)).write(to: folder.appending(path: "input-\(index)"))
+    }
+}
+
 let words = Array(CommandLine.arguments.dropFirst())
 switch (words.first, words.count) {
 case ("--list", 1):
     for target in FuzzTarget.all { print(target.name) }
 case ("--unpack", 3):
     let target = target(words[1])
-    let folder = URL(filePath: words[2])
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let inputs = try Corpus(of: target.name).inputs.map(\.bytes) + target.seeds()
-    for (index, bytes) in inputs.enumerated() {
-        try Data(bytes.prefix(target.longestInput)).write(to: folder.appending(path: "input-\(index)"))
-    }
+    try write(try Corpus(of: target.name).inputs.map(\.bytes), of: target, to: words[2])
+case ("--seeds", 3):
+    let target = target(words[1])
+    try write(try target.seeds(), of: target, to: words[2])
 case ("--pack", 3):
     let target = target(words[1])
     var corpus = try Corpus(of: target.name)
     corpus.inputs.removeAll { $0.story == nil }
-    // Seeds are made anew wherever they are needed.
+    // Seeds are made wherever they are needed.
     let seeds = Set(try target.seeds().map { Array($0.prefix(target.longestInput)) })
     corpus.inputs += try files(in: words[2]).filter { !$0.isEmpty && !seeds.contains($0) }
         .map { Corpus.Input($0) }
@@ -55,10 +62,14 @@ case ("--pack", 3):
 case ("--show", 3):
     let bytes = Array(try Data(contentsOf: URL(filePath: words[2])))
     print(Hex.string(bytes.prefix(target(words[1]).longestInput)))
-case (let name?, _) where !name.hasPrefix("-"):
-    chosen = target(name)
-    // libFuzzer's own command line: without the target's name.
-    var arguments: [UnsafeMutablePointer<CChar>?] = ([CommandLine.arguments[0]] + words.dropFirst()).map { strdup($0) }
+case (let first?, _):
+    // libFuzzer starts itself again to merge, with its own options alone.
+    let inherited = ProcessInfo.processInfo.environment["TAPBRIDGE_FUZZ_TARGET"]
+    let isInherited = first.hasPrefix("-") && inherited != nil
+    chosen = target(isInherited ? inherited ?? "" : first)
+    setenv("TAPBRIDGE_FUZZ_TARGET", chosen?.name ?? "", 1)
+    let options = isInherited ? words[...] : words.dropFirst()
+    var arguments: [UnsafeMutablePointer<CChar>?] = ([CommandLine.arguments[0]] + options).map { strdup($0) }
     arguments.append(nil)
     var count = Int32(arguments.count - 1)
     let status = arguments.withUnsafeMutableBufferPointer { buffer in
@@ -74,5 +85,8 @@ case (let name?, _) where !name.hasPrefix("-"):
         }
     }
     exit(status)
-default: fail("usage: fuzzer --list | --unpack TARGET FOLDER | --pack TARGET FOLDER | --show TARGET FILE | TARGET ...")
+default:
+    fail(
+        "usage: fuzzer --list | --unpack TARGET FOLDER | --seeds TARGET FOLDER | --pack TARGET FOLDER | --show TARGET FILE | TARGET ..."
+    )
 }

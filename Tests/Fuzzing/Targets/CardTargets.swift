@@ -44,7 +44,9 @@ enum CardCommands {
 
     static func check(_ bytes: [UInt8]) throws {
         var input = FuzzInput(bytes)
-        guard let profile = input.pick(profiles) else { throw BrokenProperty(description: "no card profiles") }
+        guard let profile = input.pick(profiles) else {
+            throw BrokenProperty(description: "no card profiles")
+        }
         let card = try EmulatedCard(profile: profile, random: SeededGenerator(seed: 1))
         if input.byte() & 1 == 0 { card.unlock() }
         card.powerOn()
@@ -78,7 +80,8 @@ enum CardCommands {
             return [
                 [0x00, 0xA4, 0x04, 0x00, UInt8(name.count)] + name + [0x00],
                 [0x80, 0xA8, 0x00, 0x00, 0x02, 0x83, 0x00, 0x00], [0x00, 0xB2, 0x01, 0x0C, 0x00],
-                [0x80, 0xAE, 0x80, 0x00, 0x00], [0x80, 0xCA, 0x9F, 0x36, 0x00], [0x80, 0xCA, 0x9F, 0x17, 0x00],
+                [0x80, 0xAE, 0x80, 0x00, 0x00], [0x80, 0xCA, 0x9F, 0x36, 0x00],
+                [0x80, 0xCA, 0x9F, 0x17, 0x00],
             ]
         }
     }

@@ -16,23 +16,39 @@ extension FuzzTarget {
                 try hold(read == [.success(frame)], "a frame written and read again differs")
             }
         },
-        FuzzTarget("pn532-chip", longestInput: 600, mutations: 8, seeds: { PN532s.seeds }) { try PN532s.check($0) },
-        FuzzTarget("iso-dep-terminal", longestInput: 600, seeds: { ISODEP.terminalSeeds }) { try ISODEP.terminal($0) },
-        FuzzTarget("iso-dep-activation", longestInput: 300, seeds: { ISODEP.activationSeeds }) { try ISODEP.activate($0) },
-        FuzzTarget("iso-dep-card", longestInput: 600, seeds: { [[0, 0, 0] + chunks([[0x02, 0, 0xA4, 4, 0], [0xA3], [0xC2]])] }) {
+        FuzzTarget("pn532-chip", longestInput: 600, mutations: 8, seeds: { PN532s.seeds }) {
+            try PN532s.check($0)
+        },
+        FuzzTarget("iso-dep-terminal", longestInput: 600, seeds: { ISODEP.terminalSeeds }) {
+            try ISODEP.terminal($0)
+        },
+        FuzzTarget("iso-dep-activation", longestInput: 300, seeds: { ISODEP.activationSeeds }) {
+            try ISODEP.activate($0)
+        },
+        FuzzTarget(
+            "iso-dep-card", longestInput: 600,
+            seeds: { [[0, 0, 0] + chunks([[0x02, 0, 0xA4, 4, 0], [0xA3], [0xC2]])] }
+        ) {
             try ISODEP.card($0)
         },
         FuzzTarget(
             "reader-properties", longestInput: 300,
             seeds: {
                 [
-                    [0x12, 4, 0x42, 0, 0x0D, 0x48, 0x13, 4, 0x42, 0, 0x0D, 0xAC], [10, 4, 0, 1, 0, 0, 11, 2, 0x2F, 7],
-                    [0x01, 0x00, 0x04, 0x20, 0x04, 8, 1, 2, 3, 5, 0x78, 0x80, 0x70, 2], [0x3B, 0x84, 0x80, 0x01, 0x80, 0x73, 0, 0, 0x80],
+                    [0x12, 4, 0x42, 0, 0x0D, 0x48, 0x13, 4, 0x42, 0, 0x0D, 0xAC],
+                    [10, 4, 0, 1, 0, 0, 11, 2, 0x2F, 7],
+                    [0x01, 0x00, 0x04, 0x20, 0x04, 8, 1, 2, 3, 5, 0x78, 0x80, 0x70, 2],
+                    [0x3B, 0x84, 0x80, 0x01, 0x80, 0x73, 0, 0, 0x80],
                 ]
-            }) { try ReaderProperties.check($0) },
+            }
+        ) { try ReaderProperties.check($0) },
         FuzzTarget(
             "virtual-reader", longestInput: 600, mutations: 4,
-            seeds: { TraceFiles.sessions.prefix(6).map { [1] + VPCDMessages.framed([1]) + $0.commands.flatMap { VPCDMessages.framed($0) } } }
+            seeds: {
+                TraceFiles.sessions.prefix(6).map {
+                    [1] + VPCDMessages.framed([1]) + $0.commands.flatMap { VPCDMessages.framed($0) }
+                }
+            }
         ) { bytes in
             var input = FuzzInput(bytes)
             let size = 1 + Int(input.byte())
@@ -65,9 +81,12 @@ enum PN532s {
     /// What libnfc sends to wake the chip, find a card and speak to it.
     static let seeds: [[UInt8]] = {
         let session: [[UInt8]] = [
-            [0x14, 0x01], [0x02], [0x32, 0x01, 0x01], [0x4A, 0x01, 0x00], [0x40, 0x01, 0x00, 0xA4, 0x04, 0x00, 0x00],
-            [0x42, 0x02, 0x00, 0xA4], [0x00, 0x06], [0x44, 0x01], [0x54, 0x01], [0x52, 0x00], [0x60, 0x01, 0x01, 0x00],
-            [0x06, 0x63, 0x02], [0x08, 0x63, 0x02, 0x80], [0x4A, 0x01, 0x03, 0x00], [0x12, 0x14], [0x16, 0x10],
+            [0x14, 0x01], [0x02], [0x32, 0x01, 0x01], [0x4A, 0x01, 0x00],
+            [0x40, 0x01, 0x00, 0xA4, 0x04, 0x00, 0x00],
+            [0x42, 0x02, 0x00, 0xA4], [0x00, 0x06], [0x44, 0x01], [0x54, 0x01], [0x52, 0x00],
+            [0x60, 0x01, 0x01, 0x00],
+            [0x06, 0x63, 0x02], [0x08, 0x63, 0x02, 0x80], [0x4A, 0x01, 0x03, 0x00], [0x12, 0x14],
+            [0x16, 0x10],
         ]
         // The first byte chooses card and kind: commands as chunks, or bytes of the line.
         return [[0x00] + chunks(session), [0x01] + chunks(session), [0x80, 0x55] + session.flatMap(command)]
@@ -89,7 +108,9 @@ enum PN532s {
             for case .bytes(let bytes) in reaction.outputs {
                 let read = bytes.compactMap { parser.take($0) }
                 try hold(read.count == 1, "the chip sends \(read.count) frames at once")
-                guard case .success? = read.first else { throw BrokenProperty(description: "a damaged frame from the chip") }
+                guard case .success? = read.first else {
+                    throw BrokenProperty(description: "a damaged frame from the chip")
+                }
             }
             chip.outputsAreSent()
         }
@@ -103,8 +124,14 @@ enum PN532s {
             let data = input.chunk()
             if data.isEmpty {
                 // A card comes, or all of them leave.
-                if chip.hasCard { chip.removeCards() } else {
-                    try take(chip.present(try EmulatedCard(profile: profiles[commands % profiles.count], random: SeededGenerator(seed: 2))))
+                if chip.hasCard {
+                    chip.removeCards()
+                } else {
+                    try take(
+                        chip.present(
+                            try EmulatedCard(
+                                profile: profiles[commands % profiles.count], random: SeededGenerator(seed: 2)
+                            )))
                 }
             } else {
                 try take(chip.receive(command(data)))
@@ -128,7 +155,9 @@ enum ISODEP {
         func use(_ modulation: ContactlessActivation.Modulation) {}
         func setField(_ isOn: Bool) {}
         func pause(_ duration: Duration) {}
-        func exchange(_ frame: [UInt8], lastBits: Int, checked: Bool, wait: Duration) throws(LinkFailure) -> FrameAnswer {
+        func exchange(_ frame: [UInt8], lastBits: Int, checked: Bool, wait: Duration) throws(LinkFailure)
+            -> FrameAnswer
+        {
             exchanges += 1
             longest = max(longest, frame.count)
             guard !input.isEmpty else { return .silence }
@@ -170,14 +199,17 @@ enum ISODEP {
         _ = try? blocks.isPresent(over: link)
         _ = try? blocks.deselect(over: link)
         // CRC bytes come on top of what the link is given.
-        try hold(link.longest + 2 <= frameSize, "a frame of \(link.longest) bytes to a card that takes \(frameSize)")
+        try hold(
+            link.longest + 2 <= frameSize,
+            "a frame of \(link.longest) bytes to a card that takes \(frameSize)")
         try hold(link.exchanges <= 8 * (bytes.count + command.count) + 64, "\(link.exchanges) frames")
     }
 
     static let activationSeeds: [[UInt8]] = [
         [1, 2, 0x04, 0, 5, 8, 1, 2, 3, 8, 1, 0x20, 5, 5, 0x78, 0x80, 0x70, 2, 3, 0x02, 0x90, 0x00],
         [
-            1, 2, 0x44, 0, 5, 0x88, 4, 1, 2, 0x8F, 1, 0x24, 5, 3, 4, 5, 6, 4, 1, 0x20, 5, 5, 0x78, 0x80, 0x70, 2, 3, 2,
+            1, 2, 0x44, 0, 5, 0x88, 4, 1, 2, 0x8F, 1, 0x24, 5, 3, 4, 5, 6, 4, 1, 0x20, 5, 5, 0x78, 0x80, 0x70,
+            2, 3, 2,
             0x90, 0,
         ],
         [2, 12, 0x50, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0x81, 0x70, 1, 0x00, 3, 0x02, 0x90, 0x00],
@@ -185,13 +217,17 @@ enum ISODEP {
 
     static func activate(_ bytes: [UInt8]) throws {
         var input = FuzzInput(bytes)
-        let presence = CardPolling.Presence(typeA: bytes.first.map { $0 & 1 != 0 } ?? true, typeB: bytes.first.map { $0 & 2 != 0 } ?? false)
+        let presence = CardPolling.Presence(
+            typeA: bytes.first.map { $0 & 1 != 0 } ?? true, typeB: bytes.first.map { $0 & 2 != 0 } ?? false)
         _ = input.byte()
         let link = ScriptedLink(input, frameLimit: 254)
         if var session = try? CardPolling.activate(presence, over: link) {
             let atr = session.activation.answerToReset
-            try hold((5...20).contains(atr.count) && atr.dropFirst().reduce(0, ^) == 0, "an ATR with a wrong check byte")
-            _ = try? session.blocks.transmit([0, 0xA4, 4, 0, 0], over: link, deadline: nil, isAbandoned: { false })
+            try hold(
+                (5...20).contains(atr.count) && atr.dropFirst().reduce(0, ^) == 0,
+                "an ATR with a wrong check byte")
+            _ = try? session.blocks.transmit(
+                [0, 0xA4, 4, 0, 0], over: link, deadline: nil, isAbandoned: { false })
         }
         try hold(link.exchanges <= 200 + bytes.count * 8, "\(link.exchanges) frames")
         // And polling: a round ends whatever comes back.
@@ -218,8 +254,11 @@ enum ISODEP {
             switch reaction {
             case .silence: break
             case .block(let answer):
-                try hold(!answer.isEmpty && answer.count + 2 <= size, "a block of \(answer.count) bytes to a terminal that takes \(size)")
-            case .deselected(let answer): try hold(answer.count <= 2, "an answer to DESELECT of \(answer.count) bytes")
+                try hold(
+                    !answer.isEmpty && answer.count + 2 <= size,
+                    "a block of \(answer.count) bytes to a terminal that takes \(size)")
+            case .deselected(let answer):
+                try hold(answer.count <= 2, "an answer to DESELECT of \(answer.count) bytes")
             }
         }
     }
@@ -232,12 +271,18 @@ enum ReaderProperties {
         _ = PCSCProperties(bytes)
         for family in [ChipIdentity.Family.pn531, .pn532, .pn533] {
             for type in [ContactlessActivation.Modulation.typeA, .typeB] {
-                guard let targets = try? PassiveTargets(bytes, type: type, limit: 2, family: family) else { continue }
+                guard let targets = try? PassiveTargets(bytes, type: type, limit: 2, family: family) else {
+                    continue
+                }
                 try hold(targets.found.count <= 2, "\(targets.found.count) targets")
                 for found in targets.found {
-                    try hold([4, 7, 10].contains(found.identifier.count), "an identifier of \(found.identifier.count) bytes")
+                    try hold(
+                        [4, 7, 10].contains(found.identifier.count),
+                        "an identifier of \(found.identifier.count) bytes")
                     let atr = found.answerToReset
-                    try hold(atr.dropFirst().reduce(0, ^) == 0 && atr.count <= 20, "an ATR with a wrong check byte")
+                    try hold(
+                        atr.dropFirst().reduce(0, ^) == 0 && atr.count <= 20, "an ATR with a wrong check byte"
+                    )
                 }
             }
         }

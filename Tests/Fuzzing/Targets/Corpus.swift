@@ -25,7 +25,8 @@ public struct Corpus: Sendable {
     }
 
     /// `Tests/Fuzzing/Corpus`.
-    public static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    public static let folder = URL(filePath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent()
         .appending(path: "Corpus")
 
     public static func file(of target: String) -> URL { folder.appending(path: target + ".hex") }

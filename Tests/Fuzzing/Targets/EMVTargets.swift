@@ -35,7 +35,9 @@ extension FuzzTarget {
                 objects.encoded(objects.tags.reversed()).count == objects.encoded().count,
                 "in another order, the encoding has another length")
         },
-        FuzzTarget("dol", longestInput: 300, seeds: { [[0x9F, 0x66, 0x04, 0x9F, 0x02, 0x06, 0x5A, 0x0A, 0x95, 5]] }) {
+        FuzzTarget(
+            "dol", longestInput: 300, seeds: { [[0x9F, 0x66, 0x04, 0x9F, 0x02, 0x06, 0x5A, 0x0A, 0x95, 5]] }
+        ) {
             try readDataObjectList($0)
         },
         FuzzTarget("afl", longestInput: 252, seeds: { [[0x08, 1, 1, 0, 0x10, 1, 4, 1]] }) { input in
@@ -68,8 +70,10 @@ extension FuzzTarget {
             seeds: {
                 TraceFiles.commands.map { [1] + $0 } + TraceFiles.responses.map { [2] + $0 }
                     + TraceFiles.answersToReset.map { [3] + $0 }
-            }) { try decode($0) },
-        FuzzTarget("apdu", longestInput: 70_000, seeds: { TraceFiles.commands + TraceFiles.responses }) { input in
+            }
+        ) { try decode($0) },
+        FuzzTarget("apdu", longestInput: 70_000, seeds: { TraceFiles.commands + TraceFiles.responses }) {
+            input in
             if let command = try? CommandAPDU(parsing: input) {
                 let again = try? CommandAPDU(parsing: command.bytes)
                 // A case 4 command of the extended form may have a short one, which says the same.
@@ -77,7 +81,9 @@ extension FuzzTarget {
                 try hold(command.bytes.count <= input.count, "written longer than it came")
             }
             if let response = try? ResponseAPDU(bytes: input) {
-                try hold(response.data + [response.status.sw1, response.status.sw2] == input[...], "response parts")
+                try hold(
+                    response.data + [response.status.sw1, response.status.sw2] == input[...], "response parts"
+                )
                 _ = response.status.description
             }
         },
@@ -90,7 +96,8 @@ extension FuzzTarget {
                 [[0x26, 0x11, 0x21], [0x47, 0x61, 0x73, 0x90, 0x01, 0x01, 0x01, 0x19], [0x09, 0x78]]
                     + [Array("4761739001010119".utf8)]
                     + [[0x47, 0x61, 0x73, 0x90, 0x01, 0x01, 0x01, 0x19, 0xD3, 0x11, 0x22, 0x01, 0x12, 0x3F]]
-            }) { try readNumbers($0) },
+            }
+        ) { try readNumbers($0) },
         FuzzTarget("pin", longestInput: 64, seeds: { [[4, 1, 2, 3, 4] + [UInt8](repeating: 7, count: 30)] }) {
             try PINs.check($0)
         },
@@ -101,14 +108,15 @@ extension FuzzTarget {
                     Hex.bytes("06010A03A00000") ?? [], [0x1F] + [UInt8](repeating: 0x22, count: 31),
                     Hex.bytes("0110A00000000000000000000000000000FF") ?? [],
                 ]
-            }) { input in
-                if let data = VisaIssuerApplicationData(input.span) {
-                    try hold(VisaIssuerApplicationData(data.bytes.span) == data, "Visa's 9F10 read again differs")
-                }
-                if let data = MChipIssuerApplicationData(input.span) {
-                    try hold(data.bytes == input, "M/Chip's 9F10 written again differs")
-                }
-            },
+            }
+        ) { input in
+            if let data = VisaIssuerApplicationData(input.span) {
+                try hold(VisaIssuerApplicationData(data.bytes.span) == data, "Visa's 9F10 read again differs")
+            }
+            if let data = MChipIssuerApplicationData(input.span) {
+                try hold(data.bytes == input, "M/Chip's 9F10 written again differs")
+            }
+        },
     ]
 
     // MARK: Properties
@@ -166,14 +174,16 @@ extension FuzzTarget {
         }
         var output: [UInt8] = []
         try DataObjectList.fill(input.span, name: 0x9F38, from: objects, into: &output)
-        try hold(output.count == entries.reduce(0) { $0 + $1.length }, "the answer to the list has another length")
+        try hold(
+            output.count == entries.reduce(0) { $0 + $1.length }, "the answer to the list has another length")
     }
 
     private static func decode(_ input: [UInt8]) throws {
         var input = FuzzInput(input)
         let flags = input.byte()
         let bytes = input.remainder()
-        var options = EMVDecoder.Options(kind: EMVDecoder.Kind.allCases[Int(flags & 0x0F) % EMVDecoder.Kind.allCases.count])
+        var options = EMVDecoder.Options(
+            kind: EMVDecoder.Kind.allCases[Int(flags & 0x0F) % EMVDecoder.Kind.allCases.count])
         options.showUnsetBits = flags & 0x10 != 0
         if flags & 0x20 != 0 { options.dataObjectList = [0x9F, 0x66, 4, 0x9F, 0x02, 6, 0x95, 5, 0x5A, 10] }
         options.isTestPAN = { _ in false }
@@ -192,7 +202,9 @@ extension FuzzTarget {
     private static func inspect(_ node: ExplainedNode, within range: Range<Int>, depth: Int) throws {
         try hold(depth <= 20, "deeper than 20")
         guard let offset = node.offset else { return }
-        try hold(offset >= range.lowerBound && offset <= range.upperBound, "\(node.name) lies outside of the input")
+        try hold(
+            offset >= range.lowerBound && offset <= range.upperBound, "\(node.name) lies outside of the input"
+        )
         for child in node.children { try inspect(child, within: range, depth: depth + 1) }
     }
 
@@ -209,7 +221,8 @@ extension FuzzTarget {
             try hold(BCD.bytes(number, count: input.count) == input, "BCD written again differs")
         }
         if let date = EMVDate(bytes: input) {
-            try hold(date.bytes == input && EMVDate(yymmdd: date.yymmdd) == date, "\(date) written again differs")
+            try hold(
+                date.bytes == input && EMVDate(yymmdd: date.yymmdd) == date, "\(date) written again differs")
             try hold(date.dayNumber > 712_000 && date <= EMVDate.last, "day \(date.dayNumber)")
         }
         if input.count >= 2 { _ = EMVDate(endOfMonthYYMM: Int(input[0]) << 8 | Int(input[1])) }
@@ -219,14 +232,18 @@ extension FuzzTarget {
         let text = String(decoding: input, as: UTF8.self)
         for number in [PrimaryAccountNumber(compressedNumeric: input), PrimaryAccountNumber(digits: text)] {
             guard let number else { continue }
-            try hold(PrimaryAccountNumber(digits: number.clearDigits) == number, "a number read from its digits differs")
+            try hold(
+                PrimaryAccountNumber(digits: number.clearDigits) == number,
+                "a number read from its digits differs")
             try hold(
                 PrimaryAccountNumber(compressedNumeric: number.compressedNumeric) == number,
                 "a number read from its bytes differs")
             try hold(
                 number.masked.count == number.digitCount && number.masked.count(where: { $0 != "*" }) <= 10,
                 "the masked number \(number.masked)")
-            try hold("\(number)" == number.masked && !"\(number)".contains(number.clearDigits), "a number in clear")
+            try hold(
+                "\(number)" == number.masked && !"\(number)".contains(number.clearDigits), "a number in clear"
+            )
         }
         if let track = Track2EquivalentData(input) {
             try hold(Track2EquivalentData(track.clearBytes) == track, "a track read again differs")
@@ -261,12 +278,14 @@ enum Certificates {
         let number: [UInt8] = [0x47, 0x61, 0x73, 0x90, 0x01, 0x01, 0x01, 0x19]
         let issuer: [UInt8] = [0x47, 0x61, 0x73, 0x90, 0x12, 0x49, 0, 0, 1, 1, 1, 92, 1]
         let card: [UInt8] = number + [0xFF, 0xFF, 0x12, 0x49, 0, 0, 1, 1, 1, 80, 1]
-        let dynamic: [UInt8] = [1, 38, 8] + [UInt8](repeating: 5, count: 8) + [0x80] + [UInt8](repeating: 9, count: 28)
+        let dynamic: [UInt8] =
+            [1, 38, 8] + [UInt8](repeating: 5, count: 8) + [0x80] + [UInt8](repeating: 9, count: 28)
         return [
             [0, 8] + number + [0, 13] + issuer, [1, 8] + number + [0, UInt8(card.count)] + card,
             [2, 8] + number + [0, UInt8(card.count)] + card, [3, 8] + number + [0, 3, 1, 2, 3],
             [4, 8] + number + [0, UInt8(dynamic.count)] + dynamic,
-            [5, 8] + number + [0, UInt8(dynamic.count)] + dynamic, [6, 8] + number + [0, UInt8(dynamic.count)] + dynamic,
+            [5, 8] + number + [0, UInt8(dynamic.count)] + dynamic,
+            [6, 8] + number + [0, UInt8(dynamic.count)] + dynamic,
         ]
     }
 
@@ -298,7 +317,8 @@ enum Certificates {
         if flags & 0x40 != 0 { signature.removeLast(signature.count / 3) }
         try read(
             kind, signature,
-            PublicKeyCertificate(certificate: signature, remainder: remainder, exponent: exponent), number: number,
+            PublicKeyCertificate(certificate: signature, remainder: remainder, exponent: exponent),
+            number: number,
             on: date, over: staticData)
     }
 
@@ -309,21 +329,26 @@ enum Certificates {
             let authority = try? CertificationAuthorityPublicKey(
                 rid: [0xA0, 0, 0, 0, 3], index: 1, modulus: key.publicKey.modulus, exponent: [3]),
             let first = try? CertificateMaking.issuerCertificate(
-                for: key.publicKey, signedBy: key, issuerIdentifier: [0x47, 0x61, 0x73, 0xFF], expiry: 2049_12,
+                for: key.publicKey, signedBy: key, issuerIdentifier: [0x47, 0x61, 0x73, 0xFF],
+                expiry: 2049_12,
                 serialNumber: 1),
             let issuer = try? authority.recoverIssuerPublicKey(from: first, pan: number, on: date),
             let second = try? CertificateMaking.iccCertificate(
-                for: key.publicKey, signedBy: key, pan: number, expiry: 2049_12, serialNumber: 1, staticData: []),
+                for: key.publicKey, signedBy: key, pan: number, expiry: 2049_12, serialNumber: 1,
+                staticData: []),
             let card = try? issuer.recoverICCPublicKey(from: second, pan: number, on: date, staticData: [])
         else { return nil }
         return (authority, issuer, card)
     }()
 
     private static func read(
-        _ kind: Int, _ signature: [UInt8], _ certificate: PublicKeyCertificate, number: [UInt8], on date: EMVDate,
+        _ kind: Int, _ signature: [UInt8], _ certificate: PublicKeyCertificate, number: [UInt8],
+        on date: EMVDate,
         over data: [UInt8]
     ) throws {
-        guard let (authority, issuer, card) = chain else { throw BrokenProperty(description: "no chain of keys") }
+        guard let (authority, issuer, card) = chain else {
+            throw BrokenProperty(description: "no chain of keys")
+        }
         do {
             switch kind {
             case 0:
@@ -333,13 +358,15 @@ enum Certificates {
             case 1, 2:
                 let key =
                     kind == 1
-                    ? try issuer.recoverICCPublicKey(from: certificate, pan: number, on: date, staticData: data)
+                    ? try issuer.recoverICCPublicKey(
+                        from: certificate, pan: number, on: date, staticData: data)
                     : try issuer.recoverICCPINEnciphermentPublicKey(from: certificate, pan: number, on: date)
                 try hold(key.expiry >= 2026_11 && key.serialNumber <= 0xFF_FFFF, "an expired card")
             case 3: _ = try issuer.verifySignedStaticApplicationData(signature, staticData: data)
             case 4:
                 let signed = try card.verifySignedDynamicApplicationData(signature, terminalDynamicData: data)
-                try hold((2...8).contains(signed.iccDynamicNumber.count), "an ICC dynamic number of that length")
+                try hold(
+                    (2...8).contains(signed.iccDynamicNumber.count), "an ICC dynamic number of that length")
             case 5:
                 _ = try card.verifyFastDDA(
                     signature, unpredictableNumber: data, amountAuthorised: [], transactionCurrencyCode: [],
@@ -360,9 +387,12 @@ enum Certificates {
 enum PINs {
     static func check(_ input: [UInt8]) throws {
         var input = FuzzInput(input)
-        let digits = String((0..<input.number(below: 14)).map { _ in Character(UnicodeScalar(0x30 + input.byte() % 11)) })
-        let account = String((0..<input.number(below: 20)).map { _ in Character(UnicodeScalar(0x30 + input.byte() % 10)) })
-        guard let number = PrimaryAccountNumber(digits: account.count < 8 ? "4761739001010119" : account) else {
+        let digits = String(
+            (0..<input.number(below: 14)).map { _ in Character(UnicodeScalar(0x30 + input.byte() % 11)) })
+        let account = String(
+            (0..<input.number(below: 20)).map { _ in Character(UnicodeScalar(0x30 + input.byte() % 10)) })
+        guard let number = PrimaryAccountNumber(digits: account.count < 8 ? "4761739001010119" : account)
+        else {
             throw BrokenProperty(description: "digits that are no number")
         }
         let serial = input.bytes(12)
@@ -371,25 +401,33 @@ enum PINs {
         do {
             if let serialNumber = try? TripleDESDUKPT.KeySerialNumber(Array(serial.prefix(10))) {
                 let initial = try TripleDESDUKPT.initialKey(baseKey: base, keySerialNumber: serialNumber)
-                let key = try TripleDESDUKPT.workingKey(.pinEncryption, initialKey: initial, keySerialNumber: serialNumber)
+                let key = try TripleDESDUKPT.workingKey(
+                    .pinEncryption, initialKey: initial, keySerialNumber: serialNumber)
                 try hold(serialNumber.isUsable, "a key from a serial number that has none")
                 if let pin = PIN(digits) {
                     let block = try PINBlock.enciphered(pin, of: number, with: key)
                     try hold(block.count == 8, "format 0 has \(block.count) bytes")
-                    try hold(try PINBlock.decipher(block, of: number, with: key) == pin, "format 0 gives another PIN")
+                    try hold(
+                        try PINBlock.decipher(block, of: number, with: key) == pin,
+                        "format 0 gives another PIN")
                 }
                 _ = try PINBlock.decipher(other, of: number, with: key)
                 if let next = serialNumber.successor {
-                    try hold(next.counter > serialNumber.counter && next.isUsable, "the serial number after \(serialNumber)")
+                    try hold(
+                        next.counter > serialNumber.counter && next.isUsable,
+                        "the serial number after \(serialNumber)")
                 }
             }
             if let serialNumber = try? AESDUKPT.KeySerialNumber(serial) {
-                let initial = try AESDUKPT.initialKey(baseKey: base, identifier: serialNumber.initialKeyIdentifier)
+                let initial = try AESDUKPT.initialKey(
+                    baseKey: base, identifier: serialNumber.initialKeyIdentifier)
                 let key = try AESKey(
-                    AESDUKPT.workingKey(.pinEncryption, .aes128, initialKey: initial, keySerialNumber: serialNumber))
+                    AESDUKPT.workingKey(
+                        .pinEncryption, .aes128, initialKey: initial, keySerialNumber: serialNumber))
                 if let pin = PIN(digits) {
                     let block = try PINBlock.enciphered(pin, of: number, with: key)
-                    try hold(PINBlock.decipher(block, of: number, with: key) == pin, "format 4 gives another PIN")
+                    try hold(
+                        PINBlock.decipher(block, of: number, with: key) == pin, "format 4 gives another PIN")
                 }
                 _ = PINBlock.decipher(other, of: number, with: key)
             }

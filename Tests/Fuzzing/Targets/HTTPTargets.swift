@@ -6,7 +6,8 @@ import NIOHTTP1
 
 extension FuzzTarget {
     static let http: [FuzzTarget] = [
-        FuzzTarget("http-message", longestInput: 4096, mutations: 12, seeds: { try HTTPMessages.requests() }) { input in
+        FuzzTarget("http-message", longestInput: 4096, mutations: 12, seeds: { try HTTPMessages.requests() })
+        { input in
             let message: HTTPMessage
             do throws(HTTPMessageError) { message = try HTTPMessage(json: input) } catch {
                 try hold(!error.description.isEmpty && !CardNumbers.hasRun("\(error)"), "the error \(error)")
@@ -17,7 +18,8 @@ extension FuzzTarget {
             try hold(try again.json() == written, "written twice, a message differs")
             try hold(again.idempotencyKey == message.idempotencyKey, "the idempotency key changes")
             try hold(
-                (1...128).contains(message.idempotencyKey.utf8.count), "the idempotency key \(message.idempotencyKey)")
+                (1...128).contains(message.idempotencyKey.utf8.count),
+                "the idempotency key \(message.idempotencyKey)")
         },
         FuzzTarget("http-answer", longestInput: 2048, seeds: { try HTTPMessages.answers() }) { input in
             let answer: HTTPAnswer
@@ -25,8 +27,10 @@ extension FuzzTarget {
                 try hold(!error.description.isEmpty && !CardNumbers.hasRun("\(error)"), "the error \(error)")
                 return
             }
-            try hold(answer.response.responseCode.utf8.count == 2, "response code \(answer.response.responseCode)")
-            try hold(try HTTPAnswer(json: answer.json()) == answer, "an answer written and read again differs")
+            try hold(
+                answer.response.responseCode.utf8.count == 2, "response code \(answer.response.responseCode)")
+            try hold(
+                try HTTPAnswer(json: answer.json()) == answer, "an answer written and read again differs")
         },
         FuzzTarget("http-host", longestInput: 4096, mutations: 4, seeds: { try HTTPMessages.posts() }) {
             try HTTPMessages.post($0)
@@ -45,7 +49,8 @@ enum HTTPMessages {
             .reversal(
                 ReversalRequest(
                     transactionID: request.transactionID, terminalID: request.terminalID, stan: 1,
-                    retrievalReference: request.retrievalReference, amount: request.amount, currency: request.currency,
+                    retrievalReference: request.retrievalReference, amount: request.amount,
+                    currency: request.currency,
                     reason: .timeout, original: request)),
             .adjustment(
                 AdjustmentRequest(
@@ -56,7 +61,8 @@ enum HTTPMessages {
             .reconciliation(
                 ReconciliationRequest(
                     terminalID: "TERM0001", merchantID: "M", acquirerID: "1", batch: 1, stan: 2,
-                    currency: request.currency, totals: BatchTotals(debits: 1, debitAmount: 1500), isAfterUpload: false,
+                    currency: request.currency, totals: BatchTotals(debits: 1, debitAmount: 1500),
+                    isAfterUpload: false,
                     date: request.date, hhmmss: 1)),
             .upload(
                 BatchItem(
@@ -69,18 +75,21 @@ enum HTTPMessages {
     static func requests() throws -> [[UInt8]] { try messages().map { try $0.json() } }
 
     static func answers() throws -> [[UInt8]] {
-        var response = AuthorizationResponse(responseCode: "10", authorizationCode: "123456", message: "HELLO", reason: "r")
+        var response = AuthorizationResponse(
+            responseCode: "10", authorizationCode: "123456", message: "HELLO", reason: "r")
         let request = try ISOMessages.request()
         response.issuerAuthenticationData = [UInt8](1...10)
         response.issuerScripts = [0x72, 0x03, 0x86, 0x01, 0x00]
         response.approvedAmount = request.amount
         response.accountCharge = AccountCharge(
             amount: request.amount, currency: request.currency, currencyExponent: 2, rate: "1.1")
-        response.availableBalance = AccountBalance(amount: request.amount, currency: request.currency, currencyExponent: 2)
+        response.availableBalance = AccountBalance(
+            amount: request.amount, currency: request.currency, currencyExponent: 2)
         return try [
             HTTPAnswer(kind: .authorization, transactionID: "T", response: response).json(),
             HTTPAnswer(
-                kind: .reconciliation, transactionID: nil, response: AuthorizationResponse(responseCode: "95"),
+                kind: .reconciliation, transactionID: nil,
+                response: AuthorizationResponse(responseCode: "95"),
                 totals: BatchTotals(debits: 1, debitAmount: 2, credits: 3, creditAmount: 4)
             ).json(),
         ]
@@ -109,16 +118,22 @@ enum HTTPMessages {
         var input = FuzzInput(bytes)
         let isSigned = input.byte() & 0x01 == 0
         let rest = input.remainder()
-        let end = rest.indices.first { rest[$0] == 0x0A && rest.dropFirst($0 + 1).first == 0x0A } ?? rest.count
-        let lines = String(decoding: rest[..<end], as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        let end =
+            rest.indices.first { rest[$0] == 0x0A && rest.dropFirst($0 + 1).first == 0x0A } ?? rest.count
+        let lines = String(decoding: rest[..<end], as: UTF8.self).split(
+            separator: "\n", omittingEmptySubsequences: false)
         let body = Array(rest.dropFirst(end + 2))
         let words = (lines.first ?? "").split(separator: " ", maxSplits: 1)
         var head = HTTPRequestHead(
             version: .http1_1, method: HTTPMethod(rawValue: String(words.first ?? "POST")),
             uri: String(words.dropFirst().first ?? "/v1/messages"))
         for line in lines.dropFirst() {
-            let parts = line.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
-            if let name = parts.first, !name.isEmpty { head.headers.add(name: name, value: parts.dropFirst().first ?? "") }
+            let parts = line.split(separator: ":", maxSplits: 1).map {
+                $0.trimmingCharacters(in: .whitespaces)
+            }
+            if let name = parts.first, !name.isEmpty {
+                head.headers.add(name: name, value: parts.dropFirst().first ?? "")
+            }
         }
         let idempotencyKey = (try? HTTPMessage(json: body).idempotencyKey) ?? "none"
         if isSigned {
@@ -127,7 +142,8 @@ enum HTTPMessages {
             head.headers.replaceOrAdd(name: HTTPSignature.idempotencyHeader, value: idempotencyKey)
             head.headers.replaceOrAdd(
                 name: HTTPSignature.signatureHeader,
-                value: try HTTPSignature.ofRequest(body, timestamp: now, idempotencyKey: idempotencyKey, key: key))
+                value: try HTTPSignature.ofRequest(
+                    body, timestamp: now, idempotencyKey: idempotencyKey, key: key))
         }
         let request = head
         let time = now
@@ -138,12 +154,15 @@ enum HTTPMessages {
                 throw BrokenProperty(description: "the connection is closed without an answer")
             }
             try hold(
-                [200, 400, 401, 404, 405, 409, 413, 415, 422].contains(reply.status), "status \(reply.status)")
+                [200, 400, 401, 404, 405, 409, 413, 415, 422].contains(reply.status), "status \(reply.status)"
+            )
             if reply.status == 200, request.method == .POST {
                 try hold(isSigned, "an unsigned message is answered with 200")
                 _ = try HTTPAnswer(json: reply.body)
             } else if reply.status != 200 {
-                try hold(!CardNumbers.hasRun(String(decoding: reply.body, as: UTF8.self)), "a refusal shows a card number")
+                try hold(
+                    !CardNumbers.hasRun(String(decoding: reply.body, as: UTF8.self)),
+                    "a refusal shows a card number")
             }
         }
     }

@@ -7,7 +7,9 @@ import ISO8583Backend
 extension FuzzTarget {
     /// Messages as host and terminal take them.
     static let iso8583Hosts: [FuzzTarget] = [
-        FuzzTarget("iso8583-request", mutations: 12, seeds: { try ISOMessages.seeds() }) { try ISOMessages.readRequest($0) },
+        FuzzTarget("iso8583-request", mutations: 12, seeds: { try ISOMessages.seeds() }) {
+            try ISOMessages.readRequest($0)
+        },
         FuzzTarget("iso8583-response", mutations: 12, seeds: { try ISOMessages.responseSeeds() }) {
             try ISOMessages.readResponse($0)
         },
@@ -24,20 +26,27 @@ extension ISOMessages {
 
     static func request() throws -> AuthorizationRequest {
         guard let euro = NumericCode(978), let germany = NumericCode(276), let date = EMVDate(yymmdd: 261120),
-            let amount = Amount(minorUnits: 1500), let number = PrimaryAccountNumber(digits: "4761739001010119"),
+            let amount = Amount(minorUnits: 1500),
+            let number = PrimaryAccountNumber(digits: "4761739001010119"),
             let track = Hex.bytes("4761739001010119D31122011143878089000F"),
             let chip = Hex.bytes(
-                "8202200084" + "07A0000000031010" + "95050000000000" + "9A03261120" + "9C0100" + "9F0206000000001500"
-                    + "9F0306000000000000" + "9F100706010A03A00000" + "9F1A020276" + "9F2608A1B2C3D4E5F60718" + "9F270180"
+                "8202200084" + "07A0000000031010" + "95050000000000" + "9A03261120" + "9C0100"
+                    + "9F0206000000001500"
+                    + "9F0306000000000000" + "9F100706010A03A00000" + "9F1A020276" + "9F2608A1B2C3D4E5F60718"
+                    + "9F270180"
                     + "9F36020001" + "9F37041A2B3C4D" + "5F2A020978" + "5F340101")
         else { throw BrokenProperty(description: "no request to begin with") }
         return AuthorizationRequest(
             transactionID: "TERM0001-1", terminalID: "TERM0001", merchantID: "MERCHANT0000001",
             merchantName: "Tapbridge Demo Store", merchantCategoryCode: "5812", stan: 1,
-            retrievalReference: "632500000001", amount: amount, currency: euro, country: germany, transactionType: 0,
-            date: date, hhmmss: 223_015, entryMode: .contactlessChip, primaryAccountNumber: number, panSequenceNumber: 1,
-            expiry: EMVDate(yymmdd: 311231), track2: Track2EquivalentData(track), chipData: chip, cvm: .onlinePIN,
-            onlinePIN: EncipheredPIN(block: [1, 2, 3, 4, 5, 6, 7, 8], keySerialNumber: [UInt8](repeating: 0xFF, count: 10)),
+            retrievalReference: "632500000001", amount: amount, currency: euro, country: germany,
+            transactionType: 0,
+            date: date, hhmmss: 223_015, entryMode: .contactlessChip, primaryAccountNumber: number,
+            panSequenceNumber: 1,
+            expiry: EMVDate(yymmdd: 311231), track2: Track2EquivalentData(track), chipData: chip,
+            cvm: .onlinePIN,
+            onlinePIN: EncipheredPIN(
+                block: [1, 2, 3, 4, 5, 6, 7, 8], keySerialNumber: [UInt8](repeating: 0xFF, count: 10)),
             acceptsPartialApproval: true)
     }
 
@@ -45,11 +54,13 @@ extension ISOMessages {
         let builder = MessageBuilder(interface)
         let request = try request()
         return [
-            builder.authorization(request), builder.advice(request, .approved), builder.advice(request, .declined),
+            builder.authorization(request), builder.advice(request, .approved),
+            builder.advice(request, .declined),
             builder.reversal(
                 ReversalRequest(
                     transactionID: request.transactionID, terminalID: request.terminalID, stan: 1,
-                    retrievalReference: request.retrievalReference, amount: request.amount, currency: request.currency,
+                    retrievalReference: request.retrievalReference, amount: request.amount,
+                    currency: request.currency,
                     reason: .timeout, original: request)),
             builder.adjustment(
                 AdjustmentRequest(
@@ -75,7 +86,9 @@ extension ISOMessages {
         try interfaces.enumerated().flatMap { index, interface in
             // Fields that a dialect does not have, or has otherwise, are left out.
             try requests(interface).compactMap { message in
-                (try? interface.dialect.pack(writable(message, in: interface.dialect))).map { [UInt8(index)] + $0 }
+                (try? interface.dialect.pack(writable(message, in: interface.dialect))).map {
+                    [UInt8(index)] + $0
+                }
             }
         }
     }
@@ -91,15 +104,19 @@ extension ISOMessages {
             let answers = AnswerBuilder(interface)
             var messages = [
                 answers.authorization(to: MessageBuilder(interface).authorization(request), response),
-                answers.answer(to: MessageBuilder(interface).authorization(request), code: "51", text: "NO MONEY"),
+                answers.answer(
+                    to: MessageBuilder(interface).authorization(request), code: "51", text: "NO MONEY"),
             ]
             if let last = try requests(interface).dropLast().last {
                 messages.append(
                     answers.reconciliation(
-                        to: last, .outOfBalance(BatchTotals(debits: 1, debitAmount: 2, credits: 3, creditAmount: 4))))
+                        to: last,
+                        .outOfBalance(BatchTotals(debits: 1, debitAmount: 2, credits: 3, creditAmount: 4))))
             }
             return messages.compactMap { message in
-                (try? interface.dialect.pack(writable(message, in: interface.dialect))).map { [UInt8(index)] + $0 }
+                (try? interface.dialect.pack(writable(message, in: interface.dialect))).map {
+                    [UInt8(index)] + $0
+                }
             }
         }
     }
@@ -125,7 +142,9 @@ extension ISOMessages {
         let answers = AnswerBuilder(interface)
         let request: TerminalRequest?
         do throws(RequestError) { request = try RequestReader(interface).read(message, year: 2026) } catch {
-            try hold(!error.reason.isEmpty && !CardNumbers.hasRun(error.reason), "refused with \"\(error.reason)\"")
+            try hold(
+                !error.reason.isEmpty && !CardNumbers.hasRun(error.reason), "refused with \"\(error.reason)\""
+            )
             request = nil
         }
         if let request { try passOn(request, through: interface) }

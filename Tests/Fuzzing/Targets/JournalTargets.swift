@@ -17,17 +17,23 @@ extension FuzzTarget {
             }
             try hold(
                 again.amount == request.amount && again.primaryAccountNumber == request.primaryAccountNumber
-                    && again.chipData == request.chipData && again.date == request.date && again.stan == request.stan,
+                    && again.chipData == request.chipData && again.date == request.date
+                    && again.stan == request.stan,
                 "a request kept again differs")
         },
-        FuzzTarget("timestamp", longestInput: 30, seeds: { [Array("2026-11-21T04:16:28.123Z".utf8)] }) { input in
+        FuzzTarget("timestamp", longestInput: 30, seeds: { [Array("2026-11-21T04:16:28.123Z".utf8)] }) {
+            input in
             let text = String(decoding: input, as: UTF8.self)
             guard let date = Timestamp.date(text) else { return }
             try hold(Timestamp.text(date) == text, "\(text) is written as \(Timestamp.text(date))")
         },
         FuzzTarget(
             "stored-text", longestInput: 600,
-            seeds: { ["4761 7390 0101 0119=3112", "ref 4111-1111-1111-1111 x", "é4761739001010119D31"].map { Array($0.utf8) } }
+            seeds: {
+                ["4761 7390 0101 0119=3112", "ref 4111-1111-1111-1111 x", "é4761739001010119D31"].map {
+                    Array($0.utf8)
+                }
+            }
         ) { input in
             let text = String(decoding: input, as: UTF8.self)
             let cleaned = StoredText.cleaned(text)

@@ -42,7 +42,8 @@ public struct Mutator {
             bytes.replaceSubrange(piece, with: other[start...].prefix(1 + random.below(64)))
         default:
             bytes.insert(
-                contentsOf: repeatElement(Self.values[random.below(Self.values.count)], count: count), at: place)
+                contentsOf: repeatElement(Self.values[random.below(Self.values.count)], count: count),
+                at: place)
         }
     }
 }

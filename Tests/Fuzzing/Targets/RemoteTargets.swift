@@ -12,7 +12,9 @@ extension FuzzTarget {
             "remote-address", longestInput: 200,
             seeds: { ["remote:host:7316/name", "remote:[::1]:1/x", "host"].map { Array($0.utf8) } }
         ) { input in
-            guard let address = try? RemoteReaderAddress(String(decoding: input, as: UTF8.self)) else { return }
+            guard let address = try? RemoteReaderAddress(String(decoding: input, as: UTF8.self)) else {
+                return
+            }
             try hold(try RemoteReaderAddress("\(address)") == address, "\(address) read again differs")
         },
     ]
@@ -42,7 +44,9 @@ extension FuzzTarget {
         for frame in whole.frames {
             var decoder = FrameDecoder<Message>()
             decoder.append(frame.encoded)
-            try hold(try decoder.next() == frame && decoder.pendingCount == 0, "a frame written and read again differs")
+            try hold(
+                try decoder.next() == frame && decoder.pendingCount == 0,
+                "a frame written and read again differs")
         }
         if let error = whole.error { try hold(!error.description.isEmpty, "an error without words") }
         var sequence = RequestSequence()
@@ -51,8 +55,10 @@ extension FuzzTarget {
 
     private static var terminalMessages: [[UInt8]] {
         let messages: [TerminalMessage] = [
-            .hello(versions: 1...1, token: [UInt8](1...16), name: "TERM0001"), .watch, .attach(reader: "reader"),
-            .detach, .activate(milliseconds: 1000), .transmit(activation: 1, milliseconds: nil, command: [0, 0xA4, 4, 0, 0]),
+            .hello(versions: 1...1, token: [UInt8](1...16), name: "TERM0001"), .watch,
+            .attach(reader: "reader"),
+            .detach, .activate(milliseconds: 1000),
+            .transmit(activation: 1, milliseconds: nil, command: [0, 0xA4, 4, 0, 0]),
             .awaitRemoval(milliseconds: nil), .fieldOff, .poll(.payment), .cancel(request: 1),
         ]
         return messages.map { [0xFF] + $0.encoded(id: 1) }
@@ -63,9 +69,11 @@ extension FuzzTarget {
         let messages: [ServerMessage] = [
             .welcome(
                 version: 1, heartbeat: 1000, name: "server",
-                readers: [OfferedReader(name: "a", kind: .pcsc, vendor: "v", serialNumber: "1", isBusy: true)]),
+                readers: [OfferedReader(name: "a", kind: .pcsc, vendor: "v", serialNumber: "1", isBusy: true)]
+            ),
             .done, .answer(microseconds: 100, response: [0x90, 0x00]), .removal(true),
-            .event(.cardInserted(reader: "a", answerToReset: [0x3B, 0x00])), .event(.serviceLost(reason: "gone")),
+            .event(.cardInserted(reader: "a", answerToReset: [0x3B, 0x00])),
+            .event(.serviceLost(reason: "gone")),
             .fault(RemoteFault(code: .busy, reason: "taken")),
             .activated(
                 activation: 1, card: .init(answerToReset: [0x3B, 0x00], activation: .init())),

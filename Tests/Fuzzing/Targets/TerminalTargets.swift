@@ -5,7 +5,9 @@ import Traces
 extension FuzzTarget {
     /// The whole terminal on a trace, which anybody may have written, and amounts as people write them.
     static let terminals: [FuzzTarget] = [
-        FuzzTarget("trace-replay", longestInput: 8192, mutations: 1, seeds: { TraceFiles.all.map { Array($0.utf8) } }) {
+        FuzzTarget(
+            "trace-replay", longestInput: 8192, mutations: 1, seeds: { TraceFiles.all.map { Array($0.utf8) } }
+        ) {
             input in
             guard let trace = try? Trace(parsing: String(decoding: input, as: UTF8.self)) else { return }
             let profile = try TerminalProfile.builtIn()
@@ -20,14 +22,19 @@ extension FuzzTarget {
                 }
             }
         },
-        FuzzTarget("amount-text", longestInput: 40, seeds: { ["12.50", "0.01", "999999999999"].map { Array($0.utf8) } }) {
+        FuzzTarget(
+            "amount-text", longestInput: 40,
+            seeds: { ["12.50", "0.01", "999999999999"].map { Array($0.utf8) } }
+        ) {
             input in
             let text = String(decoding: input, as: UTF8.self)
             for exponent in 0...4 {
                 guard let amount = Money.parse(text, exponent: exponent) else { continue }
                 // The digits alone are the number of minor units.
                 let digits = text.filter { $0 != "." }
-                try hold(amount.minorUnits >= UInt64(digits) ?? .max || digits.first == "0", "\(text) is \(amount)")
+                try hold(
+                    amount.minorUnits >= UInt64(digits) ?? .max || digits.first == "0", "\(text) is \(amount)"
+                )
             }
         },
     ]

@@ -5,14 +5,17 @@ import Traces
 
 extension FuzzTarget {
     static let traces: [FuzzTarget] = [
-        FuzzTarget("trace", longestInput: 8192, mutations: 6, seeds: { TraceFiles.all.map { Array($0.utf8) } }) { input in
+        FuzzTarget(
+            "trace", longestInput: 8192, mutations: 6, seeds: { TraceFiles.all.map { Array($0.utf8) } }
+        ) { input in
             guard let trace = try? Trace(parsing: String(decoding: input, as: UTF8.self)) else { return }
             let again = try Trace(parsing: trace.description)
             try hold(again == trace, "a trace written and read again differs")
         },
         FuzzTarget(
             "trace-masking", longestInput: 2048,
-            seeds: { TraceFiles.sessions.map { liveNumbers(chunks($0.responses)) } }) { try mask($0) },
+            seeds: { TraceFiles.sessions.map { liveNumbers(chunks($0.responses)) } }
+        ) { try mask($0) },
     ]
 
     /// The test card numbers as numbers of somebody: other first digits, so that masking has something to do.
@@ -54,7 +57,7 @@ extension FuzzTarget {
                         "the masked trace shows the card number \(clear)")
                 }
             }
-            try hold(masked.masked().entries == masked.entries, "masked twice, a trace differs")
+            try hold(masked == trace || masked["masked"] == "yes", "a trace is masked and does not say so")
         }
     }
 
@@ -81,6 +84,9 @@ extension FuzzTarget {
             }
         }
         let nodes = (try? TLVNode.parse(Array(bytes), padding: .zerosAndFF)) ?? []
-        return walk(nodes).filter { $0.digitCount >= 13 && Set($0.clearDigits).count > 2 }
+        return walk(nodes).filter { number in
+            // Of a number whose middle is zeros, nothing is left to be blanked.
+            number.digitCount >= 13 && number.clearDigits.dropFirst(6).dropLast(4).contains { $0 != "0" }
+        }
     }
 }
