@@ -54,8 +54,8 @@ case ("--pack", 3):
     corpus.inputs.removeAll { $0.story == nil }
     // Seeds are made wherever they are needed.
     let seeds = Set(try target.seeds().map { Array($0.prefix(target.longestInput)) })
-    corpus.inputs += try files(in: words[2]).filter { !$0.isEmpty && !seeds.contains($0) }
-        .map { Corpus.Input($0) }
+    corpus.inputs += try files(in: words[2]).map { Array($0.prefix(target.longestInput)) }
+        .filter { !$0.isEmpty && !seeds.contains($0) }.map { Corpus.Input($0) }
     try FileManager.default.createDirectory(at: Corpus.folder, withIntermediateDirectories: true)
     try Data(corpus.text.utf8).write(to: Corpus.file(of: target.name))
     print(corpus.inputs.count)
@@ -68,7 +68,9 @@ case (let first?, _):
     let isInherited = first.hasPrefix("-") && inherited != nil
     chosen = target(isInherited ? inherited ?? "" : first)
     setenv("TAPBRIDGE_FUZZ_TARGET", chosen?.name ?? "", 1)
-    let options = isInherited ? words[...] : words.dropFirst()
+    // Of options that are given twice libFuzzer takes the last one: what the caller says counts.
+    let options =
+        ["-max_len=\(chosen?.longestInput ?? 4096)"] + (isInherited ? words[...] : words.dropFirst())
     var arguments: [UnsafeMutablePointer<CChar>?] = ([CommandLine.arguments[0]] + options).map { strdup($0) }
     arguments.append(nil)
     var count = Int32(arguments.count - 1)
