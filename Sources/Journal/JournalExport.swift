@@ -45,6 +45,7 @@ public enum JournalExport {
         ("idempotency_key", { $0.idempotencyKey.map(Value.text) }),
         ("original", { $0.original.map(Value.text) }),
         ("settled_batch", { $0.settledBatch.map { .number(Int64($0)) } }),
+        ("replaces", { $0.replaces.map(Value.text) }),
     ]
 
     /// All columns of a record with their values; empty where absent.

@@ -27,6 +27,8 @@ public struct JournalChange: Sendable {
     public var parked: Bool?
     /// A new final amount, which begins a new revision.
     public var finalAmount: (amount: Amount, kind: AmountAdjustment)?
+    /// The change happens only if this is the latest final amount.
+    public var revision: Int?
     /// Kept enciphered until the transaction leaves `TransactionState.keeping`.
     public var kept: [UInt8]?
 
@@ -79,12 +81,14 @@ public protocol JournalStore: Sendable {
     /// Stores a new transaction with its numbers.
     /// - Returns: the transaction, and whether it is new: with an idempotency key that is known, the one that it
     ///   names.
-    /// - Throws: `.keyReused` where the key names another payment.
+    /// - Throws: `.keyReused` where the key names another payment; `.rejected` where `TransactionRemainder` rejects what is
+    ///   asked of the original, as that is in this same write.
     func begin(
         _ intent: TransactionIntent, at: Date
     ) async throws(JournalError) -> (record: TransactionRecord, isNew: Bool)
     /// - Returns: the transaction after the change.
-    /// - Throws: `.unknownTransaction`, `.stateMoved`: nothing was changed.
+    /// - Throws: `.unknownTransaction`, `.stateMoved`, `.rejected` where `TransactionRemainder` rejects the change's
+    ///   follow-up, as the transaction is in this same write: nothing was changed.
     func apply(_ change: JournalChange) async throws(JournalError) -> TransactionRecord
 
     func record(_ id: String) async throws(JournalError) -> TransactionRecord?

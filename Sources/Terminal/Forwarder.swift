@@ -294,12 +294,7 @@ public actor Forwarder {
     func sendAnew(
         _ record: TransactionRecord, _ original: AuthorizationRequest, _ reason: ReversalRequest.Reason
     ) async throws(JournalError) {
-        let (next, _) = try await journal.beginOnce(
-            TransactionIntent(
-                terminalID: record.terminalID, merchantID: record.merchantID, amount: record.amount,
-                amountOther: record.amountOther, currency: record.currency,
-                currencyExponent: record.currencyExponent, transactionType: record.transactionType,
-                purpose: .deferred, idempotencyKey: "again:\(record.id)", original: record.id))
+        let (next, _) = try await journal.beginOnce(TransactionIntent(replacing: record))
         if TransactionState.deferred.predecessors.contains(next.state), next.state != .authorizing {
             var request = original
             request.transactionID = next.id

@@ -101,7 +101,9 @@ public actor TerminalSession {
         guard request.amountOther <= request.amount else {
             throw .invalidRequest("the cashback amount is larger than the whole amount")
         }
-        if let original = request.original { try await checkRefund(request, of: original) }
+        guard request.original == nil || request.type == .refund else {
+            throw .invalidRequest("only a refund names an earlier transaction")
+        }
         paying = true
         languagePreference = nil
         shown = nil
@@ -117,8 +119,12 @@ public actor TerminalSession {
                     transactionType: request.type.code, purpose: TransactionPurpose(request.purpose),
                     idempotencyKey: request.idempotencyKey, original: request.original))
         } catch {
-            if case .keyReused = error { throw .keyReused("\(error)") }
-            throw .journal("\(error)")
+            switch error {
+            case .keyReused: throw .keyReused("\(error)")
+            case .rejected(let rejection): throw .rejected(rejection)
+            case .unknownTransaction: throw .invalidRequest("\(error)")
+            default: throw .journal("\(error)")
+            }
         }
 
         let now = environment.now()
@@ -628,33 +634,6 @@ public actor TerminalSession {
     }
 
     // MARK: - Refunds of a payment
-
-    /// A refund gives back at most what was taken, together with those before it.
-    private func checkRefund(_ request: PaymentRequest, of original: String) async throws(TerminalError) {
-        guard request.type == .refund else {
-            throw .invalidRequest("only a refund names an earlier transaction")
-        }
-        do throws(JournalError) {
-            guard let paid = try await journal.show(original), paid.id == original else {
-                throw .unknownTransaction(id: original)
-            }
-            let given = try await journal.list(JournalFilter(original: original), order: .oldestFirst)
-                .filter { ![.declined, .declinedOffline, .reversed, .cancelled, .failed].contains($0.state) }
-                .filter { request.idempotencyKey == nil || $0.idempotencyKey != request.idempotencyKey }
-                .reduce(UInt64(0)) { $0 &+ $1.amountTaken.minorUnits }
-            let states: [TransactionState] = [.approved, .adjusted, .forwarded, .settled]
-            guard states.contains(paid.state), !paid.isCredit, paid.currency == profile.currency else {
-                throw .invalidValue(
-                    "a refund of transaction \(original), which took nothing in this currency")
-            }
-            guard given + request.amount.minorUnits <= paid.amountTaken.minorUnits else {
-                throw .invalidValue(
-                    "a refund above what transaction \(original) took and is not given back yet")
-            }
-        } catch {
-            throw .invalidRequest("\(error)")
-        }
-    }
 
     /// Whether a card paid a transaction, as far as the journal's masked number tells.
     private func isCard(_ number: PrimaryAccountNumber, of original: String) async -> Bool {

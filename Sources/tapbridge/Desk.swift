@@ -65,7 +65,8 @@ struct Desk {
     }
 
     /// Tells where a transaction stands after a command; ends with a status of its own where the host does not know yet.
-    static func show(_ record: TransactionRecord, done: TransactionState, json: Bool) throws {
+    static func show(_ change: PaymentDesk.Change, done: TransactionState, json: Bool) throws {
+        let record = change.record
         if json {
             try Console.printJSON(record)
         } else {
@@ -76,7 +77,8 @@ struct Desk {
                 : console.styled(record.state.rawValue, .yellow)
             Console.print(
                 "\(record.id)  \(Money(record.amountTaken, record.currency))  \(state)"
-                    + (record.isParked ? "  set aside for a person" : ""))
+                    + (record.isParked ? "  set aside for a person" : "")
+                    + (change.isRepeated ? "  done before: nothing was changed" : ""))
             if record.state != done {
                 Console.print("  the host does not know yet: `tapbridge forward` tries again")
             }

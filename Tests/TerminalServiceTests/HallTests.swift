@@ -525,14 +525,14 @@ import Testing
         let tipped = try await house.hall.atDesk(sale.id) { (desk, id) throws(DeskError) in
             try await desk.tip(id, Amount(clamping: 150))
         }
-        #expect(tipped.journalState == "adjusted")
+        #expect(tipped.payment.journalState == "adjusted")
         let held = try await house.pay(House.order(5000, cards: ["mc-credit"], purpose: .preAuthorization))
         #expect(held.result?.status == "approved")
         let taken = try await house.pay(House.order(700, cards: ["visa-credit"]))
         let voided = try await house.hall.atDesk(taken.id) { (desk, id) throws(DeskError) in
             try await desk.void(id)
         }
-        #expect(voided.journalState == "reversed")
+        #expect(voided.payment.journalState == "reversed")
         let batch = try await house.hall.batch("TERM0001")
         #expect(batch.held == 1)
         #expect(batch.parts.map(\.sums.salesAmount) == [1400])

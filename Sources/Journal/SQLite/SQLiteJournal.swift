@@ -172,6 +172,7 @@ public final class SQLiteJournal: JournalStore {
             guard version <= Schema.version else {
                 throw JournalError.newerSchema(path: path, found: version, supported: Schema.version)
             }
+            if version < Schema.version { try database.inDatabase(Schema.coverMissingColumns) }
             return SQLiteJournal(path, reader: database, keyFile: KeyFile.find(keyFile, journal: path))
         } catch {
             throw openingError(path, error)

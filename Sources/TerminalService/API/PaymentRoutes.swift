@@ -1,5 +1,6 @@
 internal import Acquiring
 internal import EMV
+internal import HTTPTypes
 internal import Hummingbird
 internal import Journal
 internal import Terminal
@@ -52,16 +53,20 @@ struct PaymentRoutes: Sendable {
         return order
     }
 
+    /// A payment after a void, completion or tip, and whether it was like that before.
+    private static func changed(_ answer: (payment: PaymentView, isRepeated: Bool)) throws -> Response {
+        try Response.json(answer.payment, headers: answer.isRepeated ? [.idempotentReplayed: "true"] : [:])
+    }
+
     func add(to router: Router<APIContext>) {
         let hall = hall
         let streams = EventStreams(hub: hall.hub, most: hall.options.mostEventClients)
         router.post("/v1/payments") { request, _ in
             let order = try await Self.order(request)
             let (payment, isReplayed) = try await hall.pay(order)
-            var response = try Response.json(
-                payment, status: .created, headers: [.location: "/v1/payments/\(payment.id)"])
-            if isReplayed { response.headers[.idempotentReplayed] = "true" }
-            return response
+            var headers: HTTPFields = [.location: "/v1/payments/\(payment.id)"]
+            if isReplayed { headers[.idempotentReplayed] = "true" }
+            return try Response.json(payment, status: .created, headers: headers)
         }
         router.getAndHead("/v1/payments") { request, _ in
             let query = Query(request)
@@ -107,7 +112,7 @@ struct PaymentRoutes: Sendable {
         router.post("/v1/payments/{id}/void") { request, context in
             let body = try await RequestObject.read(request, optional: true)
             try body.finish()
-            return try Response.json(
+            return try Self.changed(
                 try await hall.atDesk(context.parameters.require("id")) { (desk, id) throws(DeskError) in
                     try await desk.void(id)
                 })
@@ -117,7 +122,7 @@ struct PaymentRoutes: Sendable {
                 var body = try await RequestObject.read(request)
                 guard let amount = try body.amount("amount") else { throw body.missing("amount") }
                 try body.finish()
-                return try Response.json(
+                return try Self.changed(
                     try await hall.atDesk(context.parameters.require("id")) { (desk, id) throws(DeskError) in
                         isTip ? try await desk.tip(id, amount) : try await desk.complete(id, amount)
                     })

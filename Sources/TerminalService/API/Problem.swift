@@ -30,6 +30,12 @@ public struct Problem: Error, Sendable, Equatable, Encodable {
     public var code: Code
     /// Whether the same request may succeed later.
     public var retryable: Bool
+    /// The transaction that does not allow what was asked, and where it stands in the journal.
+    public struct Transaction: Sendable, Equatable, Encodable {
+        public var id: String
+        public var state: String
+    }
+    public var transaction: Transaction?
 
     public init(
         _ code: Code, status: Int, title: String, detail: String? = nil, retryable: Bool = false
@@ -41,7 +47,7 @@ public struct Problem: Error, Sendable, Equatable, Encodable {
         self.retryable = retryable
     }
 
-    enum CodingKeys: String, CodingKey { case type, title, status, detail, code, retryable }
+    enum CodingKeys: String, CodingKey { case type, title, status, detail, code, retryable, transaction }
     public func encode(to encoder: any Encoder) throws {
         var object = encoder.container(keyedBy: CodingKeys.self)
         try object.encode(type, forKey: .type)
@@ -50,5 +56,6 @@ public struct Problem: Error, Sendable, Equatable, Encodable {
         try object.encodeIfPresent(detail, forKey: .detail)
         try object.encode(code, forKey: .code)
         try object.encode(retryable, forKey: .retryable)
+        try object.encodeIfPresent(transaction, forKey: .transaction)
     }
 }

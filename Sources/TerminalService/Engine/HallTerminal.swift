@@ -127,6 +127,8 @@ extension Problem {
                 .terminalBusy, status: 409, title: "The terminal is busy", detail: "\(error)", retryable: true
             )
         case .keyReused: self = .keyReused("\(error)")
+        case .rejected(let rejection):
+            self = .conflict("\(rejection)", transaction: rejection.id, in: rejection.state)
         case .invalidRequest: self.init(.badRequest, status: 400, title: "Not a payment", detail: "\(error)")
         case .journal(let reason): self = .journal(reason)
         }
@@ -147,5 +149,11 @@ extension Problem {
     }
     static func conflict(_ detail: String) -> Problem {
         Problem(.conflict, status: 409, title: "Not possible as things stand", detail: detail)
+    }
+    /// - Parameter id: the transaction that does not allow it.
+    static func conflict(_ detail: String, transaction id: String, in state: TransactionState) -> Problem {
+        var problem = conflict(detail)
+        problem.transaction = Transaction(id: id, state: state.rawValue)
+        return problem
     }
 }
