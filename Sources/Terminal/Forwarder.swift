@@ -44,6 +44,8 @@ public actor Forwarder {
             case postponed(AcquirerError)
             /// Set aside for a person.
             case parked(String)
+            /// Still owed: the journal did not take a step of this one.
+            case failed(JournalError)
         }
         /// As it was before.
         public var record: TransactionRecord
@@ -107,7 +109,10 @@ public actor Forwarder {
             var delay = policy.idleDelay
             do throws(JournalError) {
                 let isHeldUp = try await flush().contains {
-                    if case .postponed = $0.result { true } else { false }
+                    switch $0.result {
+                    case .postponed, .failed: true
+                    case .delivered, .parked: false
+                    }
                 }
                 failures = isHeldUp ? failures + 1 : 0
             } catch {
@@ -153,7 +158,8 @@ public actor Forwarder {
                 } catch {
                     // Somebody else took it on meanwhile.
                     if case .stateMoved = error { continue }
-                    throw error
+                    guard !error.holdsUpOthers else { throw error }
+                    delivery = Delivery(record: record, result: await setAside(record, error))
                 }
                 done.append(delivery)
                 observer?(.delivery(delivery))
@@ -201,13 +207,14 @@ public actor Forwarder {
         }
     }
 
-    private func keptRequest(_ record: TransactionRecord) async throws(JournalError) -> AuthorizationRequest?
-    {
+    func keptRequest(_ record: TransactionRecord) async throws(JournalError) -> AuthorizationRequest? {
         do throws(JournalError) {
             return try await journal.kept(record.id).flatMap(KeptRequest.request)
         } catch {
             // A lost key must not hold back a reversal: it goes by its numbers.
-            if case .damaged = error, record.state == .reversalDue { return nil }
+            if case .damaged = error, record.state == .reversalDue || record.state == .authorizing {
+                return nil
+            }
             throw error
         }
     }
@@ -317,6 +324,13 @@ public actor Forwarder {
             return try await park(record, "\(transmission) times: \(error)")
         default: return .postponed(error)
         }
+    }
+
+    /// What the journal does not take of one transaction is for a person to look at, and no reason for the others to wait.
+    private func setAside(_ record: TransactionRecord, _ error: JournalError) async -> Delivery.Result {
+        // Room comes back by itself.
+        if case .diskFull = error { return .failed(error) }
+        do throws(JournalError) { return try await park(record, "\(error)") } catch { return .failed(error) }
     }
 
     private func park(_ record: TransactionRecord, _ reason: String) async throws(JournalError)

@@ -28,6 +28,8 @@ extension Forwarder {
                 return Recovery(record: record, action: "\(Self.owed(record)): \(error)", resolved: false)
             case .parked(let reason):
                 return Recovery(record: record, action: "set aside for a person: \(reason)", resolved: false)
+            case .failed(let error):
+                return Recovery(record: record, action: "\(Self.owed(record)): \(error)", resolved: false)
             case nil:
                 return Recovery(
                     record: record, action: "\(Self.owed(record)): after those before it", resolved: false)
@@ -50,7 +52,8 @@ extension Forwarder {
             } catch {
                 // Taken on by the one before it in this loop.
                 if case .stateMoved = error { continue }
-                throw error
+                // Stays as it is, and is looked at again; the others do not wait for it.
+                if error.holdsUpOthers { throw error }
             }
         }
         return (found, closed)
@@ -74,9 +77,7 @@ extension Forwarder {
                 result: TransactionResult(reason: "interrupted before the authorization was sent"))
             return "closed: nothing was sent"
         case .authorizing:
-            if record.purpose == .deferred,
-                let request = try await journal.kept(record.id).flatMap(KeptRequest.request)
-            {
+            if record.purpose == .deferred, let request = try await keptRequest(record) {
                 try await sendAnew(record, request, .restart)
             } else {
                 try await journal.reversalDue(

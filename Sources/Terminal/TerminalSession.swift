@@ -401,6 +401,7 @@ public actor TerminalSession {
             case .delivered: break
             case .postponed(let problem): result.reason = "approved offline; not yet forwarded: \(problem)"
             case .parked(let problem): result.reason = "approved offline; not forwarded: \(problem)"
+            case .failed(let problem): result.reason = "approved offline; not yet forwarded: \(problem)"
             case nil: result.reason = "approved offline; not yet forwarded: others come first"
             }
         } catch {

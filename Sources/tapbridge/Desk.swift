@@ -46,6 +46,7 @@ struct Desk {
             switch error {
             case let error as JournalError: throw CommandFailure(.journal, "\(error)")
             case DeskError.journal(let error): throw CommandFailure(.journal, "\(error)")
+            case DeskError.notPossible: throw CommandFailure(.notApproved, "\(error)")
             case let error as DeskError: throw CommandFailure(.badInput, "\(error)")
             case SettlementError.journal(let error): throw CommandFailure(.journal, "\(error)")
             case let error as SettlementError: throw CommandFailure(.outcomeUnknown, "\(error)")
@@ -65,25 +66,26 @@ struct Desk {
     }
 
     /// Tells where a transaction stands after a command; ends with a status of its own where the host does not know yet.
-    static func show(_ change: PaymentDesk.Change, done: TransactionState, json: Bool) throws {
+    static func show(_ change: PaymentDesk.Change, json: Bool) throws {
         let record = change.record
+        let isOwed = TransactionState.owed.contains(record.state)
         if json {
             try Console.printJSON(record)
         } else {
             let console = Console.standard
             let state =
-                record.state == done
+                !isOwed
                 ? console.styled(record.state.rawValue, .green)
                 : console.styled(record.state.rawValue, .yellow)
             Console.print(
                 "\(record.id)  \(Money(record.amountTaken, record.currency))  \(state)"
                     + (record.isParked ? "  set aside for a person" : "")
                     + (change.isRepeated ? "  done before: nothing was changed" : ""))
-            if record.state != done {
+            if isOwed {
                 Console.print("  the host does not know yet: `tapbridge forward` tries again")
             }
         }
-        if record.state != done, record.state != .settled {
+        if isOwed {
             throw ExitWithStatus(status: .outcomeUnknown)
         }
     }

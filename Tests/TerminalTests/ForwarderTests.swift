@@ -190,9 +190,78 @@ final class OrderedHost: AcquirerBackend {
         _ = try await forwarder.flush()
         let records = try await journal.list(JournalFilter(), order: .oldestFirst)
         #expect(records.map(\.state) == [.reversed, .reversed, .approved])
-        #expect(records.map(\.original) == [nil, records[0].id, records[1].id])
+        #expect(records.map(\.replaces) == [nil, records[0].id, records[1].id])
+        #expect(records.allSatisfy { $0.original == nil && $0.idempotencyKey == nil })
         #expect(Set(records.map(\.stan)).count == 3)
         #expect(records.allSatisfy { $0.maskedPAN == "476173******0119" })
+    }
+
+    /// No key that a client chooses stands in the way of what is sent anew.
+    @Test func clientsKeysAreApart() async throws {
+        let journal = try Journal.inMemory()
+        let till = try await Till(journal: journal)
+        till.field.present(try card("visa-credit"))
+        let host = OrderedHost()
+        let deferred = try await till.session(backend: host).pay(
+            PaymentRequest(amount: Amount(clamping: 275), purpose: .deferred))
+        till.field.remove()
+        till.field.present(try card("visa-credit"))
+        let other = try await till.session(backend: host).pay(
+            PaymentRequest(
+                amount: Amount(clamping: 100), idempotencyKey: "again:\(deferred.transactionID)"))
+        #expect(other.isApproved && !other.isRepeated)
+        let silent = Self.forwarder(
+            journal, OrderedHost { message, _ in message.hasPrefix("authorize") ? .timeout : nil })
+        _ = try await silent.flush()
+        _ = try await Self.forwarder(journal, host).flush()
+        let records = try await journal.list(JournalFilter(), order: .oldestFirst)
+        #expect(records.map(\.state) == [.reversed, .approved, .approved])
+        #expect(records.map(\.replaces) == [nil, nil, deferred.transactionID])
+        // The same in the middle of a crash: recovery resolves it, and can be repeated.
+        #expect(try await Self.forwarder(journal, host).recover().isEmpty)
+    }
+
+    /// What the journal does not take of one transaction holds up no other, and is seen.
+    @Test(arguments: [
+        JournalError.damaged(path: "j", reason: "key"), .invalidValue("that"), .unknownTransaction(id: "x"),
+        .diskFull(path: "j"),
+    ]) func oneThatFailsHoldsUpNoOther(_ error: JournalError) async throws {
+        for index in 0..<4 {
+            let journal = try Journal.inMemory()
+            let ids = try await Self.owing(journal)
+            let failing = Journal(
+                store: WatchedStore(
+                    store: journal.store, hook: { _, _ in }, failure: { $0 == ids[index] ? error : nil }))
+            let results = try await Self.forwarder(failing, OrderedHost()).flush()
+            #expect(results.map(\.record.id) == ids)
+            let isTransient = if case .diskFull = error { true } else { false }
+            var expected: [Forwarder.Delivery.Result] = [
+                .delivered(.approved), .delivered(.forwarded), .delivered(.reversed), .delivered(.adjusted),
+            ]
+            expected[index] = isTransient ? .failed(error) : .parked("\(error)")
+            #expect(results.map(\.result) == expected)
+            #expect(try await journal.show(ids[index])?.isParked == !isTransient)
+            // Taken up again, it is delivered.
+            if !isTransient { try await journal.resumed(ids[index], reason: "mended") }
+            _ = try await Self.forwarder(journal, OrderedHost()).flush()
+            #expect(try await journal.owed(includingParked: true).isEmpty)
+        }
+    }
+
+    /// A deferred payment that was under way at the crash, and of which what was kept is lost, is reversed by its numbers.
+    @Test func aLostRequestIsReversed() async throws {
+        let journal = try Journal.inMemory()
+        let ids = try await Self.owing(journal)
+        try await journal.authorizing(ids[0], backend: "ordered")
+        let lost = Journal(
+            store: WatchedStore(
+                store: journal.store, hook: { _, _ in },
+                keptFailure: { $0 == ids[0] ? .damaged(path: "j", reason: "the key is another one") : nil }))
+        let host = OrderedHost()
+        _ = try await Self.forwarder(lost, host).recover()
+        #expect(try await journal.show(ids[0])?.state == .reversed)
+        #expect(host.heard.withLock { $0 }.contains("reverse \(ids[0])"))
+        #expect(try await journal.owed().isEmpty)
     }
 
     /// A late approval is noted and revives nothing.

@@ -17,6 +17,6 @@ struct CompleteCommand: AsyncParsableCommand {
         let change = try await Desk.open(options.terminal, troubles: options.trouble) {
             try await $0.desk.complete(id, try Desk.amount(amount, $0.profile))
         }
-        try Desk.show(change, done: .adjusted, json: options.output.json)
+        try Desk.show(change, json: options.output.json)
     }
 }

@@ -53,6 +53,7 @@ struct ForwardCommand: AsyncParsableCommand {
             case .delivered(let state): (state.rawValue, true)
             case .postponed(let error): ("\(error)", false)
             case .parked(let reason): ("set aside for a person: \(reason)", false)
+            case .failed(let error): ("\(error)", false)
             }
         return Row(
             id: delivery.record.id, state: delivery.record.state.rawValue, result: text,

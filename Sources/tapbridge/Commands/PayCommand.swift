@@ -269,8 +269,11 @@ struct PayCommand: AsyncParsableCommand {
         do {
             return try await Interruption.cancelling(task) { try await task.value }
         } catch let error as TerminalError {
-            if case .journal = error { throw CommandFailure(.journal, "\(error)") }
-            throw CommandFailure(.usage, "\(error)")
+            switch error {
+            case .journal: throw CommandFailure(.journal, "\(error)")
+            case .rejected: throw CommandFailure(.notApproved, "\(error)")
+            case .busy, .invalidRequest, .keyReused: throw CommandFailure(.usage, "\(error)")
+            }
         }
     }
 

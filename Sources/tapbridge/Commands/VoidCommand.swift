@@ -17,6 +17,6 @@ struct VoidCommand: AsyncParsableCommand {
         let change = try await Desk.open(options.terminal, troubles: options.trouble) {
             try await $0.desk.void(id)
         }
-        try Desk.show(change, done: .reversed, json: options.output.json)
+        try Desk.show(change, json: options.output.json)
     }
 }
