@@ -1,4 +1,6 @@
+import ArgumentParser
 import Foundation
+import Synchronization
 
 /// Output for people on standard output: coloured on a terminal, plain in a pipe (and where NO_COLOR is
 /// set); errors and progress on standard error.
@@ -28,7 +30,14 @@ struct Console: Sendable {
         return "\u{1B}[\(styles.map(\.rawValue).joined(separator: ";"))m\(text)\u{1B}[0m"
     }
 
-    /// Writes a line; a closed pipe ends the program quietly, as other tools do.
+    /// Whether the program goes on, and ends with the status of what it did, when nobody reads its output any more: what
+    /// moves money is carried to its end. Other commands end quietly with a closed pipe, as other tools do.
+    static func outliveReader() { outlivesReader.store(true, ordering: .relaxed) }
+    private static let outlivesReader = Atomic(false)
+    /// Descriptors that take nothing any more.
+    private static let closed = Mutex<Set<Int32>>([])
+
+    /// Writes a line.
     static func print(_ line: String = "") {
         write(line + "\n", to: STDOUT_FILENO)
     }
@@ -36,15 +45,29 @@ struct Console: Sendable {
         write(line + "\n", to: STDERR_FILENO)
     }
     static func write(_ text: String, to descriptor: Int32) {
+        guard !closed.withLock({ $0.contains(descriptor) }) else { return }
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let written = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-            if written < 0 {
-                if errno == EINTR { continue }
-                if errno == EPIPE { exit(ExitStatus.success.rawValue) }
-                return
+            if written >= 0 {
+                bytes = bytes.dropFirst(written)
+                continue
             }
-            bytes = bytes.dropFirst(written)
+            let code = errno
+            switch code {
+            case EINTR: continue
+            case EAGAIN:
+                var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = poll(&waiting, 1, -1)
+                continue
+            case EPIPE where !outlivesReader.load(ordering: .relaxed): exit(ExitStatus.success.rawValue)
+            default: break
+            }
+            _ = closed.withLock { $0.insert(descriptor) }
+            if code != EPIPE, descriptor == STDOUT_FILENO {
+                printError("standard output cannot be written: \(String(cString: strerror(code)))")
+            }
+            return
         }
     }
 
@@ -103,6 +126,9 @@ enum ExitStatus: Int32 {
         (.interrupted, "interrupted"),
     ]
 }
+
+/// A command that takes or gives money, or delivers what is owed: it is carried to its end though nobody reads its output.
+protocol MoneyCommand: AsyncParsableCommand {}
 
 /// An error for people with the exit status it gives.
 struct CommandFailure: Error, CustomStringConvertible {

@@ -28,9 +28,15 @@ struct Desk {
         let simulator = try SimulatedHost.make(
             troubles: troubles, answerTimeout: profile.timing.authorization)
         let backend: any AcquirerBackend = host?.backend ?? simulator
-        func end() async throws {
+        // Whatever was done is done: what fails here is a warning.
+        func end() async {
             try? await journal.close()
-            if let host { await host.close() } else { try await SimulatedHost.keepBooks(of: simulator) }
+            guard let host else {
+                var afterwards = Afterwards()
+                await afterwards.attempt { try await SimulatedHost.keepBooks(of: simulator) }
+                return afterwards.tell()
+            }
+            await host.close()
         }
         var policy = Forwarder.Policy()
         policy.answerTimeout = profile.timing.authorization
@@ -39,10 +45,10 @@ struct Desk {
         do {
             let result = try await body(
                 Desk(profile: profile, journal: journal, backend: backend, forwarder: forwarder))
-            try await end()
+            await end()
             return result
         } catch {
-            try? await end()
+            await end()
             switch error {
             case let error as JournalError: throw CommandFailure(.journal, "\(error)")
             case DeskError.journal(let error): throw CommandFailure(.journal, "\(error)")

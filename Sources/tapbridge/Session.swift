@@ -282,6 +282,8 @@ struct PaymentReport: Encodable {
     var formFactor: String?
     var reversalOutstanding: Bool
     var reason: String?
+    /// What failed after the payment, and changes nothing of it.
+    var warnings: [String]?
 
     init(_ result: PaymentResult) {
         id = result.transactionID

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Terminal
 
-struct CompleteCommand: AsyncParsableCommand {
+struct CompleteCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "complete", abstract: "Take an amount of what a pre-authorization holds.",
         discussion: """

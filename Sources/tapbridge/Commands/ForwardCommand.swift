@@ -2,7 +2,7 @@ import ArgumentParser
 import Journal
 import Terminal
 
-struct ForwardCommand: AsyncParsableCommand {
+struct ForwardCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "forward",
         abstract:

@@ -9,7 +9,7 @@ import RemoteReaders
 import Terminal
 import TerminalService
 
-struct ServeCommand: AsyncParsableCommand {
+struct ServeCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve terminals over HTTP: the daemon, with its API and console.",
         discussion: """

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Terminal
 
-struct TipCommand: AsyncParsableCommand {
+struct TipCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "tip", abstract: "Add a tip to a payment that is not settled yet.",
         discussion: """

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Terminal
 
-struct VoidCommand: AsyncParsableCommand {
+struct VoidCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "void", abstract: "Take back a payment that is not settled yet.",
         discussion: """
