@@ -21,6 +21,9 @@ public struct TerminalEnvironment: Sendable {
     public var limits: TransactionDriver.Limits
     /// Who answers kernels that exchange data; nil is what the profile says.
     public var dataExchange: (any DataExchangePartner)?
+    /// A card that stays on the reader is read again by the next payment, for benchmarks and soak tests; else it has to be
+    /// taken away first.
+    public var allowsCardToStay = false
 
     public init(
         now: @escaping @Sendable () -> (date: EMVDate, hhmmss: Int) = LocalTime.now,
@@ -66,6 +69,8 @@ public actor TerminalSession {
     private var memoryIsLoaded: Bool
     /// Kernels whose memory the journal does not have as it is.
     private var uncleanMemory: Set<KernelIdentifier> = []
+    /// Whether a card lay on the reader when the payment before ended; nil where that was in an earlier run.
+    private var cardWasLeft: Bool?
 
     public init(
         profile: TerminalProfile, reader: any CardReader, backend: any AcquirerBackend,
@@ -141,6 +146,7 @@ public actor TerminalSession {
             status: .failed, transactionID: record.id, stan: record.stan,
             retrievalReference: record.retrievalReference, inputs: inputs)
         await run(&result, request)
+        await noteCardLeft()
         result.receipt = Receipt(result, profile: profile)
         environment.observer?(.finished(result))
         return result
@@ -149,6 +155,7 @@ public actor TerminalSession {
     // MARK: - One payment
 
     private func run(_ result: inout PaymentResult, _ wanted: PaymentRequest) async {
+        guard await lastCardIsGone(&result, wanted) else { return }
         await loadKernelMemory()
         cleanKernelMemory(result.inputs)
         let memoryBefore = kernelMemory
@@ -247,6 +254,55 @@ public actor TerminalSession {
         case nil: return "declined by card and terminal"
         default: return "the terminal declined: processing restrictions or cardholder verification"
         }
+    }
+
+    // MARK: - The card of the payment before
+
+    private static let cardLeftName = "card-left"
+    /// Emulated cards lie in this program's memory, recorded ones nowhere: neither outlives it.
+    private var readerOutlivesThis: Bool {
+        switch reader.information.kind {
+        case .pcsc, .libnfc, .remote: true
+        case .emulated, .replay: false
+        }
+    }
+
+    /// A card that lies on the reader since the payment before is not charged again: it has to be taken away first. A card
+    /// that was not there when that one ended may lie there already.
+    /// - Returns: false where it was not taken away: the payment is over.
+    private func lastCardIsGone(_ result: inout PaymentResult, _ wanted: PaymentRequest) async -> Bool {
+        guard !environment.allowsCardToStay else { return true }
+        if cardWasLeft == nil {
+            let name = try? await journal.kept(Self.cardLeftName, for: profile.terminalID)?.bytes.clearBytes
+            cardWasLeft = readerOutlivesThis && name == Array(reader.information.name.utf8)
+        }
+        guard cardWasLeft == true, await reader.mayHoldLastCard() else { return true }
+        await show(UserInterfaceRequest(.removeCard, .notReady))
+        let deadline = ContinuousClock.now + (wanted.cardWait ?? profile.timing.cardWait)
+        do throws(ReaderError) {
+            if try await reader.awaitRemoval(deadline: deadline) { return true }
+            result.status = .timedOut
+            result.reason = "the card of the payment before was not taken away"
+            await record(.cancelled, &result)
+            await show(UserInterfaceRequest(.clearDisplay, .notReady))
+        } catch .cancelled {
+            await close(&result, without: .cancelled)
+        } catch {
+            // What is wrong with the reader is told by what follows.
+            return true
+        }
+        return false
+    }
+
+    private func noteCardLeft() async {
+        guard !environment.allowsCardToStay else { return }
+        let isLeft = await reader.mayHoldLastCard()
+        defer { cardWasLeft = isLeft }
+        guard readerOutlivesThis, isLeft != cardWasLeft else { return }
+        // For the next run. Where the journal does not take it, this one remembers it still.
+        try? await journal.keep(
+            Self.cardLeftName, for: profile.terminalID,
+            isLeft ? SensitiveBytes(Array(reader.information.name.utf8)) : nil)
     }
 
     /// What kernels kept before this program was started: Kernel 2's torn transactions.

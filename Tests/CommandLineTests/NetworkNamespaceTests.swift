@@ -44,7 +44,8 @@ struct NetworkNamespaceTests {
         }
         let card = try EmulatedCard(profile: try CardLibrary.profile("visa-credit"))
         let field = EmulatedReader(name: "Far reader")
-        field.present(CountingCard(card) { drop(.command($0)) })
+        let counting = CountingCard(card) { drop(.command($0)) }
+        field.present(counting)
         var options = ReaderServer.Options()
         options.heartbeat = .milliseconds(500)
         let freed = Mutex(0)
@@ -88,6 +89,9 @@ struct NetworkNamespaceTests {
             #expect(freed.withLock { $0 } > 0)
         }
         namespace.setLine(up: true)
+        // Taken away and tapped again: one that stays is not charged a second time.
+        field.remove()
+        field.present(counting)
         let second = try await pay()
         #expect(second.status == 0, "\(second.errors) \(second.output)")
         let verified = try await program.run("journal", "verify")

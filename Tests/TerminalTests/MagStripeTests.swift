@@ -63,7 +63,8 @@ import Testing
         var lines = ""
         var ours: [String] = []
         let plastic = try card("mc-mag-stripe")
-        let till = try await Till()
+        var till = try await Till()
+        till.environment.allowsCardToStay = true
         till.field.present(plastic)
         let host = ScriptedHost()
         let session = till.session(backend: host)

@@ -183,6 +183,52 @@ import Testing
         #expect(try await Till.approves("1234"))
     }
 
+    /// A card that stays is not charged again: it is asked to be taken away, and only then the next one is read.
+    @Test func aCardThatStays() async throws {
+        let till = try await Till()
+        let session = till.session()
+        func pay(wait: Duration = .seconds(20)) async throws -> PaymentResult {
+            try await session.pay(PaymentRequest(amount: Amount(clamping: 500), cardWait: wait))
+        }
+        till.field.present(try card("visa-debit"))
+        #expect(try await pay().isApproved)
+        // Nobody takes it away.
+        let stayed = try await pay(wait: .milliseconds(1))
+        #expect(stayed.status == .timedOut && stayed.reason?.contains("not taken away") == true)
+        #expect(try await till.state(stayed) == .cancelled)
+        #expect(till.log.messages.last == .clearDisplay && till.log.messages.contains(.removeCard))
+        // A payment that is cancelled meanwhile ends.
+        let asked = AsyncStream.makeStream(of: Void.self)
+        var watching = till
+        watching.environment.observer = {
+            if case .message(let message) = $0, message.request.message == .removeCard {
+                asked.continuation.yield()
+            }
+        }
+        let second = watching.session()
+        #expect(try await second.pay(PaymentRequest(amount: Amount(clamping: 500))).isApproved)
+        var asks = asked.stream.makeAsyncIterator()
+        let cancelled = Task { try await second.pay(PaymentRequest(amount: Amount(clamping: 500))) }
+        await asks.next()
+        cancelled.cancel()
+        #expect(try await cancelled.value.status == .cancelled)
+        // Taken away, another is read.
+        let next = Task { try await second.pay(PaymentRequest(amount: Amount(clamping: 500))) }
+        await asks.next()
+        till.field.remove()
+        till.field.present(try card("visa-credit"))
+        let paid = try await next.value
+        #expect(paid.isApproved && paid.instrument?.primaryAccountNumber?.masked == "476173******0119")
+        // A card that comes after the end of a payment may lie there when the next one begins.
+        till.field.remove()
+        till.field.present(try card("visa-debit"))
+        #expect(try await second.pay(PaymentRequest(amount: Amount(clamping: 500))).isApproved)
+        // One that is left and is taken away before the next payment is asked for by nobody.
+        till.field.remove()
+        till.field.present(try card("visa-credit"))
+        #expect(try await second.pay(PaymentRequest(amount: Amount(clamping: 500))).isApproved)
+    }
+
     /// 55, 55, then 75 for ever, the right PIN included.
     @Test func wrongPINs() async throws {
         let till = try await Till()

@@ -465,6 +465,7 @@ final class Stage: Sendable {
             defer { payment.goesOn() }
             return try await base.awaitRemoval(deadline: deadline)
         }
+        func mayHoldLastCard() async -> Bool { await base.mayHoldLastCard() }
         func fieldOff() async {
             guard let recorder = stage.payment?.recorder else { return await base.fieldOff() }
             await RecordingReader(base, recorder: recorder).fieldOff()
