@@ -10,6 +10,8 @@ public import Foundation
 /// committed together. They are not ended by a task's cancellation.
 public struct Journal: Sendable {
     public let store: any JournalStore
+    /// What this process is at work on: shared by all copies of this value, and empty for one that is opened anew.
+    public let underWay = TransactionsUnderWay()
     let now: @Sendable () -> Date
 
     public init(store: any JournalStore, now: @escaping @Sendable () -> Date = { Date() }) {
@@ -338,6 +340,12 @@ public struct Journal: Sendable {
         limit: Int? = nil
     ) async throws(JournalError) -> [TransactionRecord] {
         try await store.page(filter, order: order, after: after, limit: limit)
+    }
+
+    /// Terminals that have something unfinished, whether a program still knows them or not.
+    public func unfinishedTerminals(includingParked: Bool = false) async throws(JournalError) -> [String] {
+        try await store.terminals(
+            JournalFilter(states: TransactionState.unfinished, isParked: includingParked ? nil : false))
     }
 
     /// What a restart must look after, oldest first.

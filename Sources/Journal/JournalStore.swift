@@ -101,6 +101,9 @@ public protocol JournalStore: Sendable {
     func page(
         _ filter: JournalFilter, order: JournalOrder, after: String?, limit: Int?
     ) async throws(JournalError) -> [TransactionRecord]
+    /// The terminals that have a transaction in one of the filter's states, parked or not as it says, in the order of their
+    /// names. Costs a look-up for each terminal, whatever the number of transactions.
+    func terminals(_ filter: JournalFilter) async throws(JournalError) -> [String]
     func statistics(_ filter: JournalFilter) async throws(JournalError) -> JournalStatistics
     func verify() async throws(JournalError) -> JournalVerification
 

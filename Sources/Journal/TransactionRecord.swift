@@ -63,9 +63,12 @@ public enum TransactionState: String, Sendable, Codable, CaseIterable {
         }
     }
 
+    /// States in which somebody is at work on a transaction, or was when the process ended.
+    public static let inProgress: [TransactionState] =
+        [.started, .cardRead, .requestWritten, .authorizing, .answered]
+
     /// States that a restart must look after.
-    public static let unfinished: [TransactionState] =
-        [.started, .cardRead, .requestWritten, .authorizing, .answered] + owed
+    public static let unfinished: [TransactionState] = inProgress + owed
 
     /// States in which something is owed to the host.
     public static let owed: [TransactionState] = [.deferred, .reversalDue, .adjustmentDue, .approvedOffline]

@@ -4,10 +4,12 @@ public import Journal
 
 /// Delivers what one terminal owes its host: reversals until they are acknowledged, advices of offline approvals,
 /// final amounts, deferred authorizations. In the order of their transactions, one after the other, each counted in the
-/// journal before it leaves; with back-off while the line is down.
+/// journal before it leaves; with back-off while the line is down. Each pass begins with what was left behind unfinished
+/// (`resolveInterrupted`), so that a payment that failed with the journal is reversed while the program runs.
 ///
-/// `run` works beside the payments until its task is cancelled; `flush` makes one pass. What the host refuses for good, or
-/// answers with nothing usable again and again, is parked for a person and holds up nothing.
+/// `run` works beside the payments until its task is cancelled; `flush` makes one pass. What the host refuses for good,
+/// answers with nothing usable again and again, or got through another host than the present one, is parked for a person
+/// and holds up nothing.
 public actor Forwarder {
     /// When to try again.
     public struct Policy: Sendable, Equatable {
@@ -54,6 +56,8 @@ public actor Forwarder {
         case delivery(Delivery)
         /// A reversal was transmitted, and acknowledged or not.
         case reversal(ReversalRequest, delivered: Bool)
+        /// What was left behind in this state is resolved.
+        case resolved(TransactionRecord, action: String)
         /// An answer came after the wait: noted, and changes nothing.
         case lateAnswer(LateAnswer)
         /// The next pass comes after this time, after so many passes that failed.
@@ -70,6 +74,8 @@ public actor Forwarder {
     private let observer: (@Sendable (Event) -> Void)?
     private var pass: Task<Result<[Delivery], JournalError>, Never>?
     private var bell: AsyncStream<Void>.Continuation?
+    /// Delivers for this terminal until it is over.
+    private var predecessor: Task<Void, Never>?
 
     /// - Parameters:
     ///   - sleep: what waiting goes by.
@@ -89,14 +95,27 @@ public actor Forwarder {
         self.observer = observer
     }
 
+    /// For another terminal of the same journal and host.
+    func copy(terminalID: String) -> Forwarder {
+        Forwarder(
+            terminalID: terminalID, journal: journal, backend: backend, policy: policy, sleep: sleep,
+            chance: chance, observer: observer)
+    }
+
     /// Whether `run` is at work.
     public var isRunning: Bool { bell != nil }
 
     /// Something new is owed: makes `run` look at once.
     public func wake() { bell?.yield() }
 
+    /// Begins only when another one, which delivered for this terminal so far, is over: no two send at the same time.
+    public func follow(_ other: Task<Void, Never>) { predecessor = other }
+
+    func report(_ event: Event) { observer?(event) }
+
     /// Delivers what is owed, and what becomes owed, until the task is cancelled. One at a time.
-    public func run() async {
+    /// - Parameter endsWhenDone: also ends when nothing is owed any more, but for what is parked.
+    public func run(endsWhenDone: Bool = false) async {
         guard bell == nil else { return }
         let (signals, bell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         self.bell = bell
@@ -110,14 +129,15 @@ public actor Forwarder {
                     if case .postponed = $0.result { true } else { false }
                 }
                 failures = isHeldUp ? failures + 1 : 0
+                if failures > 0 { delay = policy.delay(after: failures, chance: chance()) }
+                if endsWhenDone, try await journal.unfinished(terminal: terminalID).isEmpty { break }
             } catch {
                 observer?(.journalFailed(error))
                 failures += 1
+                // It is on this machine: it may be back at any time, and asking costs little.
+                delay = min(policy.delay(after: failures, chance: chance()), policy.idleDelay)
             }
-            if failures > 0 {
-                delay = policy.delay(after: failures, chance: chance())
-                observer?(.waiting(delay, failures: failures))
-            }
+            if failures > 0 { observer?(.waiting(delay, failures: failures)) }
             if Task.isCancelled { break }
             let sleep = sleep
             let clock = Task {
@@ -136,6 +156,10 @@ public actor Forwarder {
     /// One pass over all that is owed, in order; ends at the first message that the line does not carry. Not ended by a
     /// task's cancellation. Passes do not overlap: one that is asked for during another follows it.
     public func flush() async throws(JournalError) -> [Delivery] {
+        if let predecessor {
+            await predecessor.value
+            self.predecessor = nil
+        }
         while let pass { _ = await pass.value }
         let task = Task { await self.work() }
         pass = task
@@ -146,7 +170,10 @@ public actor Forwarder {
         defer { pass = nil }
         var done: [Delivery] = []
         do throws(JournalError) {
-            for record in try await journal.owed(terminal: terminalID) {
+            let found = try await leftBehind()
+            let isResolved = found.allSatisfy { !TransactionState.inProgress.contains($0.state) }
+            if !isResolved { _ = try await resolve(found) }
+            for record in isResolved ? found : try await journal.owed(terminal: terminalID) {
                 let delivery: Delivery
                 do throws(JournalError) {
                     delivery = Delivery(record: record, result: try await deliver(record))
@@ -187,6 +214,15 @@ public actor Forwarder {
     // MARK: - One message
 
     private func deliver(_ record: TransactionRecord) async throws(JournalError) -> Delivery.Result {
+        // A host that never had it would acknowledge or refuse what it knows nothing of.
+        if let host = record.backend, host != backend.name,
+            record.state == .reversalDue || record.state == .adjustmentDue
+        {
+            return try await park(
+                record,
+                "\(Self.sentElsewhere)\"\(host)\": start the program with that host's acquirer file, this one has \"\(backend.name)\""
+            )
+        }
         let original = try await keptRequest(record)
         switch record.state {
         case .reversalDue: return try await reverse(record, original)
@@ -268,6 +304,8 @@ public actor Forwarder {
     private func authorize(
         _ record: TransactionRecord, _ original: AuthorizationRequest
     ) async throws(JournalError) -> Delivery.Result {
+        let claim = journal.underWay.claim(record.id)
+        defer { claim.end() }
         try await journal.authorizing(record.id, backend: backend.name)
         switch await HostCall.authorize(original, by: backend, within: policy.answerTimeout) {
         case .success(let response):
@@ -294,6 +332,8 @@ public actor Forwarder {
     func sendAnew(
         _ record: TransactionRecord, _ original: AuthorizationRequest, _ reason: ReversalRequest.Reason
     ) async throws(JournalError) {
+        let claim = journal.underWay.claimBeginning(at: record.terminalID)
+        defer { claim.end() }
         let (next, _) = try await journal.beginOnce(
             TransactionIntent(
                 terminalID: record.terminalID, merchantID: record.merchantID, amount: record.amount,

@@ -57,6 +57,8 @@ public actor TerminalSession {
     /// Delivers what is owed to the host: let it `run` beside the payments.
     public nonisolated let forwarder: Forwarder
     private var paying = false
+    /// The journal did not take a change of this payment.
+    private var journalFailed = false
     /// Language Preference (5F2D) of the card of this payment.
     private var languagePreference: String?
     /// What the display shows.
@@ -88,9 +90,7 @@ public actor TerminalSession {
             terminalID: profile.terminalID, journal: journal, backend: backend, policy: policy,
             sleep: environment.sleep,
             observer: { [observer = environment.observer] event in
-                if case .reversal(let request, let delivered) = event {
-                    observer?(.reversal(request, delivered: delivered))
-                }
+                if let told = TerminalEvent(event) { observer?(told) }
             })
     }
 
@@ -105,8 +105,11 @@ public actor TerminalSession {
         paying = true
         languagePreference = nil
         shown = nil
+        journalFailed = false
         defer { paying = false }
 
+        let claim = journal.underWay.claimBeginning(at: profile.terminalID)
+        defer { claim.end() }
         let (record, isNew): (TransactionRecord, Bool)
         do {
             (record, isNew) = try await journal.beginOnce(
@@ -129,12 +132,16 @@ public actor TerminalSession {
             hhmmss: request.hhmmss ?? now.hhmmss,
             sequenceCounter: request.sequenceCounter ?? UInt32(record.stan))
         guard isNew else { return PaymentResult(repeating: record, inputs: inputs) }
+        claim.isFor(record.id)
         environment.observer?(.transaction(id: record.id, inputs: inputs))
 
         var result = PaymentResult(
             status: .failed, transactionID: record.id, stan: record.stan,
             retrievalReference: record.retrievalReference, inputs: inputs)
         await run(&result, request)
+        claim.end()
+        // What could not be written is resolved as soon as the journal takes it.
+        if journalFailed { await forwarder.wake() }
         result.receipt = Receipt(result, profile: profile)
         environment.observer?(.finished(result))
         return result
@@ -409,10 +416,18 @@ public actor TerminalSession {
                 result.transactionID, result: summary(result), keeping: KeptRequest(request).bytes)
             return true
         } catch {
-            result.status = .failed
-            result.reason = "the journal did not take the result: \(error)"
+            fail(&result, "the journal did not take the result: \(error)")
             return false
         }
+    }
+
+    /// The journal did not take what had to be written. What the host may have taken is given back as soon as the journal
+    /// takes it; until then the payment is told so.
+    private func fail(_ result: inout PaymentResult, _ reason: String, hostMayHaveTaken: Bool = false) {
+        journalFailed = true
+        result.status = .failed
+        result.reason = reason
+        if hostMayHaveTaken { result.reversalOutstanding = true }
     }
 
     /// The service is given on the card's readiness to go online; the forwarder asks the host.
@@ -422,8 +437,7 @@ public actor TerminalSession {
                 result.transactionID, reading(result), keeping: KeptRequest(request).bytes)
             try await journal.deferred(result.transactionID, reason: "the host is asked later")
         } catch {
-            result.status = .failed
-            result.reason = "the journal did not take the result: \(error)"
+            fail(&result, "the journal did not take the result: \(error)")
             await show(UserInterfaceRequest(.notAuthorised, .processingError))
             return
         }
@@ -461,7 +475,7 @@ public actor TerminalSession {
             try await journal.requestWritten(
                 result.transactionID, reading(result), keeping: KeptRequest(request).bytes)
         } catch {
-            result.reason = "the journal did not take the request, so it was not sent: \(error)"
+            fail(&result, "the journal did not take the request, so it was not sent: \(error)")
             await show(UserInterfaceRequest(.notAuthorised, .processingError))
             return
         }
@@ -493,7 +507,7 @@ public actor TerminalSession {
         do {
             try await journal.authorizing(result.transactionID, backend: backend.name)
         } catch {
-            result.reason = "the journal did not take the authorization, so it was not sent: \(error)"
+            fail(&result, "the journal did not take the authorization, so it was not sent: \(error)")
             await show(UserInterfaceRequest(.notAuthorised, .processingError))
             return
         }
@@ -580,7 +594,9 @@ public actor TerminalSession {
         if hostApproved, result.status != .approved {
             await reverse(&result, .cardDeclined)
         } else if result.status == .approved {
-            guard await record(.approved, &result) else { return }
+            guard await record(.approved, &result) else {
+                return await show(UserInterfaceRequest(.notAuthorised, .processingError))
+            }
         } else {
             await record(.declined, &result)
         }
@@ -605,6 +621,7 @@ public actor TerminalSession {
             _ = try await forwarder.flush()
             result.reversalOutstanding = try await journal.show(result.transactionID)?.state != .reversed
         } catch {
+            journalFailed = true
             result.reason = "the journal failed while a reversal was due: \(error)"
         }
     }
@@ -729,8 +746,9 @@ public actor TerminalSession {
                 result.transactionID, from: state.predecessors, to: state, result: summary(result))
             return true
         } catch {
-            result.status = .failed
-            result.reason = "the journal did not take the result: \(error)"
+            fail(
+                &result, "the journal did not take the result: \(error)",
+                hostMayHaveTaken: result.response?.isApproved == true)
             return false
         }
     }

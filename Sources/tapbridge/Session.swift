@@ -198,10 +198,12 @@ struct EventPrinter: Sendable {
             Console.print(
                 "        reversal (\(reversal.reason.rawValue), transmission \(reversal.transmission)): "
                     + (delivered ? "acknowledged" : console.styled("not delivered yet", .yellow)))
+        case .parked(let id, let reason):
+            Console.print("        \(id) is \(console.styled("set aside for a person: \(reason)", .yellow))")
         case .authorizationFailed(let error):
             Console.print("        \(console.styled("\(error)", .yellow))")
         case .transaction, .fieldOff, .cardNotRemoved, .unpredictableNumber, .kernelMemory, .kernelState,
-            .authorizationSent, .authorizationAnswered, .finished:
+            .authorizationSent, .authorizationAnswered, .resolved, .finished:
             break
         }
     }

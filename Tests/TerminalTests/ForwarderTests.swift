@@ -259,7 +259,7 @@ final class OrderedHost: AcquirerBackend {
                 terminalID: Self.terminal, merchantID: "M", amount: Amount(clamping: 100), currency: euro,
                 currencyExponent: 2, transactionType: 0))
         try await journal.requestWritten(record.id, nil, keeping: nil)
-        try await journal.authorizing(record.id, backend: "test")
+        try await journal.authorizing(record.id, backend: "ordered")
         try await journal.answered(record.id, result: TransactionResult(responseCode: code))
         let host = OrderedHost()
         let done = try await Self.forwarder(journal, host).recover()

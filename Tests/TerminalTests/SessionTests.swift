@@ -362,7 +362,7 @@ import Testing
         if state != .started {
             try await till.journal.cardRead(record.id, CardReading(maskedPAN: "476173******0119"))
         }
-        if state == .authorizing { try await till.journal.authorizing(record.id, backend: "simulator") }
+        if state == .authorizing { try await till.journal.authorizing(record.id, backend: "scripted") }
         let host = ScriptedHost()
         let done = try await till.session(backend: host).recover()
         #expect(done.count == 1 && done[0].resolved)

@@ -74,6 +74,9 @@ struct WatchedStore: JournalStore {
     ) async throws(JournalError) -> [TransactionRecord] {
         try await store.page(filter, order: order, after: after, limit: limit)
     }
+    func terminals(_ filter: JournalFilter) async throws(JournalError) -> [String] {
+        try await store.terminals(filter)
+    }
     func statistics(_ filter: JournalFilter) async throws(JournalError) -> JournalStatistics {
         try await store.statistics(filter)
     }

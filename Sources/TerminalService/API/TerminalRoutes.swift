@@ -40,6 +40,7 @@ struct TerminalRoutes: Sendable {
             default: throw Problem.bad("give either profile or profileText")
             }
             let terminal = try hall.addTerminal(id: id, profile: profile, reader: reader)
+            await terminal.recover()
             return try Response.json(
                 terminal.stage.view, status: .created, headers: [.location: "/v1/terminals/\(terminal.id)"])
         }

@@ -203,6 +203,9 @@ final class Stage: Sendable {
         return isClosed
     }
 
+    /// It stays after all.
+    func reopen() { state.withLock { $0.isClosed = false } }
+
     // MARK: Cards in the field
 
     /// Holds cards to the terminal.
@@ -368,7 +371,7 @@ final class Stage: Sendable {
             ObservedEvent(
                 terminal: id, payment: payment?.id, elapsed: payment.map { .now - $0.start }, event: event))
         switch event {
-        case .transaction, .kernelMemory, .tornRecordsLeft, .finished: break
+        case .transaction, .kernelMemory, .tornRecordsLeft, .resolved, .parked, .finished: break
         case .message(let message):
             state.withLock { $0.message = message }
             tell(.display(message), payment)

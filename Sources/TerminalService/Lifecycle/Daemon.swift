@@ -213,6 +213,7 @@ public final class Daemon: Sendable {
             gauges.terminals[view.state.rawValue, default: 0] += 1
             gauges.backlog += view.backlog.count
         }
+        gauges.backlog += await hall.absentBacklog()
         let figures = hall.figures
         gauges.paymentsUnderWay = figures.paymentsUnderWay
         gauges.eventClients = figures.eventClients

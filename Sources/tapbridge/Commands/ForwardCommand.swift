@@ -8,8 +8,9 @@ struct ForwardCommand: AsyncParsableCommand {
         abstract:
             "Deliver what is owed to the host: reversals, offline approvals, final amounts, deferred authorizations.",
         discussion: """
-            Once, in order; with --watch again and again, with back-off while the host is not reached. A terminal \
-            delivers by itself while it runs.
+            Once, in order, for the profile's terminal and then for all others of the journal; with --watch again and \
+            again for the profile's terminal, with back-off while the host is not reached. A terminal delivers by itself \
+            while it runs.
             """)
     @Flag(help: "Go on until interrupted.") var watch = false
     @OptionGroup var options: DeskOptions
@@ -24,7 +25,7 @@ struct ForwardCommand: AsyncParsableCommand {
     func run() async throws {
         let isJSON = options.output.json
         let rows = try await Desk.open(options.terminal, troubles: options.trouble) { desk in
-            guard watch else { return try await desk.forwarder.flush().map(Self.row) }
+            guard watch else { return try await desk.forwarder.flushAll().map(Self.row) }
             let watching = Forwarder(
                 terminalID: desk.profile.terminalID, journal: desk.journal, backend: desk.backend,
                 observer: { event in
@@ -35,6 +36,8 @@ struct ForwardCommand: AsyncParsableCommand {
                     case .journalFailed(let error): Console.printError("\(error)")
                     case .lateAnswer(let answer):
                         Console.print("  late answer for \(answer.transactionID): noted")
+                    case .resolved(let record, let action):
+                        Console.print("\(record.id)  \(record.state.rawValue): \(action)")
                     case .reversal: break
                     }
                 })

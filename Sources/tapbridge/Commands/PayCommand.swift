@@ -248,10 +248,10 @@ struct PayCommand: AsyncParsableCommand {
         "\(type.rawValue) \(amount), \(card?.profile.title ?? "card on \(reader ?? "a PC/SC reader")")"
     }
 
-    /// Resolves what an earlier run left, and says so.
+    /// Resolves what an earlier run left, at this terminal and at all others of the journal, and says so.
     static func recover(_ session: TerminalSession, quiet: Bool) async throws {
         do {
-            for recovery in try await session.recover() {
+            for recovery in try await session.forwarder.recoverAll() {
                 let text =
                     "earlier payment \(recovery.record.id) (\(recovery.record.state.rawValue)): \(recovery.action)"
                 if !quiet || !recovery.resolved { Console.printError(Console.error.styled(text, .yellow)) }
