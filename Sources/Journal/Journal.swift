@@ -62,6 +62,13 @@ public struct Journal: Sendable {
     /// Ends all access and lets another process open the journal.
     public func close() async throws(JournalError) { try await store.close() }
 
+    /// Whether the journal takes writes: by its last commit, or by one that changes nothing where that was long ago.
+    /// - Throws: why not.
+    public func checkWrites() async throws(JournalError) { try await store.checkWrites() }
+
+    /// Each change of whether the journal takes writes. Ends when it has stopped for good.
+    public func healthChanges() -> AsyncStream<JournalHealth> { store.healthChanges() }
+
     // MARK: - Writing
 
     /// Writes a new transaction with its numbers: STAN (1...999 999, unique per terminal and round; after the

@@ -129,6 +129,11 @@ public protocol JournalStore: Sendable {
     ) async throws(JournalError)
     /// - Throws: `.damaged` where it cannot be deciphered.
     func keptState(_ name: String, for terminal: String) async throws(JournalError) -> KeptState?
+    /// Whether writes are taken now: cheap, and good for being asked again and again.
+    /// - Throws: why not.
+    func checkWrites() async throws(JournalError)
+    /// Each change of how the engine is. Ends when it has stopped for good.
+    func healthChanges() -> AsyncStream<JournalHealth>
     /// Ends all access; later calls fail.
     func close() async throws(JournalError)
 }

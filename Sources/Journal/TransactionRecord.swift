@@ -57,7 +57,9 @@ public enum TransactionState: String, Sendable, Codable, CaseIterable {
                 .authorizing, .answered, .approved, .adjustmentDue, .adjusted, .approvedOffline, .forwarded,
             ]
         case .reversed: [.reversalDue]
-        case .approvedOffline, .declinedOffline, .cancelled, .failed: [.started, .cardRead, .requestWritten]
+        case .approvedOffline, .declinedOffline, .failed: [.started, .cardRead, .requestWritten]
+        // From deferred: nobody was told of it, and nothing was sent.
+        case .cancelled: [.started, .cardRead, .requestWritten, .deferred]
         case .forwarded: [.approvedOffline]
         case .settled: Self.inBatch
         }

@@ -87,5 +87,7 @@ struct WatchedStore: JournalStore {
     func items(terminal: String, batch: Int) async throws(JournalError) -> [TransactionRecord] {
         try await store.items(terminal: terminal, batch: batch)
     }
+    func checkWrites() async throws(JournalError) { try await store.checkWrites() }
+    func healthChanges() -> AsyncStream<JournalHealth> { store.healthChanges() }
     func close() async throws(JournalError) { try await store.close() }
 }

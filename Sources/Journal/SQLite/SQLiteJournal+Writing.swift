@@ -71,6 +71,21 @@ extension SQLiteJournal {
     }
 
     public func apply(_ change: JournalChange) async throws(JournalError) -> TransactionRecord {
+        let sealed = try change.kept.map { (bytes) throws(JournalError) in
+            try keyFile.sealed(bytes, context: change.id)
+        }
+        let subject = change.to.flatMap { state in
+            DoubtFile.states.contains(state) ? CommitQueue.Subject(id: change.id, state: state) : nil
+        }
+        return try await commit(
+            isVital: change.isVital, subject: subject, Self.changing(change, sealed: sealed))
+    }
+
+    /// The change as a part of a write transaction.
+    /// - Parameter sealed: what is kept with it, enciphered.
+    static func changing(
+        _ change: JournalChange, sealed: [UInt8]?
+    ) -> @Sendable (Database, ChangeChain) throws -> TransactionRecord {
         let time = Timestamp.text(change.at)
         var sets = ["updated_at = ?"]
         var values: [(any DatabaseValueConvertible)?] = [time]
@@ -128,11 +143,8 @@ extension SQLiteJournal {
             RETURNING \(StoredRow.transactionList)
             """
         let arguments = StatementArguments(values)
-        let sealed = try change.kept.map { (bytes) throws(JournalError) in
-            try keyFile.sealed(bytes, context: change.id)
-        }
 
-        return try await commit(isVital: change.isVital) { database, chain in
+        return { database, chain in
             guard let found = try Self.rows(database, sql, arguments).first else {
                 throw try Self.unchanged(database, change)
             }

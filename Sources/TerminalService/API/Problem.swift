@@ -17,6 +17,7 @@ public struct Problem: Error, Sendable, Equatable, Encodable {
         case tooManyStreams = "too_many_streams"
         case unsupportedMediaType = "unsupported_media_type"
         case stopping
+        case notReady = "not_ready"
         case journalFailed = "journal_failed"
         case `internal` = "internal_error"
     }
@@ -30,10 +31,14 @@ public struct Problem: Error, Sendable, Equatable, Encodable {
     public var code: Code
     /// Whether the same request may succeed later.
     public var retryable: Bool
+    /// Each reason by itself, where there may be several.
+    public var reasons: [String]?
 
     public init(
-        _ code: Code, status: Int, title: String, detail: String? = nil, retryable: Bool = false
+        _ code: Code, status: Int, title: String, detail: String? = nil, retryable: Bool = false,
+        reasons: [String]? = nil
     ) {
+        self.reasons = reasons
         self.code = code
         self.status = status
         self.title = title
@@ -41,7 +46,7 @@ public struct Problem: Error, Sendable, Equatable, Encodable {
         self.retryable = retryable
     }
 
-    enum CodingKeys: String, CodingKey { case type, title, status, detail, code, retryable }
+    enum CodingKeys: String, CodingKey { case type, title, status, detail, code, retryable, reasons }
     public func encode(to encoder: any Encoder) throws {
         var object = encoder.container(keyedBy: CodingKeys.self)
         try object.encode(type, forKey: .type)
@@ -50,5 +55,6 @@ public struct Problem: Error, Sendable, Equatable, Encodable {
         try object.encodeIfPresent(detail, forKey: .detail)
         try object.encode(code, forKey: .code)
         try object.encode(retryable, forKey: .retryable)
+        try object.encodeIfPresent(reasons, forKey: .reasons)
     }
 }

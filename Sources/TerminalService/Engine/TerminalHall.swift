@@ -140,7 +140,12 @@ public final class TerminalHall: Sendable {
                     try? await self?.lookAfterJournal(includingParked: false)
                 }
             }
-            pulse = [beating, listening, looking]
+            let healing = Task { [weak self, journal = options.journal] in
+                for await health in journal.healthChanges() where health == .takesWrites {
+                    await self?.journalIsBack()
+                }
+            }
+            pulse = [beating, listening, looking, healing]
         }
         try await lookAfterJournal(includingParked: true)
     }
@@ -160,6 +165,13 @@ public final class TerminalHall: Sendable {
                 await recoverAbsent(id)
             }
         }
+    }
+
+    /// What could not be written waits for its time no longer.
+    private func journalIsBack() async {
+        for terminal in terminals { await terminal.session.forwarder.wake() }
+        for absent in state.withLock({ Array($0.absent.values) }) { await absent.forwarder.wake() }
+        lookout.ring()
     }
 
     private func recoverAbsent(_ id: String) async {
@@ -518,7 +530,10 @@ public final class TerminalHall: Sendable {
     func view(_ record: TransactionRecord, _ live: LivePayment?) -> PaymentView {
         guard var view = live?.view else { return PaymentView(record) }
         view.journalState = record.state.rawValue
-        view.result?.reversalOutstanding = record.state == .reversalDue
+        // Of one that is over, with the journal's write still missing, the reversal is about to become due.
+        let isOutstanding: [TransactionState] =
+            view.state == .finished ? [.reversalDue, .authorizing, .answered] : [.reversalDue]
+        view.result?.reversalOutstanding = isOutstanding.contains(record.state)
         return view
     }
 }

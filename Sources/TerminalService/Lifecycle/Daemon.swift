@@ -121,6 +121,7 @@ public final class Daemon: Sendable {
                 return await isAlive()
             },
             application, HallService(daemon: self), ReaderService(terminals: terminals),
+            JournalService(journal: hall.options.journal, logger: logger),
         ]
         if signals { services.append(ReloadSignalService(daemon: self)) }
         var group = ServiceGroupConfiguration(
@@ -159,26 +160,28 @@ public final class Daemon: Sendable {
 
     /// Why the daemon should get no payments now; empty where it should.
     func reasonsNotReady() async -> [String] {
+        let journal = hall.options.journal
         var reasons: [String] = []
         let figures = hall.figures
         if figures.isStopping { reasons.append("stopping") }
         if !state.withLock({ $0.isListening }) { reasons.append("starting") }
-        switch await journalAnswers() {
+        switch await journalAnswers({ () async throws(JournalError) in try await journal.checkWrites() }) {
         case .some(nil): break
-        case .some(let error?): reasons.append("journal: \(error)")
-        case nil: reasons.append("journal: no answer within 2 s")
+        case .some(let error?): reasons.append("\(error)")
+        case nil: reasons.append("journal \(journal.path) takes no writes: no answer within 2 s")
         }
         reasons += terminals.missing.map { "reader \($0.key): \($0.value)" }.sorted()
         return reasons
     }
 
     /// Nil: no answer in time; else the error, if there was one.
-    private func journalAnswers() async -> JournalError?? {
-        let journal = hall.options.journal
-        return await withTaskGroup(of: JournalError??.self) { group in
+    private func journalAnswers(
+        _ question: @escaping @Sendable () async throws(JournalError) -> Void
+    ) async -> JournalError?? {
+        await withTaskGroup(of: JournalError??.self) { group in
             group.addTask {
                 do throws(JournalError) {
-                    _ = try await journal.list(limit: 1)
+                    try await question()
                     return .some(nil)
                 } catch { return .some(error) }
             }
@@ -195,7 +198,9 @@ public final class Daemon: Sendable {
     /// Whether terminals and journal answer at all: what a restart could mend.
     func isAlive() async -> Bool {
         _ = hall.figures
-        return await journalAnswers() != nil
+        let journal = hall.options.journal
+        return await journalAnswers { () async throws(JournalError) in _ = try await journal.list(limit: 1) }
+            != nil
     }
 
     func gauges() async -> ServiceMetrics.Gauges {
@@ -333,6 +338,25 @@ public final class Daemon: Sendable {
                     "payments without an answer of the host are left to the next start, which reverses them",
                     metadata: ["payments": "\(unfinished)"])
             }
+        }
+    }
+
+    /// Ends the daemon when its journal has stopped for good: the next start resolves what could not be written.
+    private struct JournalService: Service {
+        let journal: Journal
+        let logger: Logger
+        func run() async throws {
+            for await health in journal.healthChanges().cancelOnGracefulShutdown() {
+                switch health {
+                case .takesWrites: logger.notice("the journal takes writes again")
+                case .failing(let error):
+                    logger.error("the journal takes no writes", metadata: ["error": "\(error)"])
+                case .stopped(let error):
+                    logger.critical("the journal has stopped", metadata: ["error": "\(error)"])
+                    throw error
+                }
+            }
+            try await gracefulShutdown()
         }
     }
 

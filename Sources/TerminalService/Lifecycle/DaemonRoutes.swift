@@ -10,7 +10,6 @@ struct DaemonRoutes: Sendable {
 
     struct Health: Encodable {
         var status: String
-        var reasons: [String]?
     }
     struct Session: Encodable {
         var role: Role
@@ -21,9 +20,12 @@ struct DaemonRoutes: Sendable {
         router.getAndHead("/healthz") { _, _ in try Response.json(Health(status: "alive")) }
         router.getAndHead("/readyz") { _, _ in
             let reasons = await daemon.reasonsNotReady()
-            return try reasons.isEmpty
-                ? Response.json(Health(status: "ready"))
-                : Response.json(Health(status: "not ready", reasons: reasons), status: .serviceUnavailable)
+            guard reasons.isEmpty else {
+                throw Problem(
+                    .notReady, status: 503, title: "No payments are taken now",
+                    detail: reasons.joined(separator: "; "), retryable: true, reasons: reasons)
+            }
+            return try Response.json(Health(status: "ready"))
         }
         router.getAndHead("/metrics") { _, _ in
             Response.text(

@@ -17,6 +17,8 @@ struct PayCommand: AsyncParsableCommand {
             unlocked is unlocked, unless --locked is given. With --reader an attached PC/SC reader, or a libnfc \
             device (nfc:pn532_uart:/dev/ttyUSB0), waits for a real one. Without both the first contactless reader is taken, or an emulated card where there is none.
 
+            What earlier runs left unfinished is resolved first, at this terminal and at all others of the journal.
+
             Examples:
               tapbridge pay 12.50 --card visa-debit
               tapbridge pay 64.00 --card google-pay-visa --apdus
