@@ -43,9 +43,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
-        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
-        .package(url: "https://github.com/apple/swift-asn1", from: "1.5.0"),
-        .package(url: "https://github.com/apple/swift-crypto", "3.12.0"..<"5.0.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.3"),
@@ -70,6 +67,8 @@ let package = Package(
         .target(
             name: "Kernels", dependencies: ["EMV", "SmartCard"], exclude: ["Kernel2/Coverage.md"],
             swiftSettings: common),
+        // X.509 certificates and P-256 keys, read and made by libcrypto.
+        .target(name: "Certificates", dependencies: ["CLibCrypto"], swiftSettings: common),
         // Readable files with errors that name file and line.
         .target(
             name: "ProfileFile", dependencies: ["BERTLV", .product(name: "Yams", package: "Yams")],
@@ -97,13 +96,10 @@ let package = Package(
         .target(
             name: "RemoteReaders",
             dependencies: [
-                "Readers", "SmartCard",
+                "Certificates", "Readers", "SmartCard",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "X509", package: "swift-certificates"),
-                .product(name: "SwiftASN1", package: "swift-asn1"),
-                .product(name: "Crypto", package: "swift-crypto"),
             ],
             exclude: ["Protocol.md"],
             swiftSettings: common),
@@ -165,7 +161,6 @@ let package = Package(
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -200,6 +195,7 @@ let package = Package(
         .testTarget(
             name: "ISO8583Tests", dependencies: ["TestTools", "ISO8583", "BERTLV", "EMV", "ProfileFile"],
             swiftSettings: common),
+        .testTarget(name: "CertificatesTests", dependencies: ["Certificates"], swiftSettings: common),
         .testTarget(name: "SmartCardTests", dependencies: ["TestTools", "SmartCard"], swiftSettings: common),
         .testTarget(
             name: "EMVDictionaryTests", dependencies: ["TestTools", "EMV", "BERTLV"], swiftSettings: common),

@@ -1,7 +1,7 @@
+internal import Certificates
 internal import NIOCore
 internal import NIOSSL
 internal import Readers
-internal import X509
 
 /// One terminal's connection. Requests are done one after the other; whatever ends the connection, the reader is
 /// let go of.
@@ -266,10 +266,7 @@ final class ServerConnection: ChannelInboundHandler, @unchecked Sendable {
 
     /// The DNS names of a certificate.
     private static func names(_ der: [UInt8]) -> [String] {
-        guard let certificate = try? Certificate(derEncoded: der),
-            let names = try? certificate.extensions.subjectAlternativeNames
-        else { return [] }
-        return names.compactMap { if case .dnsName(let name) = $0 { name } else { nil } }
+        (try? Certificate(der: der))?.dnsNames ?? []
     }
 
     private func send(_ events: [ReaderEvent]) {

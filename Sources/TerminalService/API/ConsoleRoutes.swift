@@ -1,4 +1,5 @@
-internal import Crypto
+internal import BERTLV
+internal import EMV
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
@@ -10,7 +11,7 @@ enum ConsoleRoutes {
 
     static func add(to router: Router<APIContext>, files: [ConsoleFiles.File] = ConsoleFiles.all) {
         for file in files {
-            let digest = SHA256.hash(data: file.bytes).prefix(12).map { String($0, radix: 16) }.joined()
+            let digest = Hex.string(SHA256.hash(file.bytes.span).prefix(12))
             let tag = "\"\(digest)\""
             let headers: HTTPFields = [
                 .contentType: file.type, .eTag: tag, .cacheControl: "no-cache",

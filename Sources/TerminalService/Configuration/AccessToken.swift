@@ -1,5 +1,5 @@
 internal import BERTLV
-internal import Crypto
+internal import EMV
 internal import Foundation
 
 /// A bearer token as the daemon knows it: its hash. A token has 256 random bits, so a plain hash of it tells nothing.
@@ -28,7 +28,7 @@ public struct AccessToken: Sendable, Equatable, CustomStringConvertible {
             + text.replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
     }
 
-    public static func hash(of token: String) -> [UInt8] { Array(Crypto.SHA256.hash(data: Data(token.utf8))) }
+    public static func hash(of token: String) -> [UInt8] { SHA256.hash(Array(token.utf8).span) }
 }
 
 /// The tokens that a daemon takes.

@@ -1,4 +1,4 @@
-internal import Crypto
+internal import EMV
 internal import Foundation
 internal import Hummingbird
 internal import HummingbirdCore
@@ -28,11 +28,11 @@ public final class ServerIdentity: Sendable {
     var current: NIOSSLContext { state.withLock { $0.context } }
 
     private static func digest(_ tls: DaemonConfiguration.TLS) throws -> [UInt8] {
-        var hash = Crypto.SHA256()
+        var hash = SHA256()
         for file in [tls.certificate, tls.key] {
-            hash.update(data: try Data(contentsOf: URL(fileURLWithPath: file)))
+            hash.update(Array(try Data(contentsOf: URL(fileURLWithPath: file))))
         }
-        return Array(hash.finalize())
+        return hash.finalize()
     }
 }
 
