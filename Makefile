@@ -7,20 +7,22 @@ VENV        := .build/venv
 # What building needs, and what the tests need besides: pcscd with its virtual reader, an independent
 # PC/SC client, and Python for the oracles.
 BUILD_PACKAGES := pkg-config libssl-dev libpcsclite-dev libnfc-dev libsqlite3-dev
-TEST_PACKAGES  := pcscd vsmartcard-vpcd libnfc-bin opensc openssl python3-venv curl chromium
-ORACLES        := pyemv==1.5.0 psec==1.3.0 pyiso8583==4.0.1 openapi-spec-validator==0.9.0 jsonschema==4.26.0 prometheus_client==0.26.0 schemathesis==4.32.5 playwright==1.65.2 axe-playwright-python==0.1.8
+TEST_PACKAGES  := pcscd vsmartcard-vpcd libnfc-bin libnfc-examples opensc openssl gcc libc6-dev iproute2 udev python3-venv curl chromium
+ORACLES        := iso4217==1.16.20260101 pyemv==1.5.0 psec==1.3.0 pyiso8583==4.0.1 openapi-spec-validator==0.9.0 jsonschema==4.26.0 prometheus_client==0.26.0 schemathesis==4.32.5 playwright==1.65.2 axe-playwright-python==0.1.8
 DEB_PACKAGES   := dpkg-dev python3 binutils
 # A small system that systemd runs, for the package's units.
 SYSTEMD_PACKAGES := systemd-container mmdebstrap procps
 
-.PHONY: all bootstrap bootstrap-tests demo test crash-test bench docs lint format release install deb test-systemd clean help
+.PHONY: all bootstrap bootstrap-tests demo test test-repeat crash-test fuzz bench docs lint format release install deb test-systemd clean help
 
 all: release
 
 help:
 	@echo "make demo      install missing packages, build, and watch a terminal take payments"
 	@echo "make test      install what tests need and run them all"
-	@echo "make crash-test  kill a terminal 400 times and compare both books"
+	@echo "make test-repeat  each suite that starts a process, a port or a browser 30 times beside a load (SUITES=..., RUNS=...)"
+	@echo "make crash-test  kill a terminal 400 times; then SEEDS schedules of faults, the ledgers of clients, journal and host compared"
+	@echo "make fuzz      look for inputs that break a parser or a kernel (FUZZ_SECONDS each, FUZZ_TARGETS=\"name ...\")"
 	@echo "make bench     print the benchmarks"
 	@echo "make release   build the optimised program (.build/release/tapbridge)"
 	@echo "make install   install the program under PREFIX ($(PREFIX))"
@@ -51,7 +53,7 @@ bootstrap:
 bootstrap-tests: bootstrap
 	$(call install_packages,$(TEST_PACKAGES))
 	@test -x $(VENV)/bin/python || python3 -m venv $(VENV)
-	@$(VENV)/bin/python -c 'import pyemv, psec, iso8583, openapi_spec_validator, jsonschema, prometheus_client, schemathesis, playwright, axe_playwright_python' 2>/dev/null || $(VENV)/bin/pip install -q --disable-pip-version-check $(ORACLES)
+	@$(VENV)/bin/python -c 'import iso4217, pyemv, psec, iso8583, openapi_spec_validator, jsonschema, prometheus_client, schemathesis, playwright, axe_playwright_python' 2>/dev/null || $(VENV)/bin/pip install -q --disable-pip-version-check $(ORACLES)
 
 # Swift's own libraries are linked in: the program needs no toolchain where it runs, and the Debian package takes it as it is.
 release: bootstrap
@@ -60,23 +62,39 @@ release: bootstrap
 demo: release
 	@.build/release/tapbridge demo
 
-# Suites that count time, descriptors or processes run alone: those that only compute would starve them.
-ALONE = TerminalServiceTests AcquirerHostTests HTTPBackendTests RemoteReadersTests ReadersTests JournalTests CommandLineTests
+# JOBS: groups of suites that run at the same time. Beside a load: Tests/load.py make test
+JOBS ?= 1
 test: export TAPBRIDGE_PYTHON = $(CURDIR)/$(VENV)/bin/python
 test: bootstrap-tests
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build $(foreach suite,$(ALONE) PN532Tests TerminalTests,--skip '^$(suite)[.]')
-	@set -e; for suite in $(ALONE); do $(SWIFT) test --skip-build --filter "^$$suite[.]"; done
-	$(SWIFT) test --skip-build --filter '^PN532Tests[.]' --skip ManyReaders
-	$(SWIFT) test --skip-build --filter '^PN532Tests[.]ManyReaders'
-	$(SWIFT) test --skip-build --filter '^TerminalTests[.]' --skip PCSCSoakTests
-	$(SWIFT) test --skip-build --filter '^TerminalTests[.]PCSCSoakTests'
-	$(VENV)/bin/python Tests/ConsoleTests/console.py .build/debug/tapbridge
+	@Tests/run.py --jobs $(JOBS)
 
-# A terminal's process killed CRASHES times, anywhere, against a host with books of its own.
+# SUITES: test targets or their suites, as ReadersTests or ReadersTests.PCSCReaderTests; all that depend on more than their own
+# computing by default. A failure ends it with a status other than 0, after the table.
+RUNS   ?= 30
+SUITES ?=
+test-repeat: export TAPBRIDGE_PYTHON = $(CURDIR)/$(VENV)/bin/python
+test-repeat: bootstrap-tests
+	$(SWIFT) build --build-tests
+	@Tests/repeat.py --runs $(RUNS) $(SUITES)
+
+# A terminal's process killed CRASHES times, anywhere, against a host with books of its own; then SEEDS schedules of faults that
+# befall daemon, host, journal, clock and line while clients pay. Filled disks take root.
 CRASHES ?= 400
+SEEDS   ?= 200
 crash-test: bootstrap-tests
 	TAPBRIDGE_CRASHES=$(CRASHES) $(SWIFT) test --filter CrashTests
+	@Tests/CrashTests/crash.py .build/debug/tapbridge --seeds $(SEEDS) --jobs 2
+
+# libFuzzer on each target of Tests/Fuzzing/Targets, optimised, in a build folder of its own. What reaches new code goes into
+# the corpus of the repository; what breaks something, into .build-fuzz/findings.
+FUZZ_SECONDS ?= 60
+FUZZ_JOBS    ?= 2
+FUZZ_TARGETS ?=
+FUZZ_BUILD   := --scratch-path .build-fuzz -c release --product fuzzer -Xswiftc -sanitize=fuzzer -Xswiftc -use-ld=lld
+fuzz: bootstrap
+	TAPBRIDGE_FUZZING=1 $(SWIFT) build $(FUZZ_BUILD)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_JOBS=$(FUZZ_JOBS) Tests/Fuzzing/fuzz.sh .build-fuzz/release/fuzzer .build-fuzz $(FUZZ_TARGETS)
 
 bench: release
 	@.build/release/tapbridge bench
@@ -114,4 +132,4 @@ test-systemd: deb
 	$$sudo packaging/test-systemd.sh "$$(ls -t .build/tapbridge_*.deb | head -1)"
 
 clean:
-	rm -rf .build
+	rm -rf .build .build-fuzz

@@ -43,9 +43,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
-        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
-        .package(url: "https://github.com/apple/swift-asn1", from: "1.5.0"),
-        .package(url: "https://github.com/apple/swift-crypto", "3.12.0"..<"5.0.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.3"),
@@ -70,6 +67,8 @@ let package = Package(
         .target(
             name: "Kernels", dependencies: ["EMV", "SmartCard"], exclude: ["Kernel2/Coverage.md"],
             swiftSettings: common),
+        // X.509 certificates and P-256 keys, read and made by libcrypto.
+        .target(name: "Certificates", dependencies: ["CLibCrypto"], swiftSettings: common),
         // Readable files with errors that name file and line.
         .target(
             name: "ProfileFile", dependencies: ["BERTLV", .product(name: "Yams", package: "Yams")],
@@ -93,17 +92,22 @@ let package = Package(
             dependencies: ["SmartCard", "Traces", "BERTLV", "CPCSC", "CNFC", "CNFCGuard", "ProfileFile"],
             resources: [.embedInCode("PCSC/Drivers")],
             swiftSettings: common),
+        // TCP servers and connections over NIO that are executed or closed on every path.
+        .target(
+            name: "Networking",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: common),
         // Readers on other machines: server, client and their test certificates.
         .target(
             name: "RemoteReaders",
             dependencies: [
-                "Readers", "SmartCard",
+                "Certificates", "Readers", "SmartCard",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "X509", package: "swift-certificates"),
-                .product(name: "SwiftASN1", package: "swift-asn1"),
-                .product(name: "Crypto", package: "swift-crypto"),
             ],
             exclude: ["Protocol.md"],
             swiftSettings: common),
@@ -113,7 +117,7 @@ let package = Package(
         .target(
             name: "HTTPBackend",
             dependencies: [
-                "Acquiring", "EMV", "BERTLV", "ProfileFile",
+                "Acquiring", "EMV", "BERTLV", "ProfileFile", "Networking",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -126,7 +130,7 @@ let package = Package(
         .target(
             name: "ISO8583Backend",
             dependencies: [
-                "Acquiring", "BERTLV", "EMV", "ISO8583", "ProfileFile",
+                "Acquiring", "BERTLV", "EMV", "ISO8583", "ProfileFile", "Networking",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOTLS", package: "swift-nio"),
@@ -137,7 +141,7 @@ let package = Package(
         .target(
             name: "AcquirerHost",
             dependencies: [
-                "Acquiring", "EMV", "ISO8583", "ISO8583Backend",
+                "Acquiring", "EMV", "ISO8583", "ISO8583Backend", "Networking",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -160,12 +164,11 @@ let package = Package(
             name: "TerminalService",
             dependencies: [
                 "Terminal", "Cards", "Issuing", "ISO8583", "ISO8583Backend", "HTTPBackend", "RemoteReaders",
-                "ProfileFile",
+                "ProfileFile", "Networking",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -194,12 +197,13 @@ let package = Package(
             swiftSettings: common),
 
         // Tests.
-        // What the tests of all rooms share: programs of Tests/Oracles, seeded random numbers.
+        // What the tests of all rooms share: programs of Tests/Oracles, seeded random numbers, waiting, what tests need.
         .target(name: "TestTools", path: "Tests/TestTools", swiftSettings: common),
         .testTarget(name: "BERTLVTests", dependencies: ["TestTools", "BERTLV"], swiftSettings: common),
         .testTarget(
             name: "ISO8583Tests", dependencies: ["TestTools", "ISO8583", "BERTLV", "EMV", "ProfileFile"],
             swiftSettings: common),
+        .testTarget(name: "CertificatesTests", dependencies: ["Certificates"], swiftSettings: common),
         .testTarget(name: "SmartCardTests", dependencies: ["TestTools", "SmartCard"], swiftSettings: common),
         .testTarget(
             name: "EMVDictionaryTests", dependencies: ["TestTools", "EMV", "BERTLV"], swiftSettings: common),
@@ -207,8 +211,13 @@ let package = Package(
             name: "EMVCryptoTests", dependencies: ["TestTools", "EMV", "BERTLV"], swiftSettings: common),
         .testTarget(
             name: "EMVCoreTests", dependencies: ["TestTools", "EMV", "BERTLV"], swiftSettings: common),
+        // Transactions with genuine cards, spoilt or not, for the tests of several rooms.
+        .target(
+            name: "KernelTesting", dependencies: ["Kernels", "EMV", "BERTLV", "SmartCard", "Cards"],
+            path: "Tests/KernelTesting", swiftSettings: common),
         .testTarget(
-            name: "KernelsTests", dependencies: ["Kernels", "EMV", "BERTLV", "SmartCard", "Cards"],
+            name: "KernelsTests",
+            dependencies: ["KernelTesting", "Kernels", "EMV", "BERTLV", "SmartCard", "Cards"],
             swiftSettings: common),
         .testTarget(
             name: "JournalTests",
@@ -228,7 +237,8 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "tapbridge", "TestSupport", "Traces", "Cards", "Readers", "RemoteReaders", "SmartCard",
+                "tapbridge", "TestTools", "TestSupport", "Traces", "Cards", "Readers", "RemoteReaders",
+                "SmartCard",
             ],
             swiftSettings: common),
         .testTarget(
@@ -240,7 +250,7 @@ let package = Package(
             dependencies: [
                 "TerminalService", "Terminal", "Cards", "Readers", "RemoteReaders", "Acquiring", "Issuing",
                 "Journal", "EMV",
-                "SmartCard", "TestSupport", "ISO8583", "ISO8583Backend", "AcquirerHost",
+                "SmartCard", "TestTools", "TestSupport", "ISO8583", "ISO8583Backend", "AcquirerHost",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "Yams", package: "Yams"),
@@ -252,6 +262,7 @@ let package = Package(
             name: "AcquirerHostTests",
             dependencies: [
                 "TestTools", "AcquirerHost", "ISO8583Backend", "Acquiring", "Issuing", "ISO8583", "EMV",
+                "Networking",
                 "BERTLV", "ProfileFile",
                 "Cards", "Readers", "Terminal", "Kernels", "Journal",
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -264,6 +275,7 @@ let package = Package(
             name: "HTTPBackendTests",
             dependencies: [
                 "TestTools", "HTTPBackend", "Acquiring", "Issuing", "Terminal", "Cards", "Readers", "Journal",
+                "Networking",
                 "EMV", "BERTLV",
                 "ProfileFile",
                 .product(name: "Yams", package: "Yams"),
@@ -275,7 +287,8 @@ let package = Package(
             swiftSettings: common),
         // A private pcscd with virtual readers, for the tests of several rooms.
         .target(
-            name: "TestSupport", dependencies: ["SmartCard", "Readers"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["TestTools", "SmartCard", "Readers"],
+            path: "Tests/TestSupport",
             exclude: ["ReaderDriver"], swiftSettings: common),
         .testTarget(
             name: "ReadersTests",
@@ -285,6 +298,7 @@ let package = Package(
             name: "RemoteReadersTests",
             dependencies: [
                 "TestTools", "RemoteReaders", "Readers", "SmartCard", "Cards", "Terminal", "Kernels",
+                "Networking",
                 "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -300,5 +314,34 @@ let package = Package(
         .testTarget(
             name: "TracesTests", dependencies: ["Traces", "Readers", "SmartCard", "EMV", "BERTLV"],
             swiftSettings: common),
+        // All that takes bytes from outside, with what must hold for every input: for libFuzzer and for the tests.
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "TestTools", "KernelTesting", "BERTLV", "SmartCard", "EMV", "Kernels", "Cards", "Traces",
+                "PN532",
+                "Readers", "RemoteReaders", "Issuing", "Acquiring", "HTTPBackend", "ISO8583",
+                "ISO8583Backend",
+                "Journal", "ProfileFile", "Terminal", "TerminalService",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            path: "Tests/Fuzzing/Targets", swiftSettings: common),
+        .testTarget(
+            name: "FuzzReplayTests", dependencies: ["FuzzTargets", "BERTLV"], swiftSettings: common),
     ]
 )
+
+// `make fuzz` alone builds the driver: it needs libFuzzer, which the compiler links with `-sanitize=fuzzer`.
+if Context.environment["TAPBRIDGE_FUZZING"] != nil {
+    package.targets += [
+        .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzzing/CLibFuzzer"),
+        .executableTarget(
+            name: "fuzzer", dependencies: ["FuzzTargets", "BERTLV", "CLibFuzzer"],
+            path: "Tests/Fuzzing/Driver",
+            swiftSettings: common),
+    ]
+}

@@ -3,6 +3,7 @@
 
 Usage: TAPBRIDGE_KEYS=terminal-1=00112233445566778899AABBCCDDEEFF backend.py [PORT]
 """
+import contextlib
 import hashlib
 import hmac
 import json
@@ -14,8 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PAIRS = (pair.split("=") for pair in os.environ.get("TAPBRIDGE_KEYS", "").split(",") if pair)
 KEYS = {name: bytes.fromhex(key) for name, key in PAIRS}
-LIMIT = 10_000
-LOCK = threading.Lock()
+LIMIT, LOCK = 10_000, threading.Lock()
 answers = {}   # (key name, idempotency key): (SHA-256 of the request, answer)
 payments = {}  # transaction id: terminal, amount (0 where reversed), whether a refund, revision
 closed = set()  # (terminal, batch)
@@ -28,10 +28,8 @@ def work(message):
     new = {"terminal": message["terminalId"], "amount": 0, "credit": credit, "revision": 0}
     payment = payments.get(number)
     if kind == "authorization":
-        if payment:  # its reversal came before it
-            return {"responseCode": "94"}
-        if message["amount"] > LIMIT:
-            return {"responseCode": "51", "displayText": "INSUFFICIENT FUNDS"}
+        if payment or message["amount"] > LIMIT:  # 94: its reversal came before it
+            return {"responseCode": "94" if payment else "51"}
         payments[number] = new | {"amount": message["amount"]}
         return {"responseCode": "00", "authorizationCode": f"{len(payments):06}", "displayText": "APPROVED"}
     if kind == "upload" or kind == "advice" and not payment and message["offlineDecision"] == "approved":
@@ -48,8 +46,7 @@ def work(message):
         if totals != message["totals"] and not message["isAfterUpload"]:
             return {"responseCode": "95", "totals": totals}
         closed.add((message["terminalId"], message["batch"]))
-        for p in mine:
-            p["terminal"] = None  # settled
+        [p.update(terminal=None) for p in mine]  # settled
     return {"responseCode": "00"}
 
 
@@ -59,6 +56,10 @@ class Handler(BaseHTTPRequestHandler):
         name, stamp, number, signature = (self.headers.get(header, "") for header in (
             "Tapbridge-Key", "Tapbridge-Timestamp", "Idempotency-Key", "Tapbridge-Signature"))
         status, members = self.result(body, name, stamp, number, signature)
+        if status != 200:  # by key and amount a refusal shows whose it is
+            members["idempotencyKey"] = number
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                members["amount"] = json.loads(body)["amount"]
         body, stamp = json.dumps(members).encode(), str(int(time.time()))
         self.send_response(status)
         if name in KEYS:
@@ -75,9 +76,8 @@ class Handler(BaseHTTPRequestHandler):
         if not stamp.isdigit() or abs(int(stamp) - time.time()) > 300:
             return 401, {"error": {"code": "timestamp", "message": "more than 300 seconds from this clock"}}
         with LOCK:
-            digest = hashlib.sha256(body).digest()
             try:
-                message = json.loads(body)
+                digest, message = hashlib.sha256(body).digest(), json.loads(body)
                 same = {key: message[key] for key in ("version", "message", "transactionId") if key in message}
                 if (name, number) not in answers:
                     answers[name, number] = digest, same | work(message)

@@ -1,5 +1,5 @@
 public import Acquiring
-public import EMV
+internal import EMV
 internal import Foundation
 public import ISO8583Backend
 
@@ -35,16 +35,19 @@ public actor HostService {
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
     private let log: @Sendable (HostLogEntry) -> Void
+    private let ledger: HostLedgerFile?
     public private(set) var counters = HostCounters()
 
     /// - Parameters:
     ///   - acquirer: without troubles of its own: they are acted out on the line.
+    ///   - ledger: where the acquirer keeps its books; nil where they are gone with the process.
     ///   - log: called with every message and connection, in order.
     public init(
-        acquirer: SimulatedAcquirer, troubles: TroubleScript = .none,
+        acquirer: SimulatedAcquirer, troubles: TroubleScript = .none, ledger: HostLedgerFile? = nil,
         log: @escaping @Sendable (HostLogEntry) -> Void = { _ in }
     ) {
         self.acquirer = acquirer
+        self.ledger = ledger
         self.troubles = TroubleMaker(troubles)
         self.log = log
         start = ContinuousClock().now
@@ -101,6 +104,10 @@ public actor HostService {
         }
     }
 
+    /// Returns when what was performed so far is on the disk: a listener lets no answer leave before.
+    /// - Throws: where it never will be: nothing may be answered any more.
+    public nonisolated func commit() async throws(HostLedgerError) { try await ledger?.commit() }
+
     /// Passes an entry to the log and counts it.
     public func note(_ entry: HostLogEntry) {
         counters.count(entry)
@@ -126,7 +133,7 @@ public struct HostCounters: Sendable, Equatable, Codable {
         case .wrongMAC: wrongMACs += 1
         case .message:
             requests += 1
-            if ["00", "10", "11"].contains(entry.responseCode ?? "") { approved += 1 } else { refused += 1 }
+            if entry.isApproved { approved += 1 } else { refused += 1 }
         case .disconnected, .listening: break
         }
     }
@@ -161,6 +168,9 @@ public struct HostLogEntry: Sendable, Codable, Equatable {
         self.peer = peer
         self.reason = reason
     }
+
+    /// Whether the host did what it was asked for: its own codes are those of 1987, whatever goes out.
+    public var isApproved: Bool { responseCode.map { ResponseCodeTable.meaning(of: $0).isApproval } ?? false }
 
     /// A line for people.
     public var text: String {

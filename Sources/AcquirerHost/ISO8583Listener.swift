@@ -6,6 +6,8 @@ public import ISO8583Backend
 internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
+internal import Networking
+internal import Synchronization
 
 /// Serves a `HostService` over ISO 8583, TCP or TLS, to any number of terminals.
 public struct ISO8583Listener: Sendable {
@@ -16,7 +18,6 @@ public struct ISO8583Listener: Sendable {
     /// Connections at once; more are closed.
     public var connectionLimit = 1024
     public var messageLimit = 16_384
-
     private let reader: RequestReader
     private let builder: AnswerBuilder
 
@@ -36,37 +37,22 @@ public struct ISO8583Listener: Sendable {
     /// - Throws: where the address cannot be had, or certificates cannot be read.
     public func run(listening: @escaping @Sendable (Endpoint) -> Void = { _ in }) async throws {
         let context = try security?.serverContext()
-        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .bind(host: endpoint.host, port: endpoint.port) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    if let context {
-                        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
-                    }
-                    return try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-                }
+        let server = try await ConnectionServer<ByteBuffer, ByteBuffer>.bind(
+            bootstrap, host: endpoint.host, port: endpoint.port, limit: connectionLimit
+        ) { channel in
+            if let context {
+                try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
             }
-        let address = Endpoint(host: endpoint.host, port: server.channel.localAddress?.port ?? endpoint.port)
+        }
+        let address = Endpoint(host: endpoint.host, port: server.port ?? endpoint.port)
         listening(address)
         await service.note(
             HostLogEntry(
                 .listening, peer: "\(address)", reason: "\(interface.dialect.name), \(interface.framing)"))
-        let limit = ConnectionCount(connectionLimit)
-        try await server.executeThenClose { inbound in
-            try await withThrowingDiscardingTaskGroup { group in
-                for try await connection in inbound {
-                    group.addTask {
-                        guard await limit.enter() else {
-                            try? await connection.executeThenClose { _, _ in }
-                            return
-                        }
-                        await serve(connection)
-                        await limit.leave()
-                    }
-                }
-            }
-        }
+        try await server.run { await serve($0) }
     }
 
     private func serve(_ connection: NIOAsyncChannel<ByteBuffer, ByteBuffer>) async {
@@ -80,7 +66,7 @@ public struct ISO8583Listener: Sendable {
             try await connection.executeThenClose { inbound, outbound in
                 try await withThrowingDiscardingTaskGroup { group in
                     var frames = FrameReader(interface.framing, limit: messageLimit)
-                    var delayed = 0
+                    let delayed = DelayedAnswers()
                     for try await buffer in inbound {
                         frames.append(buffer.readableBytesView)
                         var output = ByteBuffer()
@@ -89,20 +75,21 @@ public struct ISO8583Listener: Sendable {
                             case .answer(let bytes): output.writeBytes(bytes)
                             case .cut:
                                 // What was answered before goes out; then the line ends.
-                                if output.readableBytes > 0 { try await outbound.write(output) }
+                                if output.readableBytes > 0 { try await send(output, outbound) }
                                 throw Cut()
                             case .later(let delay, let work):
-                                delayed += 1
-                                // A script with long delays must not fill the memory.
-                                guard delayed <= 100_000 else { continue }
+                                // Neither a script with long delays nor a terminal that takes no answers fills
+                                // the memory: as if they were lost.
+                                guard delayed.enter() else { continue }
                                 group.addTask {
+                                    defer { delayed.leave() }
                                     try await Task.sleep(for: delay)
                                     let bytes = await work()
-                                    if !bytes.isEmpty { try? await outbound.write(ByteBuffer(bytes: bytes)) }
+                                    if !bytes.isEmpty { try? await send(ByteBuffer(bytes: bytes), outbound) }
                                 }
                             }
                         }
-                        if output.readableBytes > 0 { try await outbound.write(output) }
+                        if output.readableBytes > 0 { try await send(output, outbound) }
                     }
                     // The terminal has gone: nobody waits for delayed answers, but what they were to do is done.
                 }
@@ -118,6 +105,14 @@ public struct ISO8583Listener: Sendable {
     }
 
     private struct Cut: Error {}
+
+    /// Answers leave when what they tell is on the disk.
+    private func send(
+        _ answers: ByteBuffer, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+    ) async throws {
+        try await service.commit()
+        try await outbound.write(answers)
+    }
 
     private enum Action: Sendable {
         /// Framed answers, perhaps none.
@@ -265,14 +260,18 @@ public struct ISO8583Listener: Sendable {
     }
 }
 
-private actor ConnectionCount {
-    private var count = 0
-    private let limit: Int
-    init(_ limit: Int) { self.limit = limit }
+/// Counts the answers of one connection that are delayed at the same time.
+private final class DelayedAnswers: Sendable {
+    private static let limit = 1000
+    private let count = Mutex(0)
+
+    /// - Returns: whether there is room for one more.
     func enter() -> Bool {
-        guard count < limit else { return false }
-        count += 1
-        return true
+        count.withLock { count in
+            guard count < Self.limit else { return false }
+            count += 1
+            return true
+        }
     }
-    func leave() { count -= 1 }
+    func leave() { count.withLock { $0 -= 1 } }
 }

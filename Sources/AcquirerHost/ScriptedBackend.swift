@@ -60,8 +60,11 @@ public struct ScriptedBackend: AcquirerBackend {
         var entry = HostLogEntry(request, peer: peer)
         entry.trouble = trouble?.text
 
-        func work() async -> HostReply {
+        func work() async throws(AcquirerError) -> HostReply {
             let reply = await service.perform(request)
+            do { try await service.commit() } catch {
+                throw .connectionLost("the books are not kept: \(error)")
+            }
             var done = entry
             done.responseCode = reply.responseCode
             done.reason = reply.reason
@@ -77,39 +80,41 @@ public struct ScriptedBackend: AcquirerBackend {
             do { try await Task.sleep(for: delay) } catch { throw .connectionLost("cancelled while waiting") }
         }
         switch trouble {
-        case nil, .table: return await work()
+        case nil, .table: return try await work()
         case .decline(let code):
             entry.responseCode = code
             await service.note(entry)
             guard case .authorization = request else { return .acknowledgement(code, nil) }
             return .authorization(AuthorizationResponse(responseCode: code))
         case .silence:
-            _ = await work()
+            _ = try await work()
             throw .timeout
         case .lost:
             await unseen("lost on the way")
             throw .timeout
         case .garbage, .wrongMAC:
-            _ = await work()
+            _ = try await work()
             throw .malformedResponse("by the script of troubles")
         case .late(let delay):
-            let reply = await work()
+            let reply = try await work()
             try await wait(delay)
             return reply
         case .overtaken(let delay):
             try await wait(delay)
-            return await work()
+            return try await work()
         case .duplicate:
-            _ = await work()
-            return await work()
+            _ = try await work()
+            return try await work()
         case .unreachable, .cut(seenByHost: false):
             await unseen("the line is cut")
             throw .connectionLost("by the script of troubles")
         case .cut(seenByHost: true):
-            _ = await work()
+            _ = try await work()
             throw .connectionLost("by the script of troubles")
         case .wrongResponseCryptogram, .wrongScript:
-            guard case .authorization(var response) = await work() else { return .acknowledgement("00", nil) }
+            guard case .authorization(var response) = try await work() else {
+                return .acknowledgement("00", nil)
+            }
             if trouble == .wrongScript {
                 response.issuerScripts = response.issuerScripts.withLastByteChanged
             } else {

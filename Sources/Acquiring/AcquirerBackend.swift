@@ -32,8 +32,9 @@ public protocol AcquirerBackend: Sendable {
     /// - Throws: `AcquirerError`; `.rejected` where the backend has no such message (the default).
     func upload(_ item: BatchItem) async throws(AcquirerError)
 
-    /// Answers that came when nobody waited any more: for the journal, which notes them and lets no transaction
-    /// revive. One listener; without late answers (the default) the stream is empty and ends at once.
+    /// Answers that came when nobody waited any more, and further ones to what was answered already: for the journal, which
+    /// notes them, lets no transaction revive, and reverses what the host has approved meanwhile. One listener; without
+    /// late answers (the default) the stream is empty and ends at once.
     func answersOutOfTime() async -> AsyncStream<LateAnswer>
 }
 
@@ -163,15 +164,19 @@ public struct EncipheredPIN: Sendable, CustomStringConvertible, CustomDebugStrin
 
 /// The host's answer.
 public struct AuthorizationResponse: Sendable, Equatable {
-    /// Response code of ISO 8583 field 39: two characters, `00` is approved.
-    public var responseCode: String
+    /// Response code of ISO 8583 field 39 as it came: two characters in 1987, three digits in 1993.
+    public let responseCode: String
+    /// What the code says in the response to an authorization of this host.
+    public let meaning: ResponseMeaning
+    /// The Authorisation Response Code (tag 8A) that the card is given: two characters, as of ISO 8583:1987.
+    public let authorisationResponseCode: String
     /// Six characters where approved.
     public var authorizationCode: String?
     /// Issuer Authentication Data, tag 91: ARPC and response code or card status update.
     public var issuerAuthenticationData: [UInt8]?
     /// Issuer Script Templates 71 and 72 as received.
     public var issuerScripts: [UInt8]
-    /// Less than asked where approved in part (response code 10); nil otherwise.
+    /// Less than asked where approved in part; nil otherwise.
     public var approvedAmount: Amount?
     /// What the funding account was charged, where it is held in another currency.
     public var accountCharge: AccountCharge?
@@ -182,14 +187,22 @@ public struct AuthorizationResponse: Sendable, Equatable {
     /// What is left on the account (ISO 8583 field 54), where the host tells.
     public var availableBalance: AccountBalance?
 
+    /// - Parameters:
+    ///   - meaning: what the host means by the code; nil for the standard's meaning, in the version that the code's
+    ///     length tells.
+    ///   - authorisationResponseCode: for the card; nil for the code of 1987 that is nearest to `responseCode`.
     public init(
-        responseCode: String, authorizationCode: String? = nil,
+        responseCode: String, meaning: ResponseMeaning? = nil, authorisationResponseCode: String? = nil,
+        authorizationCode: String? = nil,
         issuerAuthenticationData: [UInt8]? = nil, issuerScripts: [UInt8] = [],
         approvedAmount: Amount? = nil, accountCharge: AccountCharge? = nil, message: String? = nil,
         reason: String? = nil,
         availableBalance: AccountBalance? = nil
     ) {
         self.responseCode = responseCode
+        self.meaning = meaning ?? ResponseCodeTable.meaning(of: responseCode)
+        self.authorisationResponseCode =
+            authorisationResponseCode ?? ResponseCodeTable.authorisationResponseCode(of: responseCode)
         self.authorizationCode = authorizationCode
         self.issuerAuthenticationData = issuerAuthenticationData
         self.issuerScripts = issuerScripts
@@ -199,11 +212,11 @@ public struct AuthorizationResponse: Sendable, Equatable {
         self.reason = reason
         self.availableBalance = availableBalance
     }
-    /// Response codes are compared whole: 00 approved, 10 approved for a part, 11 approved (VIP).
-    public var isApproved: Bool { ["00", "10", "11"].contains(responseCode) }
+    /// Whether the host has approved, on whatever condition. Whether the terminal takes the approval is its `decision`.
+    public var isApproved: Bool { meaning.isApproval }
 }
 
-/// An answer that came when nobody waited any more.
+/// An answer that came when nobody waited any more: too late, or after another one.
 public struct LateAnswer: Sendable, Equatable {
     public let transactionID: String
     public let response: AuthorizationResponse
@@ -244,6 +257,8 @@ public struct AccountBalance: Sendable, Equatable, Codable {
 public struct ReversalRequest: Sendable {
     public enum Reason: String, Sendable, Codable {
         case timeout, malformedResponse, restart, cardDeclined, cancelled, lateResponse
+        /// The host approved in a way that this terminal does not take.
+        case approvalNotTaken
     }
     /// The original request's numbers.
     public var transactionID: String

@@ -1,6 +1,4 @@
-internal import BERTLV
 internal import EMV
-internal import Foundation
 public import ProfileFile
 
 extension HTTPBackendSettings {
@@ -28,53 +26,40 @@ extension HTTPBackendSettings {
     /// Reads an acquirer file; the files that it names are relative to its folder.
     /// - Throws: `ProfileFileError` naming file and line; keys are not repeated.
     public init(file path: String) throws(ProfileFileError) {
-        try self.init(ProfileFile(path: path), folder: path)
+        try self.init(ProfileFile(path: path))
     }
 
-    public init(text: String, source: String) throws(ProfileFileError) {
-        try self.init(ProfileFile(file: source, text: text), folder: source)
+    /// - Parameter files: which files the text may name; none unless its author may.
+    public init(text: String, source: String, files: FileAccess = .noFiles) throws(ProfileFileError) {
+        try self.init(ProfileFile(file: source, text: text, files: files))
     }
 
-    private init(_ file: ProfileFile, folder source: String) throws(ProfileFileError) {
-        let folder = source.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-            .joined(separator: "/")
-        func path(_ place: ProfileFile) throws(ProfileFileError) -> String {
-            let name = try place.string()
-            let path = name.hasPrefix("/") || folder.isEmpty ? name : folder + "/" + name
-            guard FileManager.default.isReadableFile(atPath: path) else {
-                throw place.error("there is no such readable file: \(path)")
-            }
-            return path
-        }
+    private init(_ file: ProfileFile) throws(ProfileFileError) {
         let top = try file.mapping()
         let section = try top.required("http")
         let keys = try section.mapping()
         let url = try keys.required("url").string()
         let name = try keys.required("key-name").string()
-        var digits: String
+        let key: SecretKey?
         let keyPlace: ProfileFile
         if let place = keys.optional("key-file") {
             guard keys.optional("key") == nil else { throw place.error("give either key or key-file") }
             keyPlace = place
-            guard let data = FileManager.default.contents(atPath: try path(place)), data.count <= 1024 else {
-                throw place.error("expected a file of hexadecimal digits")
-            }
-            digits = String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+            key = SecretKey(try place.hexadecimalFile())
         } else {
             keyPlace = try keys.required("key")
-            digits = try keyPlace.string()
+            key = SecretKey(hex: try keyPlace.string())
         }
-        guard let key = SecretKey(hex: digits), HTTPSignature.keyCount.contains(key.count) else {
+        guard let key, HTTPSignature.keyCount.contains(key.count) else {
             throw keyPlace.error("expected 16 to 64 bytes in hexadecimal (quote digits-only values)")
         }
-        digits = ""
         self.init(url: url, keyID: name, key: key)
         if let place = keys.optional("tries") { tries = try place.integer(in: 1...20) }
         if let place = keys.optional("tls") {
             let tls = try place.mapping()
-            if let place = tls.optional("trust") { certificateAuthority = try path(place) }
-            if let place = tls.optional("certificate") { clientCertificate = try path(place) }
-            if let place = tls.optional("key") { clientKey = try path(place) }
+            if let place = tls.optional("trust") { certificateAuthority = try place.readableFile().path }
+            if let place = tls.optional("certificate") { clientCertificate = try place.readableFile().path }
+            if let place = tls.optional("key") { clientKey = try place.readableFile().path }
             try tls.finish()
         }
         try keys.finish()

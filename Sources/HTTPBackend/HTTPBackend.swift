@@ -11,8 +11,9 @@ internal import NIOSSL
 /// idempotency key, so that it can be repeated: where a try fails, the same body is sent again with growing pauses
 /// until the time for an answer is over.
 ///
-/// An answer that is not signed by the host's key is not believed: after an authorization that means that its outcome
-/// is unknown. A refusal without signature is believed where nobody can stand between, over TLS or on this machine.
+/// An answer that is not signed by the host's key is not trusted: after an authorization that means that its outcome is
+/// unknown. So it does after a refusal of anybody but the host (`RefusalMeaning`). A refusal without signature counts
+/// only of a first try, where nobody can stand between, over TLS or on this machine, and where it names the message.
 public final class HTTPBackend: AcquirerBackend {
     public struct Configuration: Sendable {
         public var settings: HTTPBackendSettings
@@ -109,10 +110,8 @@ public final class HTTPBackend: AcquirerBackend {
         _ request: AuthorizationRequest
     ) async throws(AcquirerError) -> AuthorizationResponse {
         let response = try await exchange(.authorization(request)).response
-        if response.responseCode == "10" {
-            guard request.acceptsPartialApproval, response.approvedAmount != nil else {
-                throw .malformedResponse("a partial approval that was not asked for, or without an amount")
-            }
+        if response.meaning == .approvedInPart, response.approvedAmount == nil {
+            throw .malformedResponse("a partial approval without an amount")
         }
         if let approved = response.approvedAmount, approved > request.amount {
             throw .malformedResponse("more was approved than was asked for")
@@ -142,10 +141,11 @@ public final class HTTPBackend: AcquirerBackend {
         _ request: ReconciliationRequest
     ) async throws(AcquirerError) -> ReconciliationAnswer {
         let answer = try await exchange(.reconciliation(request))
-        switch answer.response.responseCode {
-        case "00": return .balanced
-        case "95": return .outOfBalance(answer.totals)
-        case let code: throw .rejected("response code \(code)")
+        let code = answer.response.responseCode
+        switch ResponseCodeTable.meaning(of: code, in: .reconciliation) {
+        case .approved: return .balanced
+        case .outOfBalance: return .outOfBalance(answer.totals)
+        default: throw .rejected("response code \(code)")
         }
     }
 
@@ -153,7 +153,11 @@ public final class HTTPBackend: AcquirerBackend {
 
     private func acknowledged(_ message: HTTPMessage) async throws(AcquirerError) {
         let code = try await exchange(message).response.responseCode
-        guard code == "00" else { throw .rejected("response code \(code)") }
+        let messageClass: ResponseCodeTable.MessageClass =
+            if case .reversal = message { .reversal } else { .advice }
+        guard ResponseCodeTable.meaning(of: code, in: messageClass).isApproval else {
+            throw .rejected("response code \(code)")
+        }
     }
 
     // MARK: One message
@@ -163,6 +167,8 @@ public final class HTTPBackend: AcquirerBackend {
         case answer(HTTPAnswer)
         /// Nothing is gained by another try.
         case failure(AcquirerError)
+        /// The host has refused the message, whatever became of earlier tries.
+        case refused(String)
         /// Another try may do better, after this pause where the host names one.
         case again(AcquirerError, after: Duration?)
     }
@@ -181,6 +187,7 @@ public final class HTTPBackend: AcquirerBackend {
         while true {
             switch await attempt(message, body, until: deadline) {
             case .answer(let answer): return answer
+            case .refused(let reason): throw .rejected(reason)
             case .failure(let error): throw Self.worse(mayHaveArrived, error)
             case .again(let error, let after):
                 let failure = Self.worse(mayHaveArrived, error)
@@ -196,11 +203,9 @@ public final class HTTPBackend: AcquirerBackend {
         }
     }
 
-    /// The failure that counts: one after which the outcome is unknown stays. A refusal that we believe ends it: the
-    /// host answers for all tries of one key.
+    /// The failure that counts: one after which the outcome is unknown stays.
     private static func worse(_ earlier: AcquirerError?, _ later: AcquirerError) -> AcquirerError {
         guard let earlier, !later.isOutcomeUnknown else { return later }
-        if case .rejected = later { return later }
         return earlier
     }
 
@@ -272,7 +277,7 @@ public final class HTTPBackend: AcquirerBackend {
         switch status {
         case 200:
             guard isSigned else {
-                return .failure(.malformedResponse("the answer's signature is missing or wrong"))
+                return .failure(Self.unanswered("the answer's signature is missing or wrong", message))
             }
             do throws(HTTPMessageError) {
                 let answer = try HTTPAnswer(json: received.body)
@@ -283,23 +288,34 @@ public final class HTTPBackend: AcquirerBackend {
             } catch {
                 return .failure(.malformedResponse("\(error)"))
             }
-        case 429:
-            // Refused before it was read.
-            let pause = Self.retryAfter(received)
-            let reason = "HTTP 429: \(Self.reason(received) ?? "too many messages")"
-            return .again(
-                isSigned || isLineTrusted ? .unreachable(reason) : .malformedResponse(reason), after: pause)
-        case 500...599:
-            let reason = "HTTP \(status)\(Self.reason(received).map { ": " + $0 } ?? "")"
-            return .again(.malformedResponse(reason), after: Self.retryAfter(received))
         case 400...499:
-            let reason = "HTTP \(status)\(Self.reason(received).map { ": " + $0 } ?? "")"
-            guard isSigned || isLineTrusted else {
-                return .failure(.malformedResponse(reason + " (without the host's signature)"))
+            let refusal = try? JSONDecoder().decode(WireRefusal.self, from: Data(received.body))
+            let reason = Self.reason(status, refusal)
+            switch RefusalMeaning(
+                status: status, isSigned: isSigned, isEchoed: refusal?.isOf(message, idempotencyKey) == true,
+                isLineTrusted: isLineTrusted)
+            {
+            case .refused: return .refused(reason)
+            case .notTaken: return .failure(.unreachable(reason))
+            case .unknown where isSigned || RefusalMeaning.indefinite.contains(status):
+                return .again(Self.unanswered(reason, message), after: Self.retryAfter(received))
+            case .unknown:
+                return .again(
+                    Self.unanswered(reason + " (not a word of the host)", message),
+                    after: Self.retryAfter(received))
             }
-            return .failure(.rejected(reason))
-        default: return .failure(.malformedResponse("HTTP \(status)"))
+        case 500...599:
+            let refusal = try? JSONDecoder().decode(WireRefusal.self, from: Data(received.body))
+            return .again(
+                Self.unanswered(Self.reason(status, refusal), message), after: Self.retryAfter(received))
+        default: return .failure(Self.unanswered("HTTP \(status)", message))
         }
+    }
+
+    /// The failure where the host itself has said nothing of the message. An unusable answer to what a terminal owes is
+    /// set aside for a person after some time, but this is not the host's: such a message is sent until the host answers.
+    private static func unanswered(_ reason: String, _ message: HTTPMessage) -> AcquirerError {
+        if case .authorization = message { .malformedResponse(reason) } else { .connectionLost(reason) }
     }
 
     private func isSigned(_ received: Received, _ idempotencyKey: String) -> Bool {
@@ -322,11 +338,8 @@ public final class HTTPBackend: AcquirerBackend {
         return .seconds(seconds)
     }
 
-    private static func reason(_ received: Received) -> String? {
-        guard let refusal = try? JSONDecoder().decode(WireRefusal.self, from: Data(received.body)) else {
-            return nil
-        }
-        return refusal.error.message.printable
+    private static func reason(_ status: Int, _ refusal: WireRefusal?) -> String {
+        "HTTP \(status)" + (refusal.map { ": " + $0.error.message.printable } ?? "")
     }
 
     /// Errors before the request could leave are told from all others.

@@ -39,6 +39,17 @@ public enum HTTPMessage: Sendable {
         }
     }
 
+    /// What the message is about; nil for a reconciliation.
+    var amount: Amount? {
+        switch self {
+        case .authorization(let request), .advice(let request, _): request.amount
+        case .reversal(let request): request.amount
+        case .adjustment(let request): request.amount
+        case .reconciliation: nil
+        case .upload(let item): item.amount
+        }
+    }
+
     /// Names the message for ever: repeated with the same key, it has no further effect. At most 128 characters of
     /// letters, digits and `._:-`; others in identifiers are replaced by their UTF-8 bytes in hexadecimal.
     public var idempotencyKey: String {

@@ -11,6 +11,9 @@ public enum ISO8583Error: Error, Equatable, Sendable, CustomStringConvertible {
     case badLength(field: Int, offset: Int, length: Int?, most: Int)
     /// A character that the field's format does not have.
     case badContent(field: Int, offset: Int, reason: String)
+    /// The digit that fills up an odd number of BCD digits is not what the dialect's padding makes it: most likely the
+    /// sender pads on the other side, and the digits would be read as another number.
+    case badFiller(field: Int, offset: Int, padding: FieldSpecification.Padding)
     /// Bytes after the last field.
     case trailingBytes(offset: Int, count: Int)
     /// A value that cannot be written: too long, too short for a fixed field of bytes, wrong characters.
@@ -29,6 +32,11 @@ public enum ISO8583Error: Error, Equatable, Sendable, CustomStringConvertible {
                 + (length.map { "\($0) exceeds \(most)" } ?? "is not a number")
         case .badContent(let field, let offset, let reason):
             "field \(field) at offset \(offset): \(reason)"
+        case .badFiller(let field, let offset, let padding):
+            "field \(field) at offset \(offset): the filler digit "
+                + (padding == .leftZero
+                    ? "on the left is not 0" : "on the right is not \(padding == .rightF ? "F" : "0 or F")")
+                + ": the sender may pad on the other side (padding of the dialect: \(padding.rawValue))"
         case .trailingBytes(let offset, let count):
             "offset \(offset): \(count) bytes after the last field"
         case .badValue(let field, let reason): "field \(field): \(reason)"
@@ -271,6 +279,14 @@ extension Dialect {
         let skipsFirst = odd && field.padding == .leftZero
         let last = offset + needed - 1
         let hasFiller = field.format == .z || field.lengthUnit == .bytes
+        if odd {
+            // On the right F is no digit and cannot be one that is lost; a 0 may be, where F is meant.
+            let filler = skipsFirst ? bytes[unchecked: offset] >> 4 : bytes[unchecked: last] & 0x0F
+            guard filler == 0 && field.padding != .rightF || filler == 0x0F && !skipsFirst else {
+                throw .badFiller(
+                    field: field.number, offset: skipsFirst ? offset : last, padding: field.padding)
+            }
+        }
         let start = message.storage.count
         message.storage.append(contentsOf: repeatElement(0, count: needed * 2))
         var place = start

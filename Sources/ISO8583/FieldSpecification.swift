@@ -29,7 +29,8 @@ public struct FieldSpecification: Sendable, Equatable {
         case hex
     }
 
-    /// What fills the odd nibble of a BCD field: on the left with 0, on the right with 0 or F.
+    /// What fills the odd nibble of a BCD field: on the left 0, on the right 0 or F. In what is read another filler is an
+    /// error; with `rightZero` an F is taken, too.
     public enum Padding: String, Sendable, CaseIterable {
         case leftZero = "left-zero"
         case rightZero = "right-zero"

@@ -9,9 +9,32 @@ enum Masking {
         case .chip: return "(\(value.count) bytes)"
         case .none: break
         }
-        if field.isBinary { return hex(value) }
-        // Private fields hold anything, card numbers too.
-        return digits(characters(value), always: false)
+        return field.isBinary ? stretches(hex(value)) : text(value, field)
+    }
+
+    /// Characters of a field, or of a piece of one, that is not known to be sensitive: private fields hold anything,
+    /// card numbers too, among other digits as well. Fields of digits alone, such as the original data elements, have too
+    /// many that pass the check by chance: there whole values are looked at.
+    static func text(_ value: ArraySlice<UInt8>, _ field: FieldSpecification) -> String {
+        let text = digits(characters(value), always: false)
+        return field.format == .n || field.format == .xn ? text : stretches(text)
+    }
+
+    /// Masks 13 to 19 digits, also within a longer run of them, that begin as card numbers do (2 to 6: ISO/IEC 7812-1)
+    /// and have a right check digit.
+    static func stretches(_ text: String) -> String {
+        let bytes = Array(text.utf8)
+        var shown = bytes
+        for start in bytes.indices where (0x32...0x36).contains(bytes[start]) {
+            var end = start
+            while end < bytes.count, end - start < 19, (0x30...0x39).contains(bytes[end]) { end += 1 }
+            while end - start >= 13, !hasCheckDigit(Substring(decoding: bytes[start..<end], as: UTF8.self)) {
+                end -= 1
+            }
+            guard end - start >= 13 else { continue }
+            for place in (start + 6)..<(end - 4) { shown[place] = UInt8(ascii: "*") }
+        }
+        return String(decoding: shown, as: UTF8.self)
     }
 
     /// First six and last four of a number; all stars where it is shorter than eleven digits.

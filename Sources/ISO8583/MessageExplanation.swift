@@ -96,7 +96,7 @@ extension Dialect {
         var pieces: [MessageExplanation.Piece] = []
         if field.sensitivity == .none, let layout = field.layout {
             pieces = layout.split(value).map { piece in
-                let text = Masking.digits(Masking.characters(piece.value), always: false)
+                let text = Masking.text(piece.value, field)
                 return MessageExplanation.Piece(
                     name: piece.name, value: text,
                     meaning: FieldMeaning.piece(field.number, piece.name, text, version))

@@ -1,4 +1,4 @@
-public import ProfileFile
+internal import ProfileFile
 
 /// What a field's value is made of.
 public enum SubfieldLayout: Sendable, Equatable {

@@ -13,15 +13,15 @@ public struct AcquirerFile: Sendable {
 
     /// - Throws: `ProfileFileError` naming file and line.
     public init(path: String) throws(ProfileFileError) {
-        try self.init(ProfileFile(path: path), folder: FileReading.folder(of: path))
+        try self.init(ProfileFile(path: path))
     }
 
-    public init(text: String, source: String) throws(ProfileFileError) {
-        try self.init(ProfileFile(file: source, text: text), folder: FileReading.folder(of: source))
+    /// - Parameter files: which files the text may name; none unless its author may.
+    public init(text: String, source: String, files: FileAccess = .noFiles) throws(ProfileFileError) {
+        try self.init(ProfileFile(file: source, text: text, files: files))
     }
 
-    /// Reads a mapping, such as the `acquirer-host` of a terminal profile.
-    public init(_ place: ProfileFile, folder: String) throws(ProfileFileError) {
+    private init(_ place: ProfileFile) throws(ProfileFileError) {
         let keys = try place.mapping()
         name = try keys.optional("name")?.string() ?? "iso8583"
         endpoints = []
@@ -29,13 +29,13 @@ public struct AcquirerFile: Sendable {
         for host in try list.list() { endpoints.append(try Endpoint(host)) }
         guard !endpoints.isEmpty else { throw list.error("no host is named") }
         security = try keys.optional("tls").map { (place) throws(ProfileFileError) in
-            try TransportSecurity(place, relativeTo: folder)
+            try TransportSecurity(place)
         }
         settings =
             try keys.optional("connection").map { (place) throws(ProfileFileError) in
                 try LinkSettings(place)
             } ?? LinkSettings()
-        interface = try HostInterface(try keys.required("messages"), relativeTo: folder)
+        interface = try HostInterface(try keys.required("messages"))
         try keys.finish()
     }
 

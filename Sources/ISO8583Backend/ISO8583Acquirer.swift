@@ -87,20 +87,20 @@ public final class ISO8583Acquirer: ObservableBackend {
 
     public func reverse(_ request: ReversalRequest) async throws(AcquirerError) {
         let answer = try await link.exchange(builder.reversal(request))
-        // 25: the host has no such transaction, so nothing is left to take back.
-        try reader.acknowledgement(answer, alsoAccepted: ["25", "94"])
+        // The host has no such transaction: nothing is left to take back.
+        try reader.acknowledgement(answer, alsoAccepted: [.notFound, .duplicate])
     }
 
     public func advise(
         _ request: AuthorizationRequest, offline: OfflineDecision
     ) async throws(AcquirerError) {
         try reader.acknowledgement(
-            try await link.exchange(builder.advice(request, offline)), alsoAccepted: ["94"])
+            try await link.exchange(builder.advice(request, offline)), alsoAccepted: [.duplicate])
     }
 
     public func adjust(_ request: AdjustmentRequest) async throws(AcquirerError) {
         try reader.acknowledgement(
-            try await link.exchange(builder.adjustment(request)), alsoAccepted: ["94"])
+            try await link.exchange(builder.adjustment(request)), alsoAccepted: [.duplicate])
     }
 
     public func reconcile(
@@ -110,7 +110,7 @@ public final class ISO8583Acquirer: ObservableBackend {
     }
 
     public func upload(_ item: BatchItem) async throws(AcquirerError) {
-        try reader.acknowledgement(try await link.exchange(builder.upload(item)), alsoAccepted: ["94"])
+        try reader.acknowledgement(try await link.exchange(builder.upload(item)), alsoAccepted: [.duplicate])
     }
 
     public func answersOutOfTime() async -> AsyncStream<LateAnswer> { await late.stream() }

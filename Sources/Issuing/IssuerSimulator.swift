@@ -518,11 +518,11 @@ extension IssuerSimulator {
                 approved =
                     request.acceptsPartialApproval && request.amountOther == .zero
                     ? rate.greatestAmount(
-                        within: spendable, fromExponent: world.exponent(of: request.currency),
+                        within: spendable, fromExponent: CodeTable.minorUnits(of: request.currency),
                         toExponent: account.exponent) : .zero
                 guard approved > .zero,
                     let part = rate.convert(
-                        approved, fromExponent: world.exponent(of: request.currency),
+                        approved, fromExponent: CodeTable.minorUnits(of: request.currency),
                         toExponent: account.exponent), part.minorUnits <= spendable
                 else { throw Refusal(.insufficientFunds, "the account cannot cover it") }
                 charge = part
@@ -562,7 +562,7 @@ extension IssuerSimulator {
         }
         guard
             let charge = rate.convert(
-                request.amount, fromExponent: world.exponent(of: request.currency),
+                request.amount, fromExponent: CodeTable.minorUnits(of: request.currency),
                 toExponent: account.exponent)
         else { throw Refusal(.invalidAmount, "the amount is too great to convert") }
         return (rate, charge)
@@ -871,7 +871,8 @@ extension IssuerSimulator {
                 : world.rates.first { $0.from == entry.currency && $0.to == account.currency }
             guard
                 let converted = rate?.convert(
-                    amount, fromExponent: world.exponent(of: entry.currency), toExponent: account.exponent)
+                    amount, fromExponent: CodeTable.minorUnits(of: entry.currency),
+                    toExponent: account.exponent)
             else { return .refused("the amount cannot be converted") }
             charge = converted
         }

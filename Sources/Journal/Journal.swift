@@ -10,6 +10,8 @@ public import Foundation
 /// committed together. They are not ended by a task's cancellation.
 public struct Journal: Sendable {
     public let store: any JournalStore
+    /// What this process is at work on: shared by all copies of this value, and empty for one that is opened anew.
+    public let underWay = TransactionsUnderWay()
     let now: @Sendable () -> Date
 
     public init(store: any JournalStore, now: @escaping @Sendable () -> Date = { Date() }) {
@@ -60,12 +62,20 @@ public struct Journal: Sendable {
     /// Ends all access and lets another process open the journal.
     public func close() async throws(JournalError) { try await store.close() }
 
+    /// Whether the journal takes writes: by its last commit, or by one that changes nothing where that was long ago.
+    /// - Throws: why not.
+    public func checkWrites() async throws(JournalError) { try await store.checkWrites() }
+
+    /// Each change of whether the journal takes writes. Ends when it has stopped for good.
+    public func healthChanges() -> AsyncStream<JournalHealth> { store.healthChanges() }
+
     // MARK: - Writing
 
     /// Writes a new transaction with its numbers: STAN (1...999 999, unique per terminal and round; after the
     /// last a new round begins) and RRN (12 digits, unique per day).
     /// - Throws: `.diskFull` where no room is left, besides what is kept for reversals; `.keyReused` where the
-    ///   intent's idempotency key is known, whatever it names.
+    ///   intent's idempotency key is known, whatever it names; `.rejected` where a refund's original does not allow it,
+    ///   `.unknownTransaction` where there is none.
     public func begin(_ intent: TransactionIntent) async throws(JournalError) -> TransactionRecord {
         let (record, isNew) = try await beginOnce(intent)
         guard isNew else { throw .keyReused(key: intent.idempotencyKey ?? "", id: record.id) }
@@ -73,6 +83,7 @@ public struct Journal: Sendable {
     }
 
     /// Writes a new transaction, or finds the one that the intent's idempotency key names.
+    /// An intent that takes the place of a transaction is found by that one.
     /// - Returns: the transaction, and whether it is new.
     /// - Throws: as `begin`; `.keyReused` where the key names a payment with another amount, currency, type,
     ///   merchant or original.
@@ -82,7 +93,12 @@ public struct Journal: Sendable {
         try Self.checkName(intent.terminalID, "terminal identifier")
         try Self.checkName(intent.merchantID, "merchant identifier")
         if let key = intent.idempotencyKey { try Self.checkName(key, "idempotency key") }
-        if let original = intent.original { try Self.checkName(original, "original transaction") }
+        if let original = intent.original {
+            try Self.checkName(original, "original transaction")
+            guard intent.isCredit else {
+                throw .invalidValue("an original transaction of what is no refund")
+            }
+        }
         return try await store.begin(intent, at: Timestamp.rounded(now()))
     }
 
@@ -171,7 +187,7 @@ public struct Journal: Sendable {
     }
 
     /// A new final amount of an approved transaction is owed to the host: a completion, a tip.
-    /// - Throws: `.stateMoved` where it is not approved, `.inBatch` where it is being settled.
+    /// - Throws: `.rejected` where the transaction does not allow it, `.inBatch` where it is being settled.
     /// - Returns: the transaction; `revision` counts its final amounts.
     @discardableResult
     public func adjustmentDue(
@@ -194,25 +210,69 @@ public struct Journal: Sendable {
     /// The host acknowledged a final amount.
     /// - Parameter revision: which one: a newer one stays due.
     public func adjusted(_ id: String, revision: Int) async throws(JournalError) {
-        guard let record = try await store.record(id) else { throw .unknownTransaction(id: id) }
-        guard record.revision == revision else { return }
-        _ = try await store.apply(change(id, from: [.adjustmentDue], to: .adjusted))
+        var change = change(id, from: [.adjustmentDue], to: .adjusted)
+        change.revision = revision
+        do throws(JournalError) {
+            _ = try await store.apply(change)
+        } catch .stateMoved(_, _, .adjustmentDue) {
+            return
+        }
     }
 
     /// A reversal is owed: durable before anything is reported or sent.
-    /// - Parameter from: `.approved` and what follows it where an approval is taken back.
-    /// - Throws: `.inBatch` where it is being settled.
+    /// - Parameter from: `TransactionState.voidable` where an approval is taken back.
+    /// - Throws: `.rejected` where an approval is to be taken back and the transaction does not allow it, `.inBatch` where
+    ///   it is being settled.
+    @discardableResult
     public func reversalDue(
         _ id: String, reason: String, result: TransactionResult = TransactionResult(),
         from: [TransactionState] = [.authorizing]
-    ) async throws(JournalError) {
+    ) async throws(JournalError) -> TransactionRecord {
         guard !from.isEmpty, from.allSatisfy(TransactionState.reversalDue.predecessors.contains) else {
             throw .forbiddenTransition(id: id, from: from, to: .reversalDue)
         }
         var change = change(id, from: from, to: .reversalDue, detail: reason)
         change.result = cleaned(result)
         change.reversalReason = StoredText.cleaned(reason)
+        return try await store.apply(change)
+    }
+
+    /// How often late approvals make a reversal of one transaction due: a host that goes on approving is for a person.
+    public static let greatestLateApprovals = 5
+    private static let lateApproval = "late approval"
+
+    /// The host approved a transaction after it was declined or reversed: its reversal is due (again). Counted in the
+    /// history, which outlives restarts, and bounded.
+    /// - Parameters:
+    ///   - text: what the host said.
+    ///   - authorizationCode: of the approval, for the reversal.
+    /// - Returns: how many times that was; nil, and only a note, where it was `greatestLateApprovals` times before.
+    /// - Throws: `.stateMoved` where it is neither declined nor reversed.
+    @discardableResult
+    public func lateApproval(
+        _ id: String, _ text: String, authorizationCode: String?, reason: String
+    ) async throws(JournalError) -> Int? {
+        let count = try await changes(of: id).count {
+            $0.state == .reversalDue && $0.detail?.contains(Self.lateApproval) == true
+        }
+        let from: [TransactionState] = [.declined, .reversed]
+        guard count < Self.greatestLateApprovals else {
+            _ = try await store.apply(
+                change(
+                    id, from: from,
+                    detail:
+                        "\(text): approved late more than \(count) times: not reversed again, a person must look"
+                ))
+            return nil
+        }
+        var change = change(
+            id, from: from, to: .reversalDue,
+            detail:
+                "\(text): \(Self.lateApproval) \(count + 1) of \(Self.greatestLateApprovals), reversal due")
+        change.result = cleaned(TransactionResult(authorizationCode: authorizationCode))
+        change.reversalReason = StoredText.cleaned(reason)
         _ = try await store.apply(change)
+        return count + 1
     }
 
     /// Counts a transmission of the reversal, before it leaves: a repeat (0421 instead of 0420) is known by
@@ -338,6 +398,12 @@ public struct Journal: Sendable {
         limit: Int? = nil
     ) async throws(JournalError) -> [TransactionRecord] {
         try await store.page(filter, order: order, after: after, limit: limit)
+    }
+
+    /// Terminals that have something unfinished, whether a program still knows them or not.
+    public func unfinishedTerminals(includingParked: Bool = false) async throws(JournalError) -> [String] {
+        try await store.terminals(
+            JournalFilter(states: TransactionState.unfinished, isParked: includingParked ? nil : false))
     }
 
     /// What a restart must look after, oldest first.

@@ -20,6 +20,8 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
     case keyReused(key: String, id: String)
     /// The transaction is in a batch that is being closed, or closed.
     case inBatch(id: String, batch: Int)
+    /// A refund, void, completion or tip that the transaction does not allow as it stands.
+    case rejected(FollowUpRejection)
     /// A value that the journal does not take: which and why.
     case invalidValue(String)
     /// No room for new transactions. What is owed to the host is still written, from reserved room.
@@ -31,6 +33,21 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
     case readFailed(path: String, reason: String)
     /// Where an export was to go does not take it.
     case exportFailed(reason: String)
+
+    /// Whether what failed was the journal, and not one step of one transaction beside which others can go on. On a full disk
+    /// what is owed to the host is written still.
+    public var holdsUpOthers: Bool {
+        switch self {
+        case .unknownTransaction, .stateMoved, .forbiddenTransition, .keyReused, .inBatch, .rejected,
+            .invalidValue,
+            .damaged, .diskFull:
+            false
+        case .locked, .cannotOpen, .notAJournal, .newerSchema, .notDurable, .writeFailed, .stopped,
+            .readFailed,
+            .exportFailed:
+            true
+        }
+    }
 
     public var description: String {
         switch self {
@@ -57,6 +74,7 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
             "the idempotency key \(key) names transaction \(id), which is another payment: use a new key"
         case .inBatch(let id, let batch):
             "transaction \(id) is in batch \(batch), which is being settled: give it back with a refund instead"
+        case .rejected(let rejection): "\(rejection)"
         case .invalidValue(let what): "the journal does not take \(what)"
         case .diskFull(let path):
             "journal \(path): the disk is full, no new payments; free space on it and go on"

@@ -45,15 +45,16 @@ public enum JournalExport {
         ("idempotency_key", { $0.idempotencyKey.map(Value.text) }),
         ("original", { $0.original.map(Value.text) }),
         ("settled_batch", { $0.settledBatch.map { .number(Int64($0)) } }),
+        ("replaces", { $0.replaces.map(Value.text) }),
     ]
 
-    /// All columns of a record with their values; empty where absent.
+    /// All columns of a record with their values, for people; empty where absent.
     public static func values(_ record: TransactionRecord) -> [(name: String, value: String)] {
         columns.map { column in
             let value =
                 switch column.value(record) {
                 case nil: ""
-                case .text(let text): text
+                case .text(let text): PlainText.clean(text)
                 case .number(let number): String(number)
                 case .truth(let truth): String(truth)
                 }
@@ -89,10 +90,11 @@ public enum JournalExport {
         return "{" + members.joined(separator: ",") + "}"
     }
 
-    /// Quotes where a separator, quote or line break asks for it; a leading `=`, `+`, `-` or `@`, in full width
+    /// Without control characters, as a terminal may show it, but for line breaks and tabs; quotes where a separator, quote
+    /// or line break asks for it; a leading `=`, `+`, `-` or `@`, in full width
     /// too, or control character gets an apostrophe so that a spreadsheet takes it for text.
     static func quoted(_ value: String) -> String {
-        var text = value
+        var text = PlainText.clean(value, keeping: ["\t", "\r", "\n"])
         if let first = text.unicodeScalars.first,
             "=+-@\t\r\n\u{FF1D}\u{FF0B}\u{FF0D}\u{FF20}".unicodeScalars.contains(first)
         {

@@ -27,6 +27,8 @@ public struct JournalChange: Sendable {
     public var parked: Bool?
     /// A new final amount, which begins a new revision.
     public var finalAmount: (amount: Amount, kind: AmountAdjustment)?
+    /// The change happens only if this is the latest final amount.
+    public var revision: Int?
     /// Kept enciphered until the transaction leaves `TransactionState.keeping`.
     public var kept: [UInt8]?
 
@@ -79,12 +81,14 @@ public protocol JournalStore: Sendable {
     /// Stores a new transaction with its numbers.
     /// - Returns: the transaction, and whether it is new: with an idempotency key that is known, the one that it
     ///   names.
-    /// - Throws: `.keyReused` where the key names another payment.
+    /// - Throws: `.keyReused` where the key names another payment; `.rejected` where `TransactionRemainder` rejects what is
+    ///   asked of the original, as that is in this same write.
     func begin(
         _ intent: TransactionIntent, at: Date
     ) async throws(JournalError) -> (record: TransactionRecord, isNew: Bool)
     /// - Returns: the transaction after the change.
-    /// - Throws: `.unknownTransaction`, `.stateMoved`: nothing was changed.
+    /// - Throws: `.unknownTransaction`, `.stateMoved`, `.rejected` where `TransactionRemainder` rejects the change's
+    ///   follow-up, as the transaction is in this same write: nothing was changed.
     func apply(_ change: JournalChange) async throws(JournalError) -> TransactionRecord
 
     func record(_ id: String) async throws(JournalError) -> TransactionRecord?
@@ -101,6 +105,9 @@ public protocol JournalStore: Sendable {
     func page(
         _ filter: JournalFilter, order: JournalOrder, after: String?, limit: Int?
     ) async throws(JournalError) -> [TransactionRecord]
+    /// The terminals that have a transaction in one of the filter's states, parked or not as it says, in the order of their
+    /// names. Costs a look-up for each terminal, whatever the number of transactions.
+    func terminals(_ filter: JournalFilter) async throws(JournalError) -> [String]
     func statistics(_ filter: JournalFilter) async throws(JournalError) -> JournalStatistics
     func verify() async throws(JournalError) -> JournalVerification
 
@@ -126,6 +133,11 @@ public protocol JournalStore: Sendable {
     ) async throws(JournalError)
     /// - Throws: `.damaged` where it cannot be deciphered.
     func keptState(_ name: String, for terminal: String) async throws(JournalError) -> KeptState?
+    /// Whether writes are taken now: cheap, and good for being asked again and again.
+    /// - Throws: why not.
+    func checkWrites() async throws(JournalError)
+    /// Each change of how the engine is. Ends when it has stopped for good.
+    func healthChanges() -> AsyncStream<JournalHealth>
     /// Ends all access; later calls fail.
     func close() async throws(JournalError)
 }

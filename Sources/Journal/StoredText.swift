@@ -1,10 +1,12 @@
+internal import EMV
+
 /// Texts from cards, hosts and callers, made fit for the journal.
-enum StoredText {
+package enum StoredText {
     static let greatestLength = 500
 
     /// At most the first six and the last four digits of a card number, whatever was handed in; of numbers
     /// shorter than thirteen digits the last four.
-    static func maskedPAN(_ text: String) -> String {
+    package static func maskedPAN(_ text: String) -> String {
         let characters = text.prefix(19)
         let head = characters.count >= 13 ? 6 : 0
         return String(
@@ -20,15 +22,15 @@ enum StoredText {
         text.utf8.count <= bytes * 2 && text.allSatisfy(\.isHexDigit) ? text : cleaned(text)
     }
 
-    /// Without what looks like a card number or the track that follows one, without NUL, which would end the
-    /// text in SQLite, and not endless.
+    /// Without what looks like a card number or the track that follows one, without control characters (NUL would end
+    /// the text in SQLite, others are obeyed by the terminal that shows it: `PlainText`), and not endless.
     ///
     /// A card number is a stretch of 13 to 19 digits, single spaces or hyphens among them allowed, that begins with
     /// 1 to 9 and has a right check digit (ISO/IEC 7812-1); it may lie within a longer run of digits, as in
     /// spelled-out TLV. Its first six and last four digits stay. After it a track goes on with `D`, `=` or
     /// `^` (ISO/IEC 7813): nothing of that stays.
-    static func cleaned(_ text: String) -> String {
-        var characters = text.prefix(greatestLength).map { $0 == "\0" ? "\u{FFFD}" : $0 }
+    package static func cleaned(_ text: String) -> String {
+        var characters = Array(PlainText.clean(String(text.prefix(greatestLength))))
         var index = 0
         while index < characters.count {
             guard digit(characters[index]) != nil else {

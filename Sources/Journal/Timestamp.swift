@@ -1,8 +1,8 @@
-internal import Foundation
+package import Foundation
 
 /// Journal times: UTC with milliseconds, as `2026-11-21T04:16:28.123Z`, so that text sorts as time does.
 /// Done here as `Date.ISO8601FormatStyle` cuts instead of rounding and would not read back what it wrote.
-enum Timestamp {
+package enum Timestamp {
     /// 0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z.
     static let range: ClosedRange<Int64> = -62_135_596_800_000...253_402_300_799_999
 
@@ -20,7 +20,7 @@ enum Timestamp {
     /// A date as the journal can hold it.
     static func rounded(_ date: Date) -> Date { Self.date(milliseconds: milliseconds(date)) }
 
-    static func text(_ date: Date) -> String {
+    package static func text(_ date: Date) -> String {
         let milliseconds = milliseconds(date)
         let (days, ofDay) = split(milliseconds)
         let (year, month, day) = civil(days)
@@ -56,7 +56,7 @@ enum Timestamp {
     }
 
     /// Nil unless it is exactly of the form that `text` writes.
-    static func date(_ text: String) -> Date? {
+    package static func date(_ text: String) -> Date? {
         let bytes = Array(text.utf8)
         guard bytes.count == 24 else { return nil }
         for (position, mark) in [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"), (19, "."), (23, "Z")]

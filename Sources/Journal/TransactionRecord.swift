@@ -51,21 +51,28 @@ public enum TransactionState: String, Sendable, Codable, CaseIterable {
         // From adjustmentDue: another amount before the host knew of the first.
         case .adjustmentDue: [.approved, .forwarded, .adjusted, .adjustmentDue]
         case .adjusted: [.adjustmentDue]
-        // From approved and what follows: the card declined afterwards, or the payment is taken back.
+        // From approved and what follows: the card declined afterwards, or the payment is taken back. From declined and
+        // reversed: the host approved too late (`Journal.lateApproval`).
         case .reversalDue:
             [
                 .authorizing, .answered, .approved, .adjustmentDue, .adjusted, .approvedOffline, .forwarded,
+                .declined, .reversed,
             ]
         case .reversed: [.reversalDue]
-        case .approvedOffline, .declinedOffline, .cancelled, .failed: [.started, .cardRead, .requestWritten]
+        case .approvedOffline, .declinedOffline, .failed: [.started, .cardRead, .requestWritten]
+        // From deferred: nobody was told of it, and nothing was sent.
+        case .cancelled: [.started, .cardRead, .requestWritten, .deferred]
         case .forwarded: [.approvedOffline]
         case .settled: Self.inBatch
         }
     }
 
+    /// States in which somebody is at work on a transaction, or was when the process ended.
+    public static let inProgress: [TransactionState] =
+        [.started, .cardRead, .requestWritten, .authorizing, .answered]
+
     /// States that a restart must look after.
-    public static let unfinished: [TransactionState] =
-        [.started, .cardRead, .requestWritten, .authorizing, .answered] + owed
+    public static let unfinished: [TransactionState] = inProgress + owed
 
     /// States in which something is owed to the host.
     public static let owed: [TransactionState] = [.deferred, .reversalDue, .adjustmentDue, .approvedOffline]
@@ -81,7 +88,7 @@ public enum TransactionState: String, Sendable, Codable, CaseIterable {
         .approvedOffline, .forwarded,
     ]
 
-    /// States after which nothing happens any more.
+    /// States after which nothing happens any more, but for an approval that comes too late.
     public static let final: [TransactionState] = [
         .settled, .reversed, .declined, .declinedOffline, .cancelled, .failed,
     ]
@@ -114,8 +121,11 @@ public struct TransactionIntent: Sendable {
     /// Names this payment for ever: with the same key the same transaction is found again instead of a new
     /// one. 1 to 64 bytes, unique per terminal.
     public var idempotencyKey: String?
-    /// The transaction that a refund gives back, or that this one takes the place of.
+    /// The transaction that a refund gives back.
     public var original: String?
+    /// The transaction that this one takes the place of: at most one ever does. Names this one instead of an idempotency
+    /// key, in a name space of its own that no client writes to.
+    public private(set) var replaces: String?
 
     public init(
         terminalID: String, merchantID: String, amount: Amount, amountOther: Amount = .zero,
@@ -136,6 +146,20 @@ public struct TransactionIntent: Sendable {
 }
 
 extension TransactionIntent {
+    /// The same again under new numbers, in place of a transaction whose outcome is unknown: it gives back what that one
+    /// gives back.
+    public init(replacing record: TransactionRecord) {
+        self.init(
+            terminalID: record.terminalID, merchantID: record.merchantID, amount: record.amount,
+            amountOther: record.amountOther, currency: record.currency,
+            currencyExponent: record.currencyExponent, transactionType: record.transactionType,
+            purpose: record.purpose, original: record.original)
+        replaces = record.id
+    }
+
+    /// Refunds go to the cardholder (tag 9C).
+    public var isCredit: Bool { transactionType == 0x20 }
+
     /// Tells whether two intents under one key are the same.
     var fingerprint: [UInt8] {
         let parts: [String] = [
@@ -253,10 +277,12 @@ public struct TransactionRecord: Sendable, Equatable, Codable {
     /// Transmissions of the present final amount so far.
     public var adjustmentAttempts: Int
     public var idempotencyKey: String?
-    /// The transaction that this one gives back or takes the place of.
+    /// The transaction that this one gives back.
     public var original: String?
     /// The batch in which it was settled.
     public var settledBatch: Int?
+    /// The transaction that this one takes the place of.
+    public var replaces: String?
 
     /// What the merchant gets, or gives back: the final amount, else what was approved, else what was asked for.
     public var amountTaken: Amount { finalAmount ?? approvedAmount ?? amount }
@@ -286,7 +312,7 @@ public struct JournalFilter: Sendable, Equatable {
     /// Nil for all, else only those that are (not) parked.
     public var isParked: Bool?
     public var idempotencyKey: String?
-    /// Only those that give this transaction back or take its place.
+    /// Only those that give this transaction back.
     public var original: String?
     /// Only those settled in this batch.
     public var settledBatch: Int?

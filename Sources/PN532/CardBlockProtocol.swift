@@ -1,5 +1,5 @@
 /// The card's side of the block protocol (ISO/IEC 14443-4, clause 7).
-struct CardBlockProtocol {
+package struct CardBlockProtocol {
     /// The largest frame that the terminal takes (FSD), checksum included.
     var frameSize: Int
     /// The logical number that the terminal gave (CID).
@@ -18,7 +18,7 @@ struct CardBlockProtocol {
     /// The application gave no answer: the card says nothing any more.
     private var isMute = false
 
-    enum Reaction: Equatable {
+    package enum Reaction: Equatable {
         case silence
         case block([UInt8])
         /// The answer to S(DESELECT), and the session is over.
@@ -28,7 +28,7 @@ struct CardBlockProtocol {
     /// Longer commands are no APDUs: 65544 bytes is the longest extended one.
     static let commandLimit = 65544
 
-    init(frameSize: Int, cardIdentifier: UInt8, waitingTimeExtensions: Int) {
+    package init(frameSize: Int, cardIdentifier: UInt8, waitingTimeExtensions: Int) {
         self.frameSize = max(16, frameSize)
         self.cardIdentifier = cardIdentifier
         self.waitingTimeExtensions = waitingTimeExtensions
@@ -36,7 +36,7 @@ struct CardBlockProtocol {
 
     /// Takes a block without its checksum.
     /// - Parameter process: the application; nil is silence.
-    mutating func receive(_ block: [UInt8], process: ([UInt8]) -> [UInt8]?) -> Reaction {
+    package mutating func receive(_ block: [UInt8], process: ([UInt8]) -> [UInt8]?) -> Reaction {
         guard let control = block.first, !isMute else { return .silence }
         var rest = block.dropFirst()
         let hasIdentifier = control & 0x08 != 0

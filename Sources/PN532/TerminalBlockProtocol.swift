@@ -66,6 +66,8 @@ struct TerminalBlockProtocol {
                 response.append(contentsOf: answer.data)
                 guard response.count <= Self.responseLimit else { throw .protocol }
                 if answer.control & 0x10 == 0 { return response }
+                // A card that chains empty blocks would never come to the limit.
+                guard !answer.data.isEmpty else { throw .protocol }
                 answer = try reply(
                     to: block(0xA2 | blockNumber), expectsAcknowledgement: false, through: field)
             }

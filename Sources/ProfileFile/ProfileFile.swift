@@ -45,37 +45,43 @@ public struct ProfileFile {
     public let path: String
     /// The whole text of the file; empty but at the top.
     public let text: String
+    /// The files that the text may name.
+    public let files: FileAccess
 
-    /// - Throws: `ProfileFileError` where the text is not YAML or empty.
-    public init(file: String, text: String) throws(ProfileFileError) {
+    /// - Parameter files: which files the text may name; none unless its author may.
+    /// - Throws: `ProfileFileError` where the text is not YAML, empty or out of bounds (`YAMLBounds`).
+    public init(file: String, text: String, files: FileAccess = .noFiles) throws(ProfileFileError) {
+        if let excess = YAMLBounds.excess(of: text, file: file) { throw excess }
         let composed: Node?
         do {
-            composed = try Yams.compose(yaml: text)
+            // Everything is read as text here: what looks like a number or a date is not asked.
+            composed = try Yams.compose(yaml: text, .basic)
         } catch let error as YamlError {
             throw Self.syntaxError(file, error)
         } catch {
             throw ProfileFileError(file: file, reason: "\(error)")
         }
         guard let composed else { throw ProfileFileError(file: file, reason: "the file is empty") }
-        self.init(file: file, node: composed, path: "", text: text)
+        self.init(file: file, files: files, node: composed, path: "", text: text)
     }
 
-    /// Reads a file.
+    /// Reads a file of the operator's, which may name others; relative paths begin at its folder.
     public init(path: String) throws(ProfileFileError) {
-        let text: String
-        do {
-            text = try String(contentsOfFile: path, encoding: .utf8)
-        } catch {
+        guard let bytes = NamedFile(path: path, shown: path).contents(limit: YAMLBounds.bytes),
+            let text = String(validating: bytes, as: UTF8.self)
+        else {
             let reason =
                 FileManager.default.fileExists(atPath: path)
-                ? "cannot be read as UTF-8 text (permissions?)" : "no such file"
+                ? "cannot be read as UTF-8 text of up to \(YAMLBounds.bytes) bytes (permissions?)"
+                : "no such file"
             throw ProfileFileError(file: path, reason: reason)
         }
-        try self.init(file: path, text: text)
+        try self.init(file: path, text: text, files: .beside(path))
     }
 
-    init(file: String, node: Node, path: String, text: String = "") {
+    init(file: String, files: FileAccess, node: Node, path: String, text: String = "") {
         self.text = text
+        self.files = files
         self.file = file
         self.node = node
         self.path = path
@@ -92,7 +98,7 @@ public struct ProfileFile {
             return ProfileFileError(
                 file: file, line: context.mark.line,
                 reason: "the same key twice: "
-                    + duplicates.sorted().joined(separator: ", "))
+                    + duplicates.sorted().prefix(5).map { shortened($0) }.joined(separator: ", "))
         default:
             return ProfileFileError(file: file, reason: "not YAML: \(error)")
         }
@@ -109,12 +115,15 @@ public struct ProfileFile {
 
     var found: String {
         switch node {
-        case .scalar(let scalar): scalar.string.isEmpty ? "nothing" : "\"\(scalar.string.prefix(40))\""
+        case .scalar(let scalar): scalar.string.isEmpty ? "nothing" : "\"\(Self.shortened(scalar.string))\""
         case .mapping: "a mapping"
         case .sequence: "a list"
         case .alias: "an alias"
         }
     }
+
+    /// Of a text as long as somebody liked, as much as an error shows.
+    static func shortened(_ text: String) -> Substring { text.prefix(40) }
 
     /// What stands here, whatever way it is written: without comments, keys in order, each text with its length. Two
     /// places that mean the same give the same.
@@ -196,7 +205,7 @@ public struct ProfileFile {
             throw error("expected a list, found \(found)")
         }
         return sequence.enumerated().map {
-            ProfileFile(file: file, node: $0.element, path: "\(path)[\($0.offset)]")
+            ProfileFile(file: file, files: files, node: $0.element, path: "\(path)[\($0.offset)]")
         }
     }
 
@@ -209,6 +218,8 @@ public struct ProfileFile {
 
     /// `; did you mean "…"?`, where one of `names` is near.
     public static func suggestion(for word: String, among names: some Collection<String>) -> String {
+        // Nobody mistypes so long a name, and the work grows with it.
+        guard word.utf8.count <= 80 else { return "" }
         let near = names.map { ($0, distance(word.lowercased(), $0.lowercased())) }
             .min { $0.1 < $1.1 }
         guard let near, near.1 <= max(2, word.count / 3) else { return "" }
@@ -237,20 +248,27 @@ public struct ProfileFile {
 public final class ProfileMapping {
     public let place: ProfileFile
     let mapping: Node.Mapping
+    private let values: [String: Node]
     private var known: Set<String> = []
 
     init(place: ProfileFile, mapping: Node.Mapping) {
         self.place = place
         self.mapping = mapping
+        var values: [String: Node] = [:]
+        for (key, value) in mapping {
+            if case .scalar(let name) = key { values[name.string] = value }
+        }
+        self.values = values
     }
 
     /// The value of a key; nil where the key is absent or its value empty.
     public func optional(_ key: String) -> ProfileFile? {
         known.insert(key)
-        guard let node = mapping[Node(key)] else { return nil }
+        guard let node = values[key] else { return nil }
         if case .scalar(let scalar) = node, scalar.string.isEmpty, scalar.style == .plain { return nil }
         return ProfileFile(
-            file: place.file, node: node, path: place.path.isEmpty ? key : "\(place.path).\(key)")
+            file: place.file, files: place.files, node: node,
+            path: place.path.isEmpty ? key : "\(place.path).\(key)")
     }
 
     public func required(_ key: String) throws(ProfileFileError) -> ProfileFile {
@@ -262,32 +280,43 @@ public final class ProfileMapping {
     public func entries() throws(ProfileFileError) -> [(key: ProfileFile, value: ProfileFile)] {
         var result: [(key: ProfileFile, value: ProfileFile)] = []
         for (keyNode, valueNode) in mapping {
-            let key = ProfileFile(file: place.file, node: keyNode, path: place.path)
+            let key = ProfileFile(file: place.file, files: place.files, node: keyNode, path: place.path)
             let name = try key.string()
             known.insert(name)
-            let path = place.path.isEmpty ? name : "\(place.path).\(name)"
-            result.append((key, ProfileFile(file: place.file, node: valueNode, path: path)))
+            let shown = ProfileFile.shortened(name)
+            let path = place.path.isEmpty ? String(shown) : "\(place.path).\(shown)"
+            result.append(
+                (key, ProfileFile(file: place.file, files: place.files, node: valueNode, path: path)))
         }
         return result
     }
 
     /// - Throws: for a key that nobody asked for, with the nearest known key.
     public func finish() throws(ProfileFileError) {
-        if let first = unknownKeys().first { throw first }
+        if let first = unknownKeys(atMost: 1).first { throw first }
     }
 
-    /// An error for each key that nobody asked for, with the nearest known key.
-    public func unknownKeys() -> [ProfileFileError] {
-        mapping.compactMap { keyNode, _ in
-            let key = ProfileFile(file: place.file, node: keyNode, path: place.path)
-            guard let name = try? key.string() else {
-                return key.error("expected a name, found \(key.found)")
-            }
-            guard !known.contains(name) else { return nil }
-            let hint = ProfileFile.suggestion(for: name, among: known)
-            return key.error(
-                "unknown key \"\(name)\"\(hint.isEmpty ? "; known: \(known.sorted().joined(separator: ", "))" : hint)"
-            )
+    /// An error for each key that nobody asked for, with the nearest known key; the first hundred of them.
+    public func unknownKeys() -> [ProfileFileError] { unknownKeys(atMost: 100) }
+
+    private func unknownKeys(atMost limit: Int) -> [ProfileFileError] {
+        var errors: [ProfileFileError] = []
+        for (keyNode, _) in mapping {
+            if let error = unknown(keyNode) { errors.append(error) }
+            if errors.count == limit { break }
         }
+        return errors
+    }
+
+    private func unknown(_ keyNode: Node) -> ProfileFileError? {
+        let key = ProfileFile(file: place.file, files: place.files, node: keyNode, path: place.path)
+        guard let name = try? key.string() else {
+            return key.error("expected a name, found \(key.found)")
+        }
+        guard !known.contains(name) else { return nil }
+        let hint = ProfileFile.suggestion(for: name, among: known)
+        return key.error(
+            "unknown key \"\(ProfileFile.shortened(name))\"\(hint.isEmpty ? "; known: \(known.sorted().joined(separator: ", "))" : hint)"
+        )
     }
 }

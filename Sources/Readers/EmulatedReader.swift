@@ -29,6 +29,11 @@ public final class EmulatedReader: CardReader {
         /// Counts activations and removals: a channel of an earlier activation is dead.
         var generation = 0
         var isActive = false
+        /// Counts the times that the first card left, and how often that was at the last activation; nil before the first.
+        var departures = 0
+        var departuresAtActivation: Int?
+        /// Whether the card that was activated last is gone, though another may lie there already.
+        var lastHasLeft: Bool { cards.isEmpty || departuresAtActivation.map { $0 != departures } ?? false }
         var waiters: [(id: Int, continuation: CheckedContinuation<Void, Never>)] = []
         var nextWaiter = 0
         var isClosed = false
@@ -37,6 +42,10 @@ public final class EmulatedReader: CardReader {
             if isActive { cards.first?.powerOff() }
             isActive = false
             generation += 1
+        }
+        func clear() {
+            if !cards.isEmpty { departures += 1 }
+            cards = []
         }
         func wake() {
             let resumed = waiters
@@ -74,13 +83,16 @@ public final class EmulatedReader: CardReader {
         }
     }
 
+    /// How many wait for a card to come or to go.
+    var waiting: Int { lock.withLock { _ in field.waiters.count } }
+
     public var isEmpty: Bool { lock.withLock { _ in field.cards.isEmpty } }
 
     /// Takes all cards out of the field, in the middle of whatever they do.
     public func remove() {
         lock.withLock { _ in
             field.powerDown()
-            field.cards = []
+            field.clear()
             field.wake()
         }
     }
@@ -111,6 +123,7 @@ public final class EmulatedReader: CardReader {
                 if field.isActive { card.powerOff() }
                 field.generation += 1
                 field.isActive = true
+                field.departuresAtActivation = field.departures
                 field.commands = 0
                 card.powerOn()
                 return .success(
@@ -126,14 +139,18 @@ public final class EmulatedReader: CardReader {
 
     public func awaitRemoval(deadline: ContinuousClock.Instant?) async throws(ReaderError) -> Bool {
         while true {
-            if lock.withLock({ _ in field.cards.isEmpty || field.isClosed }) { return true }
+            if lock.withLock({ _ in field.lastHasLeft || field.isClosed }) { return true }
             do throws(ReaderError) {
-                try await waitForChange(until: deadline) { !$0.cards.isEmpty && !$0.isClosed }
+                try await waitForChange(until: deadline) { !$0.lastHasLeft && !$0.isClosed }
             } catch {
-                if error == .noCard { return lock.withLock { _ in field.cards.isEmpty } }
+                if error == .noCard { return lock.withLock { _ in field.lastHasLeft } }
                 throw error
             }
         }
+    }
+
+    public func mayHoldLastCard() async -> Bool {
+        lock.withLock { _ in field.departuresAtActivation != nil && !field.lastHasLeft }
     }
 
     public func fieldOff() async {
@@ -218,7 +235,7 @@ public final class EmulatedReader: CardReader {
 
     private func leave() {
         field.powerDown()
-        field.cards = []
+        field.clear()
         field.removal = .never
         field.wake()
     }

@@ -15,6 +15,10 @@ public protocol CardReader: Sendable {
     /// - Returns: whether it left before the deadline.
     func awaitRemoval(deadline: ContinuousClock.Instant?) async throws(ReaderError) -> Bool
 
+    /// Whether the card that was activated last may still be in the field, without waiting for it to leave. A reader that
+    /// cannot tell one card from another says so of any card; one that is gone holds none.
+    func mayHoldLastCard() async -> Bool
+
     /// Switches the field off (where the device lets us) and lets go of the card. Never fails: a reader
     /// that is gone has no field.
     func fieldOff() async
@@ -28,6 +32,12 @@ public protocol CardReader: Sendable {
 }
 
 extension CardReader {
+    public func mayHoldLastCard() async -> Bool {
+        let hasLeft = try? await awaitRemoval(deadline: .now + .milliseconds(100))
+        await fieldOff()
+        return hasLeft == false
+    }
+
     public func usePolling(_ schedule: PollingSchedule) async throws(ReaderError) {
         guard schedule != .standard else { return }
         throw .readerUnavailable(

@@ -30,6 +30,8 @@ public struct RecordingReader: CardReader {
         try await base.awaitRemoval(deadline: deadline)
     }
 
+    public func mayHoldLastCard() async -> Bool { await base.mayHoldLastCard() }
+
     public func fieldOff() async {
         await base.fieldOff()
         recorder.append(.event(.fieldOff))

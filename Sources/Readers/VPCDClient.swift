@@ -182,15 +182,10 @@ public final class VPCDClient: Sendable {
 
     /// Serves until the connection ends. Returns why it ended.
     private func converse(_ descriptor: Int32) -> String {
-        var buffer: [UInt8] = []
+        var messages = VPCDMessages()
         var chunk = [UInt8](repeating: 0, count: 65538)
-        var output: [UInt8] = []
         while true {
-            while buffer.count >= 2 {
-                let length = Int(buffer[0]) << 8 | Int(buffer[1])
-                guard buffer.count >= 2 + length else { break }
-                let message = Array(buffer[2..<(2 + length)])
-                buffer.removeFirst(2 + length)
+            while let message = messages.next() {
                 guard let answer = answer(to: message) else { continue }
                 guard let answer else {
                     // Silent: the reader waits in vain, then the card is gone.
@@ -201,11 +196,7 @@ public final class VPCDClient: Sendable {
                         Int32(clamping: wait.seconds * 1000 + wait.attoseconds / 1_000_000_000_000_000))
                     return "the card stayed silent"
                 }
-                output.removeAll(keepingCapacity: true)
-                output.append(UInt8(truncatingIfNeeded: answer.count >> 8))
-                output.append(UInt8(truncatingIfNeeded: answer.count))
-                output.append(contentsOf: answer)
-                if let reason = send(descriptor, output) { return reason }
+                if let reason = send(descriptor, VPCDMessages.framed(answer)) { return reason }
             }
             // The reader sends length and message apart and waits (Nagle) for our acknowledgement of the
             // length, which the kernel would hold back for 40 ms. The option does not last, hence each time.
@@ -217,7 +208,7 @@ public final class VPCDClient: Sendable {
             guard count > 0 else {
                 return count == 0 ? "the reader hung up" : String(cString: strerror(errno))
             }
-            buffer.append(contentsOf: chunk[..<count])
+            messages.append(chunk[..<count])
         }
     }
 
@@ -262,5 +253,27 @@ public final class VPCDClient: Sendable {
             sent += count
         }
         return nil
+    }
+}
+
+/// Cuts what a virtual reader sends into messages: 2 bytes of length, most significant first, and that many bytes.
+package struct VPCDMessages {
+    private var buffer: [UInt8] = []
+    package init() {}
+
+    package mutating func append(_ bytes: some Sequence<UInt8>) { buffer.append(contentsOf: bytes) }
+
+    /// The next whole message; nil until more bytes have come. It may be empty.
+    package mutating func next() -> [UInt8]? {
+        guard buffer.count >= 2 else { return nil }
+        let end = 2 + (Int(buffer[0]) << 8 | Int(buffer[1]))
+        guard buffer.count >= end else { return nil }
+        defer { buffer.removeFirst(end) }
+        return Array(buffer[2..<end])
+    }
+
+    /// - Parameter message: at most 65535 bytes.
+    package static func framed(_ message: [UInt8]) -> [UInt8] {
+        [UInt8(truncatingIfNeeded: message.count >> 8), UInt8(truncatingIfNeeded: message.count)] + message
     }
 }

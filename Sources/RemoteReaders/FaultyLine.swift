@@ -138,6 +138,11 @@ public final class FaultyLine: Sendable {
             }
             if cuts { line.cut() }
         }
+        func channelWritabilityChanged(context: ChannelHandlerContext) {
+            // Who takes nothing more gets nothing more read for it. Both channels are on one loop.
+            try? other.syncOptions?.setOption(.autoRead, value: context.channel.isWritable)
+            context.fireChannelWritabilityChanged()
+        }
         func channelInactive(context: ChannelHandlerContext) {
             line.state.withLock { $0.channels[ObjectIdentifier(context.channel)] = nil }
             other.close(promise: nil)

@@ -31,6 +31,9 @@ public struct AcceptancePolicy: Sendable, Equatable {
         }
     }
     public var refuse: [Rule] = []
+    /// Somebody asks cardholders for identification where the host approves on that condition. Without it such an approval
+    /// is reversed.
+    public var identifiesCardholders = false
 
     public init() {}
 
@@ -60,6 +63,7 @@ public struct AcceptancePolicy: Sendable, Equatable {
             try entry.finish()
             refuse.append(rule)
         }
+        identifiesCardholders = try keys.optional("identifies-cardholders")?.bool() ?? false
         try keys.finish()
     }
 

@@ -94,7 +94,7 @@ public struct Money: CustomStringConvertible, Sendable, Equatable {
     public var description: String {
         let known = CodeTable.currency(Int(currency.value))
         let letters = known?.alpha ?? currency.description
-        let exponent = known?.minorUnits ?? 2
+        let exponent = Int(CodeTable.minorUnits(of: currency))
         let digits = String(amount.minorUnits)
         guard exponent > 0 else { return "\(digits) \(letters)" }
         let padded = String(repeating: "0", count: max(0, exponent + 1 - digits.count)) + digits

@@ -4,10 +4,12 @@ public import Journal
 
 /// Delivers what one terminal owes its host: reversals until they are acknowledged, advices of offline approvals,
 /// final amounts, deferred authorizations. In the order of their transactions, one after the other, each counted in the
-/// journal before it leaves; with back-off while the line is down.
+/// journal before it leaves; with back-off while the line is down. Each pass begins with what was left behind unfinished
+/// (`resolveInterrupted`), so that a payment that failed with the journal is reversed while the program runs.
 ///
-/// `run` works beside the payments until its task is cancelled; `flush` makes one pass. What the host refuses for good, or
-/// answers with nothing usable again and again, is parked for a person and holds up nothing.
+/// `run` works beside the payments until its task is cancelled; `flush` makes one pass. What the host refuses for good,
+/// answers with nothing usable again and again, or got through another host than the present one, is parked for a person
+/// and holds up nothing.
 public actor Forwarder {
     /// When to try again.
     public struct Policy: Sendable, Equatable {
@@ -44,6 +46,8 @@ public actor Forwarder {
             case postponed(AcquirerError)
             /// Set aside for a person.
             case parked(String)
+            /// Still owed: the journal did not take a step of this one.
+            case failed(JournalError)
         }
         /// As it was before.
         public var record: TransactionRecord
@@ -54,8 +58,12 @@ public actor Forwarder {
         case delivery(Delivery)
         /// A reversal was transmitted, and acknowledged or not.
         case reversal(ReversalRequest, delivered: Bool)
-        /// An answer came after the wait: noted, and changes nothing.
+        /// What was left behind in this state is resolved.
+        case resolved(TransactionRecord, action: String)
+        /// An answer came after the wait, or after another: it is noted, and may make a reversal due.
         case lateAnswer(LateAnswer)
+        /// What was done with it.
+        case lateAnswerRecorded(LateAnswer, LateResponse.Action)
         /// The next pass comes after this time, after so many passes that failed.
         case waiting(Duration, failures: Int)
         case journalFailed(JournalError)
@@ -70,6 +78,8 @@ public actor Forwarder {
     private let observer: (@Sendable (Event) -> Void)?
     private var pass: Task<Result<[Delivery], JournalError>, Never>?
     private var bell: AsyncStream<Void>.Continuation?
+    /// Delivers for this terminal until it is over.
+    private var predecessor: Task<Void, Never>?
 
     /// - Parameters:
     ///   - sleep: what waiting goes by.
@@ -89,14 +99,27 @@ public actor Forwarder {
         self.observer = observer
     }
 
+    /// For another terminal of the same journal and host.
+    func copy(terminalID: String) -> Forwarder {
+        Forwarder(
+            terminalID: terminalID, journal: journal, backend: backend, policy: policy, sleep: sleep,
+            chance: chance, observer: observer)
+    }
+
     /// Whether `run` is at work.
     public var isRunning: Bool { bell != nil }
 
     /// Something new is owed: makes `run` look at once.
     public func wake() { bell?.yield() }
 
+    /// Begins only when another one, which delivered for this terminal so far, is over: no two send at the same time.
+    public func follow(_ other: Task<Void, Never>) { predecessor = other }
+
+    func report(_ event: Event) { observer?(event) }
+
     /// Delivers what is owed, and what becomes owed, until the task is cancelled. One at a time.
-    public func run() async {
+    /// - Parameter endsWhenDone: also ends when nothing is owed any more, but for what is parked.
+    public func run(endsWhenDone: Bool = false) async {
         guard bell == nil else { return }
         let (signals, bell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         self.bell = bell
@@ -107,17 +130,21 @@ public actor Forwarder {
             var delay = policy.idleDelay
             do throws(JournalError) {
                 let isHeldUp = try await flush().contains {
-                    if case .postponed = $0.result { true } else { false }
+                    switch $0.result {
+                    case .postponed, .failed: true
+                    case .delivered, .parked: false
+                    }
                 }
                 failures = isHeldUp ? failures + 1 : 0
+                if failures > 0 { delay = policy.delay(after: failures, chance: chance()) }
+                if endsWhenDone, try await journal.unfinished(terminal: terminalID).isEmpty { break }
             } catch {
                 observer?(.journalFailed(error))
                 failures += 1
+                // It is on this machine: it may be back at any time, and asking costs little.
+                delay = min(policy.delay(after: failures, chance: chance()), policy.idleDelay)
             }
-            if failures > 0 {
-                delay = policy.delay(after: failures, chance: chance())
-                observer?(.waiting(delay, failures: failures))
-            }
+            if failures > 0 { observer?(.waiting(delay, failures: failures)) }
             if Task.isCancelled { break }
             let sleep = sleep
             let clock = Task {
@@ -136,6 +163,10 @@ public actor Forwarder {
     /// One pass over all that is owed, in order; ends at the first message that the line does not carry. Not ended by a
     /// task's cancellation. Passes do not overlap: one that is asked for during another follows it.
     public func flush() async throws(JournalError) -> [Delivery] {
+        if let predecessor {
+            await predecessor.value
+            self.predecessor = nil
+        }
         while let pass { _ = await pass.value }
         let task = Task { await self.work() }
         pass = task
@@ -146,14 +177,18 @@ public actor Forwarder {
         defer { pass = nil }
         var done: [Delivery] = []
         do throws(JournalError) {
-            for record in try await journal.owed(terminal: terminalID) {
+            let found = try await leftBehind()
+            let isResolved = found.allSatisfy { !TransactionState.inProgress.contains($0.state) }
+            if !isResolved { _ = try await resolve(found) }
+            for record in isResolved ? found : try await journal.owed(terminal: terminalID) {
                 let delivery: Delivery
                 do throws(JournalError) {
                     delivery = Delivery(record: record, result: try await deliver(record))
                 } catch {
                     // Somebody else took it on meanwhile.
                     if case .stateMoved = error { continue }
-                    throw error
+                    guard !error.holdsUpOthers else { throw error }
+                    delivery = Delivery(record: record, result: await setAside(record, error))
                 }
                 done.append(delivery)
                 observer?(.delivery(delivery))
@@ -187,6 +222,15 @@ public actor Forwarder {
     // MARK: - One message
 
     private func deliver(_ record: TransactionRecord) async throws(JournalError) -> Delivery.Result {
+        // A host that never had it would acknowledge or refuse what it knows nothing of.
+        if let host = record.backend, host != backend.name,
+            record.state == .reversalDue || record.state == .adjustmentDue
+        {
+            return try await park(
+                record,
+                "\(Self.sentElsewhere)\"\(host)\": start the program with that host's acquirer file, this one has \"\(backend.name)\""
+            )
+        }
         let original = try await keptRequest(record)
         switch record.state {
         case .reversalDue: return try await reverse(record, original)
@@ -201,13 +245,14 @@ public actor Forwarder {
         }
     }
 
-    private func keptRequest(_ record: TransactionRecord) async throws(JournalError) -> AuthorizationRequest?
-    {
+    func keptRequest(_ record: TransactionRecord) async throws(JournalError) -> AuthorizationRequest? {
         do throws(JournalError) {
             return try await journal.kept(record.id).flatMap(KeptRequest.request)
         } catch {
             // A lost key must not hold back a reversal: it goes by its numbers.
-            if case .damaged = error, record.state == .reversalDue { return nil }
+            if case .damaged = error, record.state == .reversalDue || record.state == .authorizing {
+                return nil
+            }
             throw error
         }
     }
@@ -268,15 +313,28 @@ public actor Forwarder {
     private func authorize(
         _ record: TransactionRecord, _ original: AuthorizationRequest
     ) async throws(JournalError) -> Delivery.Result {
+        let claim = journal.underWay.claim(record.id)
+        defer { claim.end() }
         try await journal.authorizing(record.id, backend: backend.name)
         switch await HostCall.authorize(original, by: backend, within: policy.answerTimeout) {
         case .success(let response):
-            let state: TransactionState = response.isApproved ? .approved : .declined
-            try await journal.complete(
-                record.id, from: [.authorizing], to: state,
-                result: TransactionResult(
-                    responseCode: response.responseCode, authorizationCode: response.authorizationCode,
-                    approvedAmount: response.approvedAmount, reason: response.message))
+            var result = TransactionResult(
+                responseCode: response.responseCode, authorizationCode: response.authorizationCode,
+                approvedAmount: response.approvedAmount, reason: response.message)
+            let state: TransactionState
+            // The service was given: nobody is there any more to be identified.
+            switch response.decision(on: original) {
+            case .approved: state = .approved
+            case .declined: state = .declined
+            case .reversed(let reason, let because):
+                result.reason = because
+                try await journal.reversalDue(record.id, reason: reason.rawValue, result: result)
+                guard let due = try await journal.show(record.id) else {
+                    throw .unknownTransaction(id: record.id)
+                }
+                return try await reverse(due, original)
+            }
+            try await journal.complete(record.id, from: [.authorizing], to: state, result: result)
             return .delivered(state)
         case .failure(let error) where error.isOutcomeUnknown:
             try await sendAnew(record, original, error == .timeout ? .timeout : .malformedResponse)
@@ -294,12 +352,9 @@ public actor Forwarder {
     func sendAnew(
         _ record: TransactionRecord, _ original: AuthorizationRequest, _ reason: ReversalRequest.Reason
     ) async throws(JournalError) {
-        let (next, _) = try await journal.beginOnce(
-            TransactionIntent(
-                terminalID: record.terminalID, merchantID: record.merchantID, amount: record.amount,
-                amountOther: record.amountOther, currency: record.currency,
-                currencyExponent: record.currencyExponent, transactionType: record.transactionType,
-                purpose: .deferred, idempotencyKey: "again:\(record.id)", original: record.id))
+        let claim = journal.underWay.claimBeginning(at: record.terminalID)
+        defer { claim.end() }
+        let (next, _) = try await journal.beginOnce(TransactionIntent(replacing: record))
         if TransactionState.deferred.predecessors.contains(next.state), next.state != .authorizing {
             var request = original
             request.transactionID = next.id
@@ -324,6 +379,13 @@ public actor Forwarder {
         }
     }
 
+    /// What the journal does not take of one transaction is for a person to look at, and no reason for the others to wait.
+    private func setAside(_ record: TransactionRecord, _ error: JournalError) async -> Delivery.Result {
+        // Room comes back by itself.
+        if case .diskFull = error { return .failed(error) }
+        do throws(JournalError) { return try await park(record, "\(error)") } catch { return .failed(error) }
+    }
+
     private func park(_ record: TransactionRecord, _ reason: String) async throws(JournalError)
         -> Delivery.Result
     {
@@ -340,18 +402,24 @@ public actor Forwarder {
 
     // MARK: - Late answers
 
-    /// A late approval never revives a transaction: it is written down, and the reversal goes on.
-    private func listen() async {
-        for await answer in await backend.answersOutOfTime() {
+    /// Records what the host says out of time until the task is cancelled, and reverses what it approves then: `run` does it
+    /// besides, a program that runs payments alone lets it run beside them. The last one that listens is the one who
+    /// hears.
+    public func listen() async {
+        await LateResponse.listen(
+            to: backend, journal: journal, sleep: sleep,
+            failed: { [observer] in observer?(.journalFailed($0)) }
+        ) { [weak self, observer] answer, action, _ in
             observer?(.lateAnswer(answer))
-            do throws(JournalError) {
-                try await journal.note(
-                    answer.transactionID, "late answer, response code \(answer.response.responseCode)")
-            } catch {
-                if case .unknownTransaction = error { continue }
-                observer?(.journalFailed(error))
-            }
+            observer?(.lateAnswerRecorded(answer, action))
+            if case .reversalDue = action { await self?.deliverSoon() }
         }
+    }
+
+    /// By `run` where it is at work, else in a pass of its own.
+    private func deliverSoon() async {
+        if isRunning { return wake() }
+        do throws(JournalError) { _ = try await flush() } catch { observer?(.journalFailed(error)) }
     }
 }
 

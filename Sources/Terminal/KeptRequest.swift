@@ -1,11 +1,11 @@
-internal import Acquiring
+package import Acquiring
 internal import BERTLV
 internal import EMV
 internal import Foundation
 
 /// An authorization request as the journal keeps it, enciphered, until it is settled, reversed or declined. It holds the
 /// card number in clear and never a PIN block or track (what comes after an authorization needs neither).
-struct KeptRequest: Codable {
+package struct KeptRequest: Codable {
     private var transactionID, terminalID, merchantID, merchantName, merchantCategoryCode, acquirerID: String
     private var stan: UInt32
     private var retrievalReference: String
@@ -24,7 +24,7 @@ struct KeptRequest: Codable {
     private var purpose: AuthorizationPurpose?
     private var acceptsPartialApproval: Bool?
 
-    init(_ request: AuthorizationRequest) {
+    package init(_ request: AuthorizationRequest) {
         transactionID = request.transactionID
         terminalID = request.terminalID
         merchantID = request.merchantID
@@ -50,10 +50,10 @@ struct KeptRequest: Codable {
         acceptsPartialApproval = request.acceptsPartialApproval
     }
 
-    var bytes: [UInt8]? { (try? JSONEncoder().encode(self)).map { Array($0) } }
+    package var bytes: [UInt8]? { (try? JSONEncoder().encode(self)).map { Array($0) } }
 
     /// The request again; nil where the bytes are none.
-    static func request(_ bytes: [UInt8]) -> AuthorizationRequest? {
+    package static func request(_ bytes: [UInt8]) -> AuthorizationRequest? {
         guard let kept = try? JSONDecoder().decode(KeptRequest.self, from: Data(bytes)),
             let amount = Amount(minorUnits: kept.amount), let other = Amount(minorUnits: kept.amountOther),
             let currency = NumericCode(Int(kept.currency)), let country = NumericCode(Int(kept.country)),

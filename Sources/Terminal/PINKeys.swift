@@ -1,7 +1,6 @@
 internal import Acquiring
 internal import BERTLV
 public import EMV
-internal import Foundation
 internal import ProfileFile
 
 /// What a PIN pad enciphers PIN blocks with. Descriptions show no key.
@@ -109,8 +108,7 @@ extension PINKeys {
     }
 
     /// The section `pin-pad` of a terminal profile.
-    /// - Parameter path: makes a path of a file's name.
-    init(_ place: ProfileFile, path: (String) -> String) throws(ProfileFileError) {
+    init(_ place: ProfileFile) throws(ProfileFileError) {
         let keys = try place.mapping()
         let scheme = try keys.required("keys").choice(Scheme.self)
         let keyPlace: ProfileFile
@@ -118,12 +116,7 @@ extension PINKeys {
         if let file = keys.optional("key-file") {
             guard keys.optional("key") == nil else { throw file.error("give either key or key-file") }
             keyPlace = file
-            let path = path(try file.string())
-            guard let data = FileManager.default.contents(atPath: path), data.count <= 1024,
-                let read = Hex.bytes(
-                    String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
-            else { throw file.error("expected a readable file of hexadecimal digits: \(path)") }
-            bytes = read
+            bytes = try file.hexadecimalFile()
         } else {
             keyPlace = try keys.required("key")
             // What was found there may be a key: it is not repeated.

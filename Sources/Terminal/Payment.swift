@@ -1,6 +1,6 @@
 public import Acquiring
 public import EMV
-internal import Journal
+public import Journal
 public import Kernels
 
 /// What is to be paid.
@@ -91,6 +91,8 @@ public enum TerminalError: Error, Sendable, CustomStringConvertible {
     /// The journal does not take the transaction: nothing was done.
     case journal(String)
     case invalidRequest(String)
+    /// The transaction that a refund names does not allow it.
+    case rejected(FollowUpRejection)
     /// The idempotency key names an earlier payment that was another one.
     case keyReused(String)
 
@@ -98,6 +100,7 @@ public enum TerminalError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .busy: "another payment is under way on this terminal"
         case .journal(let reason): "the journal refuses the transaction: \(reason)"
+        case .rejected(let rejection): "\(rejection)"
         case .invalidRequest(let reason), .keyReused(let reason): "the payment cannot be started: \(reason)"
         }
     }

@@ -6,13 +6,14 @@ public import Journal
 public enum DeskError: Error, Sendable, CustomStringConvertible {
     /// None, or more than one, begins so.
     case notFound(String)
-    case notPossible(id: String, String)
+    /// The transaction does not allow it: where it stands, and why.
+    case notPossible(id: String, state: TransactionState, String)
     case journal(JournalError)
 
     public var description: String {
         switch self {
         case .notFound(let id): "no transaction, or more than one, is or begins with \(id)"
-        case .notPossible(let id, let reason): "transaction \(id): \(reason)"
+        case .notPossible(_, _, let reason): reason
         case .journal(let error): "\(error)"
         }
     }
@@ -21,7 +22,17 @@ public enum DeskError: Error, Sendable, CustomStringConvertible {
 /// What is done to payments after they were taken, without the card: void, completion of a pre-authorization, tip. Each
 /// is durable before its message leaves, is delivered at once where the line carries it and by the forwarder otherwise, and is
 /// the same when it is asked for again.
+///
+/// What a transaction allows is the journal's to say, in the write itself (`TransactionRemainder`): of two terminals that ask
+/// at the same moment one is refused, and told where the transaction stands.
 public struct PaymentDesk: Sendable {
+    /// Where a transaction stands after it was asked to change.
+    public struct Change: Sendable {
+        public var record: TransactionRecord
+        /// The same was done before, and nothing was done now but to deliver it where it is still owed.
+        public var isRepeated: Bool
+    }
+
     let journal: Journal
     let forwarder: Forwarder
 
@@ -33,100 +44,78 @@ public struct PaymentDesk: Sendable {
     /// Takes a payment back that is not settled yet.
     /// - Parameter id: its identifier or an unambiguous start of it.
     /// - Returns: the transaction: `.reversed`, or `.reversalDue` where the host is not reached.
-    public func void(_ id: String) async throws(DeskError) -> TransactionRecord {
-        let record = try await find(id)
-        switch record.state {
-        case .reversed: return record
-        case .reversalDue: break
-        case .approved, .adjusted, .adjustmentDue, .approvedOffline, .forwarded:
-            try await journalled { () async throws(JournalError) in
-                try await journal.reversalDue(
-                    record.id, reason: ReversalRequest.Reason.cancelled.rawValue, from: [record.state])
-            }
-        case .settled:
-            throw .notPossible(
-                id: record.id,
-                "it is settled in batch \(record.settledBatch ?? 0): give it back with a refund")
-        default:
-            throw .notPossible(id: record.id, "it is \(record.state.rawValue): there is nothing to take back")
+    public func void(_ id: String) async throws(DeskError) -> Change {
+        try await change(try await find(id)) { (record) throws(JournalError) in
+            try await journal.reversalDue(
+                record.id, reason: ReversalRequest.Reason.cancelled.rawValue, from: TransactionState.voidable)
         }
-        return try await deliver(record)
     }
 
     /// Takes an amount of what a pre-authorization holds, and lets go of the rest.
     /// - Parameter amount: above zero, at most what was approved.
     /// - Returns: the transaction: `.adjusted`, or `.adjustmentDue` where the host is not reached.
-    public func complete(_ id: String, _ amount: Amount) async throws(DeskError) -> TransactionRecord {
-        let record = try await find(id)
-        guard record.purpose == .preAuthorization else {
-            throw .notPossible(id: record.id, "it is no pre-authorization")
+    public func complete(_ id: String, _ amount: Amount) async throws(DeskError) -> Change {
+        try await change(try await find(id)) { (record) throws(JournalError) in
+            try await journal.adjustmentDue(record.id, .completion, amount: amount)
         }
-        let approved = record.approvedAmount ?? record.amount
-        guard amount > .zero, amount <= approved else {
-            throw .notPossible(
-                id: record.id, "a completion is above zero and at most \(Money(approved, record.currency))")
-        }
-        switch record.state {
-        case .approved: break
-        case .adjusted, .adjustmentDue, .settled:
-            guard record.finalAmount == amount else {
-                throw .notPossible(
-                    id: record.id, "it was completed with \(Money(record.amountTaken, record.currency))")
-            }
-            return record.state == .adjustmentDue ? try await deliver(record) : record
-        default: throw .notPossible(id: record.id, "it is \(record.state.rawValue)")
-        }
-        return try await adjust(record, .completion, amount)
     }
 
     /// Adds a tip to a payment that is not settled yet, in place of an earlier one.
     /// - Parameter tip: minor units; zero takes an earlier one back.
-    public func tip(_ id: String, _ tip: Amount) async throws(DeskError) -> TransactionRecord {
+    public func tip(_ id: String, _ tip: Amount) async throws(DeskError) -> Change {
         let record = try await find(id)
-        guard record.purpose != .preAuthorization, !record.isCredit else {
-            throw .notPossible(id: record.id, "a tip is added to a sale")
-        }
         let (sum, isTooLarge) = (record.approvedAmount ?? record.amount).minorUnits.addingReportingOverflow(
             tip.minorUnits)
         guard !isTooLarge, let total = Amount(minorUnits: sum) else {
-            throw .notPossible(id: record.id, "the amount with this tip has more than twelve digits")
+            throw .notPossible(
+                id: record.id, state: record.state,
+                "transaction \(record.id): the amount with this tip has more than twelve digits")
         }
-        if record.amountTaken == total {
-            return record.state == .adjustmentDue ? try await deliver(record) : record
+        return try await change(record) { (record) throws(JournalError) in
+            try await journal.adjustmentDue(record.id, .tip, amount: total)
         }
-        guard TransactionState.adjustmentDue.predecessors.contains(record.state) else {
-            throw .notPossible(id: record.id, "it is \(record.state.rawValue): no tip can be added")
-        }
-        return try await adjust(record, .tip, total)
     }
 
-    private func adjust(
-        _ record: TransactionRecord, _ kind: AmountAdjustment, _ amount: Amount
-    ) async throws(DeskError) -> TransactionRecord {
-        try await journalled { () async throws(JournalError) in
-            try await journal.adjustmentDue(record.id, kind, amount: amount)
+    /// Writes a change, or finds that it was made before, and delivers it where the line carries it.
+    private func change(
+        _ record: TransactionRecord,
+        _ write: (TransactionRecord) async throws(JournalError) -> TransactionRecord
+    ) async throws(DeskError) -> Change {
+        let isRepeated: Bool
+        do throws(JournalError) {
+            _ = try await write(record)
+            isRepeated = false
+        } catch .rejected(let rejection) where rejection.isRepetition {
+            isRepeated = true
+        } catch {
+            throw Self.refusal(error, of: record)
         }
-        return try await deliver(record)
+        do throws(JournalError) {
+            var now = try await journal.show(record.id) ?? record
+            if TransactionState.owed.contains(now.state) {
+                _ = try await forwarder.flush()
+                now = try await journal.show(record.id) ?? now
+            }
+            return Change(record: now, isRepeated: isRepeated)
+        } catch {
+            throw .journal(error)
+        }
     }
 
-    /// Delivers what is owed, where the line carries it, and tells where the transaction stands then.
-    private func deliver(_ record: TransactionRecord) async throws(DeskError) -> TransactionRecord {
-        try await journalled { () async throws(JournalError) in
-            _ = try await forwarder.flush()
-            return try await journal.show(record.id) ?? record
+    /// What the transaction does not allow, apart from what the journal cannot do.
+    private static func refusal(_ error: JournalError, of record: TransactionRecord) -> DeskError {
+        switch error {
+        case .rejected(let rejection): .notPossible(id: record.id, state: rejection.state, "\(rejection)")
+        case .stateMoved(_, _, let state): .notPossible(id: record.id, state: state, "\(error)")
+        case .inBatch: .notPossible(id: record.id, state: record.state, "\(error)")
+        default: .journal(error)
         }
     }
 
     private func find(_ id: String) async throws(DeskError) -> TransactionRecord {
-        let found = try await journalled { () async throws(JournalError) in try await journal.show(id) }
+        let found: TransactionRecord?
+        do throws(JournalError) { found = try await journal.show(id) } catch { throw .journal(error) }
         guard let record = found, record.terminalID == forwarder.terminalID else { throw .notFound(id) }
         return record
-    }
-
-    @discardableResult
-    private func journalled<T: Sendable>(
-        _ body: () async throws(JournalError) -> T
-    ) async throws(DeskError) -> T {
-        do throws(JournalError) { return try await body() } catch { throw .journal(error) }
     }
 }

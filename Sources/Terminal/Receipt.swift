@@ -15,7 +15,7 @@ public struct Receipt: Sendable, Equatable {
     public var signatureLine: Bool
 
     init(_ result: PaymentResult, profile: TerminalProfile) {
-        title = profile.merchant.name
+        title = PlainText.clean(profile.merchant.name)
         signatureLine = result.status == .approved && result.cvm == .signature
         var lines = Lines()
         lines.add("Location", profile.merchant.location)
@@ -56,7 +56,7 @@ public struct Receipt: Sendable, Equatable {
     /// - Returns: nil while the payment is under way.
     public init?(copyOf record: TransactionRecord, profile: TerminalProfile?) {
         guard let result = Self.words(record) else { return nil }
-        title = profile?.merchant.name ?? record.merchantID
+        title = PlainText.clean(profile?.merchant.name ?? record.merchantID)
         let method = record.cvm.flatMap(Outcome.CVM.init(rawValue:)) ?? .notApplicable
         // Signed once, on the first.
         signatureLine = false
@@ -96,7 +96,8 @@ public struct Receipt: Sendable, Equatable {
         var all: [Line] = []
 
         mutating func add(_ label: String, _ value: String?) {
-            if let value, !value.isEmpty { all.append(Line(label: label, value: value)) }
+            // One line each, whoever wrote the value: host, card or profile.
+            if let value, !value.isEmpty { all.append(Line(label: label, value: PlainText.clean(value))) }
         }
         mutating func addHead(
             terminal: String, merchant: String, date: String, stan: UInt32, reference: String

@@ -133,8 +133,11 @@ struct ReplayAcquirer: AcquirerBackend {
         guard word == "answer", let code = field("code") else {
             throw SessionRecorder.error(field("error") ?? "unreachable")
         }
+        var meaning = field("meaning").flatMap(ResponseMeaning.init) ?? ResponseCodeTable.meaning(of: code)
+        // Which part was approved is not recorded, and nothing that a card sees depends on it.
+        if meaning == .approvedInPart { meaning = .approved }
         return AuthorizationResponse(
-            responseCode: code, authorizationCode: field("authorization"),
+            responseCode: code, meaning: meaning, authorizationCode: field("authorization"),
             issuerAuthenticationData: field("91").flatMap { Hex.bytes($0) },
             issuerScripts: field("scripts").flatMap { Hex.bytes($0) } ?? [])
     }

@@ -73,6 +73,10 @@ public struct SessionRecorder: Sendable {
 
     static func fields(_ response: AuthorizationResponse) -> [Trace.Field] {
         var fields = [Trace.Field("code", response.responseCode)]
+        // A host's own meaning of a code is not told by the code.
+        if response.meaning != ResponseCodeTable.meaning(of: response.responseCode) {
+            fields.append(Trace.Field("meaning", response.meaning.rawValue))
+        }
         if let code = response.authorizationCode { fields.append(Trace.Field("authorization", code)) }
         if let data = response.issuerAuthenticationData { fields.append(Trace.Field("91", Hex.string(data))) }
         if !response.issuerScripts.isEmpty {

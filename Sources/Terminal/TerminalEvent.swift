@@ -1,5 +1,6 @@
 public import Acquiring
 public import EMV
+public import Journal
 public import Kernels
 public import Readers
 public import SmartCard
@@ -36,5 +37,24 @@ public enum TerminalEvent: Sendable {
     case authorizationAnswered(AuthorizationResponse)
     case authorizationFailed(AcquirerError)
     case reversal(ReversalRequest, delivered: Bool)
+    /// What an earlier run, or a write that failed, left behind in this state is resolved.
+    case resolved(id: String, was: TransactionState, action: String)
+    /// What is owed to the host is set aside for a person.
+    case parked(id: String, reason: String)
     case finished(PaymentResult)
+}
+
+extension TerminalEvent {
+    /// What a forwarder did, where a terminal tells it.
+    public init?(_ event: Forwarder.Event) {
+        switch event {
+        case .reversal(let request, let delivered): self = .reversal(request, delivered: delivered)
+        case .resolved(let record, let action):
+            self = .resolved(id: record.id, was: record.state, action: action)
+        case .delivery(let delivery):
+            guard case .parked(let reason) = delivery.result else { return nil }
+            self = .parked(id: delivery.record.id, reason: reason)
+        case .lateAnswer, .lateAnswerRecorded, .waiting, .journalFailed: return nil
+        }
+    }
 }

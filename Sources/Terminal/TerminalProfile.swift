@@ -17,7 +17,10 @@ public struct TerminalProfile: Sendable {
     public var merchant: Merchant
     public var country: NumericCode
     public var currency: NumericCode
+    /// Decimals of its amounts: those of the currency (ISO 4217).
     public var currencyExponent: UInt8
+    /// The combinations, and with them the limits, are those of the built-in profile, in this terminal's currency.
+    public var hasBuiltInLimits: Bool
     /// ISO 639 codes in order of preference.
     public var languages: [String]
     public var configuration: EntryPointConfiguration
@@ -67,8 +70,9 @@ public struct TerminalProfile: Sendable {
         try self.init(file, source: path)
     }
 
-    public init(text: String, source: String) throws(ProfileFileError) {
-        try self.init(ProfileFile(file: source, text: text), source: source)
+    /// - Parameter files: which files the text may name; none unless its author may.
+    public init(text: String, source: String, files: FileAccess = .noFiles) throws(ProfileFileError) {
+        try self.init(ProfileFile(file: source, text: text, files: files), source: source)
     }
 
     /// The profile that the program carries: the test merchant of the documentation.
@@ -113,7 +117,16 @@ public struct TerminalProfile: Sendable {
         terminalID = try terminal.required("id").text(8...8)
         country = try terminal.required("country").numericCode()
         currency = try terminal.required("currency").numericCode()
-        currencyExponent = UInt8(try terminal.optional("currency-exponent")?.integer(in: 0...4) ?? 2)
+        currencyExponent = CodeTable.minorUnits(of: currency)
+        if let place = terminal.optional("currency-exponent"),
+            try place.integer(in: 0...4) != Int(currencyExponent)
+        {
+            let name = CodeTable.currency(Int(currency.value))?.alpha
+            throw place.error(
+                "amounts in currency \(currency) have \(currencyExponent) decimals"
+                    + (name.map { " (\($0), ISO 4217): leave the key out" }
+                        ?? ", as it is not in ISO 4217's list"))
+        }
         var data = DataObjects(reservingObjects: 64, bytes: 512)
         data.set(0x9F35, try terminal.required("type").hex(count: 1...1))
         data.set(0x9F33, try terminal.required("capabilities").hex(count: 3...3))
@@ -145,8 +158,10 @@ public struct TerminalProfile: Sendable {
         data.set(0x9F01, BCD.bytes(UInt64(merchant.acquirerID) ?? 0, count: 6))
 
         var combinations: [CombinationConfiguration] = []
+        hasBuiltInLimits = top.optional("combinations") == nil
         for item in try required("combinations").list() {
-            combinations.append(try Self.combination(item, exponent: Int(currencyExponent)))
+            combinations.append(
+                try Self.combination(item, exponent: Int(currencyExponent), isBuiltIn: hasBuiltInLimits))
         }
         guard !combinations.isEmpty else {
             throw try required("combinations").error("expected at least one combination")
@@ -201,15 +216,7 @@ public struct TerminalProfile: Sendable {
             acceptance = try AcceptancePolicy(place)
         }
 
-        // Names of files are relative to the profile.
-        func path(_ name: String) -> String {
-            let folder = source.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-                .joined(separator: "/")
-            return name.hasPrefix("/") || folder.isEmpty ? name : folder + "/" + name
-        }
-        pinKeys = try optional("pin-pad").map { (place) throws(ProfileFileError) in
-            try PINKeys(place, path: path)
-        }
+        pinKeys = try optional("pin-pad").map { (place) throws(ProfileFileError) in try PINKeys(place) }
 
         polling = try optional("polling").map { (place) throws(ProfileFileError) in
             guard let schedule = PollingSchedule(words: try place.string()) else {
@@ -233,10 +240,7 @@ public struct TerminalProfile: Sendable {
             }
             try keys.finish()
         }
-        acquirerFile = nil
-        if let place = top.optional("acquirer-file") {
-            acquirerFile = path(try place.text(1...4096))
-        }
+        acquirerFile = try top.optional("acquirer-file")?.namedFile().path
         if let keys = try optional("journal")?.mapping() {
             retentionDays = try keys.optional("retention-days")?.integer(in: 1...36_500)
             try keys.finish()
@@ -264,9 +268,12 @@ public struct TerminalProfile: Sendable {
     }
 
     static func combination(
-        _ item: ProfileFile, exponent: Int
+        _ item: ProfileFile, exponent: Int, isBuiltIn: Bool
     ) throws(ProfileFileError) -> CombinationConfiguration {
         let keys = try item.mapping()
+        func amount(_ place: ProfileFile?) throws(ProfileFileError) -> Amount? {
+            try isBuiltIn ? place?.builtInAmount(exponent) : place?.amount(exponent)
+        }
         var result = CombinationConfiguration(
             applicationIdentifier: try keys.required("aid").hex(count: 5...16),
             kernel: KernelIdentifier(rawValue: UInt32(try keys.required("kernel").integer(in: 1...0xFFFFFF))))
@@ -282,10 +289,10 @@ public struct TerminalProfile: Sendable {
             try keys.optional("zero-amount-allowed-offline")?.bool() ?? false
         result.extendedSelectionSupported = try keys.optional("extended-selection")?.bool() ?? false
         if let limits = try keys.optional("limits")?.mapping() {
-            result.contactlessTransactionLimit = try limits.optional("transaction")?.amount(exponent)
-            result.contactlessFloorLimit = try limits.optional("floor")?.amount(exponent)
-            result.cvmRequiredLimit = try limits.optional("cvm-required")?.amount(exponent)
-            result.terminalFloorLimit = try limits.optional("terminal-floor")?.amount(exponent)
+            result.contactlessTransactionLimit = try amount(limits.optional("transaction"))
+            result.contactlessFloorLimit = try amount(limits.optional("floor"))
+            result.cvmRequiredLimit = try amount(limits.optional("cvm-required"))
+            result.terminalFloorLimit = try amount(limits.optional("terminal-floor"))
             try limits.finish()
         }
         if let qualifiers = try keys.optional("ttq")?.hex(count: 4...4) {
@@ -301,9 +308,9 @@ public struct TerminalProfile: Sendable {
                     applicationProgramIdentifier: try set.required("program-id").hex(count: 1...16),
                     statusCheckSupported: try set.optional("status-check")?.bool() ?? false,
                     zeroAmountAllowed: try set.optional("zero-amount-allowed")?.bool() ?? true,
-                    contactlessTransactionLimit: try set.optional("transaction")?.amount(exponent),
-                    contactlessFloorLimit: try set.optional("floor")?.amount(exponent),
-                    cvmRequiredLimit: try set.optional("cvm-required")?.amount(exponent)))
+                    contactlessTransactionLimit: try amount(set.optional("transaction")),
+                    contactlessFloorLimit: try amount(set.optional("floor")),
+                    cvmRequiredLimit: try amount(set.optional("cvm-required"))))
             try set.finish()
         }
         try keys.finish()
@@ -363,6 +370,9 @@ extension ProfileFile {
                 ? "\(count.lowerBound)" : "\(count.lowerBound)...\(count.upperBound)"
             throw error("expected \(wanted) characters, found \(text.count): \"\(text.prefix(40))\"")
         }
+        guard !text.unicodeScalars.contains(where: PlainText.isControl) else {
+            throw error("expected text without control characters")
+        }
         return text
     }
 
@@ -383,8 +393,21 @@ extension ProfileFile {
 
     func amount(_ exponent: Int) throws(ProfileFileError) -> Amount {
         guard let amount = Money.parse(try string(), exponent: exponent) else {
-            throw error("expected an amount such as 50.00, with at most \(exponent) decimals")
+            throw error(
+                exponent == 0
+                    ? "expected an amount such as 50: the terminal's currency has no decimals"
+                    : "expected an amount such as 50.00, with at most \(exponent) decimals")
         }
+        return amount
+    }
+
+    /// An amount of the built-in profile, read in the currency of the profile that takes it over: as many whole units. The
+    /// user's file is not where the decimals stand, so that zeros beyond those of the currency are no error.
+    func builtInAmount(_ exponent: Int) throws(ProfileFileError) -> Amount {
+        let parts = try string().split(separator: ".", maxSplits: 1)
+        guard parts.count == 2, parts[1].allSatisfy({ $0 == "0" }), let whole = parts.first,
+            let amount = Money.parse(String(whole), exponent: exponent)
+        else { return try amount(exponent) }
         return amount
     }
 }

@@ -21,6 +21,9 @@ public struct TerminalEnvironment: Sendable {
     public var limits: TransactionDriver.Limits
     /// Who answers kernels that exchange data; nil is what the profile says.
     public var dataExchange: (any DataExchangePartner)?
+    /// A card that stays on the reader is read again by the next payment, for benchmarks and soak tests; else it has to be
+    /// taken away first.
+    public var allowsCardToStay = false
 
     public init(
         now: @escaping @Sendable () -> (date: EMVDate, hhmmss: Int) = LocalTime.now,
@@ -57,6 +60,8 @@ public actor TerminalSession {
     /// Delivers what is owed to the host: let it `run` beside the payments.
     public nonisolated let forwarder: Forwarder
     private var paying = false
+    /// The journal did not take a change of this payment.
+    private var journalFailed = false
     /// Language Preference (5F2D) of the card of this payment.
     private var languagePreference: String?
     /// What the display shows.
@@ -66,6 +71,8 @@ public actor TerminalSession {
     private var memoryIsLoaded: Bool
     /// Kernels whose memory the journal does not have as it is.
     private var uncleanMemory: Set<KernelIdentifier> = []
+    /// Whether a card lay on the reader when the payment before ended; nil where that was in an earlier run.
+    private var cardWasLeft: Bool?
 
     public init(
         profile: TerminalProfile, reader: any CardReader, backend: any AcquirerBackend,
@@ -88,9 +95,7 @@ public actor TerminalSession {
             terminalID: profile.terminalID, journal: journal, backend: backend, policy: policy,
             sleep: environment.sleep,
             observer: { [observer = environment.observer] event in
-                if case .reversal(let request, let delivered) = event {
-                    observer?(.reversal(request, delivered: delivered))
-                }
+                if let told = TerminalEvent(event) { observer?(told) }
             })
     }
 
@@ -101,12 +106,17 @@ public actor TerminalSession {
         guard request.amountOther <= request.amount else {
             throw .invalidRequest("the cashback amount is larger than the whole amount")
         }
-        if let original = request.original { try await checkRefund(request, of: original) }
+        guard request.original == nil || request.type == .refund else {
+            throw .invalidRequest("only a refund names an earlier transaction")
+        }
         paying = true
         languagePreference = nil
         shown = nil
+        journalFailed = false
         defer { paying = false }
 
+        let claim = journal.underWay.claimBeginning(at: profile.terminalID)
+        defer { claim.end() }
         let (record, isNew): (TransactionRecord, Bool)
         do {
             (record, isNew) = try await journal.beginOnce(
@@ -117,8 +127,12 @@ public actor TerminalSession {
                     transactionType: request.type.code, purpose: TransactionPurpose(request.purpose),
                     idempotencyKey: request.idempotencyKey, original: request.original))
         } catch {
-            if case .keyReused = error { throw .keyReused("\(error)") }
-            throw .journal("\(error)")
+            switch error {
+            case .keyReused: throw .keyReused("\(error)")
+            case .rejected(let rejection): throw .rejected(rejection)
+            case .unknownTransaction: throw .invalidRequest("\(error)")
+            default: throw .journal("\(error)")
+            }
         }
 
         let now = environment.now()
@@ -129,12 +143,17 @@ public actor TerminalSession {
             hhmmss: request.hhmmss ?? now.hhmmss,
             sequenceCounter: request.sequenceCounter ?? UInt32(record.stan))
         guard isNew else { return PaymentResult(repeating: record, inputs: inputs) }
+        claim.isFor(record.id)
         environment.observer?(.transaction(id: record.id, inputs: inputs))
 
         var result = PaymentResult(
             status: .failed, transactionID: record.id, stan: record.stan,
             retrievalReference: record.retrievalReference, inputs: inputs)
         await run(&result, request)
+        claim.end()
+        // What could not be written is resolved as soon as the journal takes it.
+        if journalFailed { await forwarder.wake() }
+        await noteCardLeft()
         result.receipt = Receipt(result, profile: profile)
         environment.observer?(.finished(result))
         return result
@@ -143,6 +162,7 @@ public actor TerminalSession {
     // MARK: - One payment
 
     private func run(_ result: inout PaymentResult, _ wanted: PaymentRequest) async {
+        guard await lastCardIsGone(&result, wanted) else { return }
         await loadKernelMemory()
         cleanKernelMemory(result.inputs)
         let memoryBefore = kernelMemory
@@ -241,6 +261,55 @@ public actor TerminalSession {
         case nil: return "declined by card and terminal"
         default: return "the terminal declined: processing restrictions or cardholder verification"
         }
+    }
+
+    // MARK: - The card of the payment before
+
+    private static let cardLeftName = "card-left"
+    /// Emulated cards lie in this program's memory, recorded ones nowhere: neither outlives it.
+    private var readerOutlivesThis: Bool {
+        switch reader.information.kind {
+        case .pcsc, .libnfc, .remote: true
+        case .emulated, .replay: false
+        }
+    }
+
+    /// A card that lies on the reader since the payment before is not charged again: it has to be taken away first. A card
+    /// that was not there when that one ended may lie there already.
+    /// - Returns: false where it was not taken away: the payment is over.
+    private func lastCardIsGone(_ result: inout PaymentResult, _ wanted: PaymentRequest) async -> Bool {
+        guard !environment.allowsCardToStay else { return true }
+        if cardWasLeft == nil {
+            let name = try? await journal.kept(Self.cardLeftName, for: profile.terminalID)?.bytes.clearBytes
+            cardWasLeft = readerOutlivesThis && name == Array(reader.information.name.utf8)
+        }
+        guard cardWasLeft == true, await reader.mayHoldLastCard() else { return true }
+        await show(UserInterfaceRequest(.removeCard, .notReady))
+        let deadline = ContinuousClock.now + (wanted.cardWait ?? profile.timing.cardWait)
+        do throws(ReaderError) {
+            if try await reader.awaitRemoval(deadline: deadline) { return true }
+            result.status = .timedOut
+            result.reason = "the card of the payment before was not taken away"
+            await record(.cancelled, &result)
+            await show(UserInterfaceRequest(.clearDisplay, .notReady))
+        } catch .cancelled {
+            await close(&result, without: .cancelled)
+        } catch {
+            // What is wrong with the reader is told by what follows.
+            return true
+        }
+        return false
+    }
+
+    private func noteCardLeft() async {
+        guard !environment.allowsCardToStay else { return }
+        let isLeft = await reader.mayHoldLastCard()
+        defer { cardWasLeft = isLeft }
+        guard readerOutlivesThis, isLeft != cardWasLeft else { return }
+        // For the next run. Where the journal does not take it, this one remembers it still.
+        try? await journal.keep(
+            Self.cardLeftName, for: profile.terminalID,
+            isLeft ? SensitiveBytes(Array(reader.information.name.utf8)) : nil)
     }
 
     /// What kernels kept before this program was started: Kernel 2's torn transactions.
@@ -395,6 +464,7 @@ public actor TerminalSession {
             case .delivered: break
             case .postponed(let problem): result.reason = "approved offline; not yet forwarded: \(problem)"
             case .parked(let problem): result.reason = "approved offline; not forwarded: \(problem)"
+            case .failed(let problem): result.reason = "approved offline; not yet forwarded: \(problem)"
             case nil: result.reason = "approved offline; not yet forwarded: others come first"
             }
         } catch {
@@ -409,10 +479,18 @@ public actor TerminalSession {
                 result.transactionID, result: summary(result), keeping: KeptRequest(request).bytes)
             return true
         } catch {
-            result.status = .failed
-            result.reason = "the journal did not take the result: \(error)"
+            fail(&result, "the journal did not take the result: \(error)")
             return false
         }
+    }
+
+    /// The journal did not take what had to be written. What the host may have taken is given back as soon as the journal
+    /// takes it; until then the payment is told so.
+    private func fail(_ result: inout PaymentResult, _ reason: String, hostMayHaveTaken: Bool = false) {
+        journalFailed = true
+        result.status = .failed
+        result.reason = reason
+        if hostMayHaveTaken { result.reversalOutstanding = true }
     }
 
     /// The service is given on the card's readiness to go online; the forwarder asks the host.
@@ -422,8 +500,7 @@ public actor TerminalSession {
                 result.transactionID, reading(result), keeping: KeptRequest(request).bytes)
             try await journal.deferred(result.transactionID, reason: "the host is asked later")
         } catch {
-            result.status = .failed
-            result.reason = "the journal did not take the result: \(error)"
+            fail(&result, "the journal did not take the result: \(error)")
             await show(UserInterfaceRequest(.notAuthorised, .processingError))
             return
         }
@@ -461,7 +538,7 @@ public actor TerminalSession {
             try await journal.requestWritten(
                 result.transactionID, reading(result), keeping: KeptRequest(request).bytes)
         } catch {
-            result.reason = "the journal did not take the request, so it was not sent: \(error)"
+            fail(&result, "the journal did not take the request, so it was not sent: \(error)")
             await show(UserInterfaceRequest(.notAuthorised, .processingError))
             return
         }
@@ -493,7 +570,7 @@ public actor TerminalSession {
         do {
             try await journal.authorizing(result.transactionID, backend: backend.name)
         } catch {
-            result.reason = "the journal did not take the authorization, so it was not sent: \(error)"
+            fail(&result, "the journal did not take the authorization, so it was not sent: \(error)")
             await show(UserInterfaceRequest(.notAuthorised, .processingError))
             return
         }
@@ -506,12 +583,23 @@ public actor TerminalSession {
             environment.observer?(.authorizationAnswered(response))
             result.response = response
             result.online = true
-            result.status = response.isApproved ? .approved : .declined
             result.reason = response.message
-            if let part = response.approvedAmount, part < request.amount, !wanted.acceptsPartialApproval {
-                result.status = .declined
-                result.reason = "the host approved a part of the amount, which was not asked for"
-                await finishOnline(&result, request)
+            switch response.decision(
+                on: request, identifiesCardholders: profile.acceptance.identifiesCardholders)
+            {
+            case .approved:
+                result.status = .approved
+                if response.meaning == .approvedWithIdentification {
+                    result.reason = "the host wants the cardholder identified"
+                }
+            case .declined: result.status = .declined
+            case .reversed(let reason, let because):
+                result.reason = because
+                result.status = reason == .approvalNotTaken ? .declined : .failed
+                // Without a usable answer nobody has decided.
+                if result.status == .failed { result.online = nil }
+                await reverse(&result, reason)
+                await show(UserInterfaceRequest(.notAuthorised, .notApplicable))
                 return
             }
             await bringAnswerToCard(&result, entryPoint: &entryPoint, driver: driver)
@@ -542,7 +630,7 @@ public actor TerminalSession {
         let update = IssuerUpdate(
             issuerAuthenticationData: response.issuerAuthenticationData,
             issuerScripts: response.issuerScripts,
-            authorisationResponseCode: Array(response.responseCode.utf8))
+            authorisationResponseCode: Array(response.authorisationResponseCode.utf8))
         switch final.outcome.onlineResponse {
         case .notApplicable: return
         case .emvData where update.isEmpty: return
@@ -580,7 +668,9 @@ public actor TerminalSession {
         if hostApproved, result.status != .approved {
             await reverse(&result, .cardDeclined)
         } else if result.status == .approved {
-            guard await record(.approved, &result) else { return }
+            guard await record(.approved, &result) else {
+                return await show(UserInterfaceRequest(.notAuthorised, .processingError))
+            }
         } else {
             await record(.declined, &result)
         }
@@ -605,6 +695,7 @@ public actor TerminalSession {
             _ = try await forwarder.flush()
             result.reversalOutstanding = try await journal.show(result.transactionID)?.state != .reversed
         } catch {
+            journalFailed = true
             result.reason = "the journal failed while a reversal was due: \(error)"
         }
     }
@@ -628,33 +719,6 @@ public actor TerminalSession {
     }
 
     // MARK: - Refunds of a payment
-
-    /// A refund gives back at most what was taken, together with those before it.
-    private func checkRefund(_ request: PaymentRequest, of original: String) async throws(TerminalError) {
-        guard request.type == .refund else {
-            throw .invalidRequest("only a refund names an earlier transaction")
-        }
-        do throws(JournalError) {
-            guard let paid = try await journal.show(original), paid.id == original else {
-                throw .unknownTransaction(id: original)
-            }
-            let given = try await journal.list(JournalFilter(original: original), order: .oldestFirst)
-                .filter { ![.declined, .declinedOffline, .reversed, .cancelled, .failed].contains($0.state) }
-                .filter { request.idempotencyKey == nil || $0.idempotencyKey != request.idempotencyKey }
-                .reduce(UInt64(0)) { $0 &+ $1.amountTaken.minorUnits }
-            let states: [TransactionState] = [.approved, .adjusted, .forwarded, .settled]
-            guard states.contains(paid.state), !paid.isCredit, paid.currency == profile.currency else {
-                throw .invalidValue(
-                    "a refund of transaction \(original), which took nothing in this currency")
-            }
-            guard given + request.amount.minorUnits <= paid.amountTaken.minorUnits else {
-                throw .invalidValue(
-                    "a refund above what transaction \(original) took and is not given back yet")
-            }
-        } catch {
-            throw .invalidRequest("\(error)")
-        }
-    }
 
     /// Whether a card paid a transaction, as far as the journal's masked number tells.
     private func isCard(_ number: PrimaryAccountNumber, of original: String) async -> Bool {
@@ -729,8 +793,9 @@ public actor TerminalSession {
                 result.transactionID, from: state.predecessors, to: state, result: summary(result))
             return true
         } catch {
-            result.status = .failed
-            result.reason = "the journal did not take the result: \(error)"
+            fail(
+                &result, "the journal did not take the result: \(error)",
+                hostMayHaveTaken: result.response?.isApproved == true)
             return false
         }
     }

@@ -10,13 +10,13 @@ public struct TransactionDriver: Sendable {
     public struct Limits: Sendable {
         /// How long to wait for a card at each activation; nil is for ever.
         public var cardWait: Duration? = .seconds(30)
-        /// Longest answer time of a single command; nil leaves it to the reader.
+        /// Longest answer time of a single command, with all GET RESPONSE that it takes; nil leaves it to the reader.
         public var command: Duration? = .seconds(5)
         /// How long a customer may take to remove a card when asked to.
         public var removal: Duration? = .seconds(10)
         /// Activations within one transaction (first tap, tap again, collisions...).
         public var activations = 12
-        /// Commands within one transaction: a card needs some twenty.
+        /// Commands within one transaction, GET RESPONSE and repeats among them: a card needs some twenty.
         public var commands = 600
         public init() {}
     }
@@ -71,7 +71,7 @@ public struct TransactionDriver: Sendable {
         var action = first
         var channel: (any CardChannel)?
         var activations = 0
-        var commands = 0
+        var budget = CommandBudget(limits.commands)
         var stopReason: End?
         var kernelState = ""
 
@@ -131,8 +131,7 @@ public struct TransactionDriver: Sendable {
                 action = entryPoint.handle(.kernel(.done))
 
             case .kernel(.transmit(let command)):
-                commands += 1
-                guard commands <= limits.commands else { return .tooManyAttempts }
+                guard budget.left > 0 else { return .tooManyAttempts }
                 guard let current = channel else {
                     action = entryPoint.handle(.kernel(.communicationError(.protocol)))
                     continue
@@ -144,7 +143,8 @@ public struct TransactionDriver: Sendable {
                 }
                 observer?(.command(command))
                 do {
-                    let answer = try await current.exchange(command, timeout: limits.command)
+                    let answer = try await current.exchange(
+                        command, timeout: limits.command, budget: &budget)
                     observer?(.response(answer.response, microseconds: answer.microseconds))
                     action = entryPoint.handle(
                         .kernel(.response(answer.response, microseconds: answer.microseconds)))
@@ -161,6 +161,7 @@ public struct TransactionDriver: Sendable {
                     case .transmission:
                         action = entryPoint.handle(.kernel(.communicationError(.transmission)))
                     case .protocolViolation, .collision, .activationFailed:
+                        guard budget.left > 0 else { return .tooManyAttempts }
                         action = entryPoint.handle(.kernel(.communicationError(.protocol)))
                     }
                 }

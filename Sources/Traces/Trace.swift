@@ -1,4 +1,5 @@
 internal import BERTLV
+internal import EMV
 
 /// A recorded session between a terminal and a card: `apdu-traces/README.md` describes the text format.
 public struct Trace: Sendable, Equatable {
@@ -119,7 +120,9 @@ extension Trace {
         var number = 0
         // A carriage return and a line feed are one Character.
         let isBreak: (Character) -> Bool = { $0 == "\n" || $0 == "\r\n" }
-        for line in text.split(omittingEmptySubsequences: false, whereSeparator: isBreak) {
+        for part in text.split(omittingEmptySubsequences: false, whereSeparator: isBreak) {
+            // Read as it would be written: a control character of a text is none in a trace.
+            let line = PlainText.clean(String(part), keeping: ["\t"])[...]
             number += 1
             if number == 1 {
                 try Self.checkSignature(line)
@@ -217,10 +220,11 @@ extension Trace {
             }
             return .event(event)
         case "?":
-            guard rest.count == 8, let value = UInt32(rest, radix: 16) else {
+            // The number parser would also take a sign.
+            guard rest.utf8.count == 8, let bytes = Hex.bytes(rest), bytes.count == 4 else {
                 throw TraceError(line: number, reason: "an unpredictable number is 8 hexadecimal digits")
             }
-            return .unpredictableNumber(value)
+            return .unpredictableNumber(bytes.reduce(0) { $0 << 8 | UInt32($1) })
         case "~": return .terminalData(try bytes(rest, number))
         case "@", "=":
             var words = rest.split(separator: " ")
@@ -258,7 +262,9 @@ extension Trace: CustomStringConvertible {
     public var description: String {
         var text = "\(Self.signature) \(Self.version)\n"
         for field in header {
-            text += field.key == "#" ? "# \(field.value)\n" : "\(field.key): \(field.value)\n"
+            // Names of readers and words of hosts begin no lines of their own.
+            let value = PlainText.clean(field.value, keeping: ["\t"])
+            text += field.key == "#" ? "# \(value)\n" : "\(field.key): \(value)\n"
         }
         text += "\n"
         for entry in entries { text += Self.line(entry.content) + "\n" }
@@ -267,7 +273,9 @@ extension Trace: CustomStringConvertible {
 
     public static func line(_ content: Content) -> String {
         func words(_ mark: String, _ word: String, _ fields: [Field]) -> String {
-            ([mark, word] + fields.map { "\($0.key)=\($0.value)" }).joined(separator: " ")
+            PlainText.clean(
+                ([mark, word] + fields.map { "\($0.key)=\($0.value)" }).joined(separator: " "),
+                keeping: ["\t"])
         }
         switch content {
         case .activated(let atr): return "+ \(Hex.string(atr))"
@@ -281,7 +289,7 @@ extension Trace: CustomStringConvertible {
         case .terminalData(let bytes): return "~ \(Hex.string(bytes))"
         case .host(let word, let fields): return words("@", word, fields)
         case .outcome(let word, let fields): return words("=", word, fields)
-        case .comment(let text): return "# \(text)"
+        case .comment(let text): return "# \(PlainText.clean(text, keeping: ["\t"]))"
         case .blank: return ""
         }
     }

@@ -159,14 +159,14 @@ extension Trace {
         }
     }
 
-    /// Blanks the number wherever it still stands in packed form.
+    /// Blanks the number wherever it still stands in packed form: the same digits as where it stands under its own tag.
     private static func blankPacked(_ number: PrimaryAccountNumber, in bytes: inout [UInt8]) {
-        let whole = number.digitCount / 2
-        let pattern = Array(number.compressedNumeric.prefix(whole))
-        guard pattern.count >= 4, bytes.count >= pattern.count else { return }
+        let pattern = Array(number.compressedNumeric.prefix(number.digitCount / 2))
+        guard bytes.count >= pattern.count else { return }
+        let hidden = (number.digitCount >= 13 ? 6 : 0)..<min(number.digitCount - 4, pattern.count * 2)
         for start in 0...(bytes.count - pattern.count)
         where bytes[start..<(start + pattern.count)].elementsEqual(pattern) {
-            for index in (start + 3)..<(start + pattern.count - 2) { bytes[index] = 0 }
+            for position in hidden { clearNibble(&bytes, start, position) }
         }
     }
 }

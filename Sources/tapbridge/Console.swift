@@ -1,9 +1,12 @@
+import ArgumentParser
+import EMV
 import Foundation
+import Synchronization
 
 /// Output for people on standard output: coloured on a terminal, plain in a pipe (and where NO_COLOR is
 /// set); errors and progress on standard error.
 struct Console: Sendable {
-    enum Style: String, Sendable {
+    enum Style: String, Sendable, CaseIterable {
         case bold = "1"
         case dim = "2"
         case red = "31"
@@ -28,23 +31,54 @@ struct Console: Sendable {
         return "\u{1B}[\(styles.map(\.rawValue).joined(separator: ";"))m\(text)\u{1B}[0m"
     }
 
-    /// Writes a line; a closed pipe ends the program quietly, as other tools do.
+    /// The numbers of the styles, 0 being the end of each.
+    private static let styles = Set(Style.allCases.map(\.rawValue) + ["0"])
+
+    /// Text as this output takes it: whoever wrote it, the terminal gets characters, and our own colours where there are
+    /// any.
+    func shown(_ text: String) -> String {
+        PlainText.forTerminal(text, styles: coloured ? Self.styles : [])
+    }
+
+    /// Whether the program goes on, and ends with the status of what it did, when nobody reads its output any more: what
+    /// moves money is carried to its end. Other commands end quietly with a closed pipe, as other tools do.
+    static func outliveReader() { outlivesReader.store(true, ordering: .relaxed) }
+    private static let outlivesReader = Atomic(false)
+    /// Descriptors that take nothing any more.
+    private static let closed = Mutex<Set<Int32>>([])
+
+    /// Writes a line.
     static func print(_ line: String = "") {
-        write(line + "\n", to: STDOUT_FILENO)
+        write(standard.shown(line) + "\n", to: STDOUT_FILENO)
     }
     static func printError(_ line: String) {
-        write(line + "\n", to: STDERR_FILENO)
+        write(error.shown(line) + "\n", to: STDERR_FILENO)
     }
+    /// Writes what is known to be the program's own, or was cleaned before.
     static func write(_ text: String, to descriptor: Int32) {
+        guard !closed.withLock({ $0.contains(descriptor) }) else { return }
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let written = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-            if written < 0 {
-                if errno == EINTR { continue }
-                if errno == EPIPE { exit(ExitStatus.success.rawValue) }
-                return
+            if written >= 0 {
+                bytes = bytes.dropFirst(written)
+                continue
             }
-            bytes = bytes.dropFirst(written)
+            let code = errno
+            switch code {
+            case EINTR: continue
+            case EAGAIN:
+                var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = poll(&waiting, 1, -1)
+                continue
+            case EPIPE where !outlivesReader.load(ordering: .relaxed): exit(ExitStatus.success.rawValue)
+            default: break
+            }
+            _ = closed.withLock { $0.insert(descriptor) }
+            if code != EPIPE, descriptor == STDOUT_FILENO {
+                printError("standard output cannot be written: \(String(cString: strerror(code)))")
+            }
+            return
         }
     }
 
@@ -53,7 +87,7 @@ struct Console: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         encoder.dateEncodingStrategy = .iso8601
-        print(String(decoding: try encoder.encode(value), as: UTF8.self))
+        print(PlainText.escaped(json: String(decoding: try encoder.encode(value), as: UTF8.self)))
     }
 
     /// Rows in columns as wide as their widest cell; the first row is the heading.
@@ -103,6 +137,9 @@ enum ExitStatus: Int32 {
         (.interrupted, "interrupted"),
     ]
 }
+
+/// A command that takes or gives money, or delivers what is owed: it is carried to its end though nobody reads its output.
+protocol MoneyCommand: AsyncParsableCommand {}
 
 /// An error for people with the exit status it gives.
 struct CommandFailure: Error, CustomStringConvertible {

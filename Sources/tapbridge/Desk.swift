@@ -28,9 +28,15 @@ struct Desk {
         let simulator = try SimulatedHost.make(
             troubles: troubles, answerTimeout: profile.timing.authorization)
         let backend: any AcquirerBackend = host?.backend ?? simulator
-        func end() async throws {
+        // Whatever was done is done: what fails here is a warning.
+        func end() async {
             try? await journal.close()
-            if let host { await host.close() } else { try await SimulatedHost.keepBooks(of: simulator) }
+            guard let host else {
+                var afterwards = Afterwards()
+                await afterwards.attempt { try await SimulatedHost.keepBooks(of: simulator) }
+                return afterwards.tell()
+            }
+            await host.close()
         }
         var policy = Forwarder.Policy()
         policy.answerTimeout = profile.timing.authorization
@@ -39,13 +45,14 @@ struct Desk {
         do {
             let result = try await body(
                 Desk(profile: profile, journal: journal, backend: backend, forwarder: forwarder))
-            try await end()
+            await end()
             return result
         } catch {
-            try? await end()
+            await end()
             switch error {
             case let error as JournalError: throw CommandFailure(.journal, "\(error)")
             case DeskError.journal(let error): throw CommandFailure(.journal, "\(error)")
+            case DeskError.notPossible: throw CommandFailure(.notApproved, "\(error)")
             case let error as DeskError: throw CommandFailure(.badInput, "\(error)")
             case SettlementError.journal(let error): throw CommandFailure(.journal, "\(error)")
             case let error as SettlementError: throw CommandFailure(.outcomeUnknown, "\(error)")
@@ -65,23 +72,26 @@ struct Desk {
     }
 
     /// Tells where a transaction stands after a command; ends with a status of its own where the host does not know yet.
-    static func show(_ record: TransactionRecord, done: TransactionState, json: Bool) throws {
+    static func show(_ change: PaymentDesk.Change, json: Bool) throws {
+        let record = change.record
+        let isOwed = TransactionState.owed.contains(record.state)
         if json {
             try Console.printJSON(record)
         } else {
             let console = Console.standard
             let state =
-                record.state == done
+                !isOwed
                 ? console.styled(record.state.rawValue, .green)
                 : console.styled(record.state.rawValue, .yellow)
             Console.print(
                 "\(record.id)  \(Money(record.amountTaken, record.currency))  \(state)"
-                    + (record.isParked ? "  set aside for a person" : ""))
-            if record.state != done {
+                    + (record.isParked ? "  set aside for a person" : "")
+                    + (change.isRepeated ? "  done before: nothing was changed" : ""))
+            if isOwed {
                 Console.print("  the host does not know yet: `tapbridge forward` tries again")
             }
         }
-        if record.state != done, record.state != .settled {
+        if isOwed {
             throw ExitWithStatus(status: .outcomeUnknown)
         }
     }

@@ -74,8 +74,12 @@ extension BenchCommand {
             profile.terminalID = "T\(String(format: "%07d", index))"
             let field = EmulatedReader()
             field.present(try EmulatedCard(profile: own))
+            var environment = TerminalEnvironment()
+            environment.allowsCardToStay = true
             sessions.append(
-                TerminalSession(profile: profile, reader: field, backend: acquirer, journal: journal))
+                TerminalSession(
+                    profile: profile, reader: field, backend: acquirer, journal: journal,
+                    environment: environment))
         }
 
         let clock = ContinuousClock()

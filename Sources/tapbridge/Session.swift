@@ -198,10 +198,12 @@ struct EventPrinter: Sendable {
             Console.print(
                 "        reversal (\(reversal.reason.rawValue), transmission \(reversal.transmission)): "
                     + (delivered ? "acknowledged" : console.styled("not delivered yet", .yellow)))
+        case .parked(let id, let reason):
+            Console.print("        \(id) is \(console.styled("set aside for a person: \(reason)", .yellow))")
         case .authorizationFailed(let error):
             Console.print("        \(console.styled("\(error)", .yellow))")
         case .transaction, .fieldOff, .cardNotRemoved, .unpredictableNumber, .kernelMemory, .kernelState,
-            .authorizationSent, .authorizationAnswered, .finished:
+            .authorizationSent, .authorizationAnswered, .resolved, .finished:
             break
         }
     }
@@ -236,7 +238,7 @@ extension PaymentResult {
         case .declined, .tryAnotherInterface, .ended, .refusedByMerchant, .timedOut: .notApproved
         case .cancelled: .interrupted
         case .failed:
-            reversalOutstanding || response == nil && online == nil && outcome != nil
+            reversalOutstanding || online == nil && outcome != nil
                 ? .outcomeUnknown : .reader
         }
     }
@@ -282,6 +284,8 @@ struct PaymentReport: Encodable {
     var formFactor: String?
     var reversalOutstanding: Bool
     var reason: String?
+    /// What failed after the payment, and changes nothing of it.
+    var warnings: [String]?
 
     init(_ result: PaymentResult) {
         id = result.transactionID

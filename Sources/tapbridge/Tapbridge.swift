@@ -30,9 +30,11 @@ struct Tapbridge: AsyncParsableCommand {
 
     /// Maps our own errors to their exit statuses; usage errors stay ArgumentParser's.
     static func main() async {
+        ProcessMemory.keepPrivate()
         signal(SIGPIPE, SIG_IGN)
         do {
             var command = try parseAsRoot()
+            if command is any MoneyCommand { Console.outliveReader() }
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -44,7 +46,11 @@ struct Tapbridge: AsyncParsableCommand {
         } catch let status as ExitWithStatus {
             Foundation.exit(status.status.rawValue)
         } catch {
-            exit(withError: error)
+            // Help, usage errors, and what some library threw, whose words may be anybody's.
+            let code = exitCode(for: error)
+            let message = fullMessage(for: error)
+            if !message.isEmpty { code.isSuccess ? Console.print(message) : Console.printError(message) }
+            Foundation.exit(code.rawValue)
         }
     }
 }

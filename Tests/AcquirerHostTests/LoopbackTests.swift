@@ -2,22 +2,25 @@ import AcquirerHost
 import Acquiring
 import EMV
 import ISO8583
-import ISO8583Backend
 import Issuing
 import NIOCore
 import NIOPosix
+import Networking
 import Synchronization
 import TestTools
 import Testing
+
+@testable import ISO8583Backend
 
 /// Terminal and host in one process, over real sockets.
 @Suite struct LoopbackTests {
     func withHost(
         _ interface: HostInterface, troubles: [String] = [], settings: LinkSettings = .quick(),
-        _ body: (TestHost, ISO8583Acquirer) async throws -> Void
+        log: LinkLog = LinkLog(), _ body: (TestHost, ISO8583Acquirer) async throws -> Void
     ) async throws {
         let host = try await TestHost(interface, troubles: troubles)
-        let acquirer = ISO8583Acquirer(interface: interface, endpoints: [host.endpoint], settings: settings)
+        let acquirer = ISO8583Acquirer(
+            interface: interface, endpoints: [host.endpoint], settings: settings, log: log.note)
         do {
             try await body(host, acquirer)
         } catch {
@@ -46,7 +49,7 @@ import Testing
             // Another card number, and the real reason stays with the host.
             #expect(
                 await Ending.of(acquirer, Payment(number: "4761739001010143", stan: 2).request)
-                    == .declined("54"))
+                    == .declined(interface.dialect.version == .v1993 ? "101" : "54"))
             // Cancelled, then taken back twice: once is booked.
             #expect(await Ending.of(acquirer, Payment(amount: 700, stan: 3).request) == .approved)
             var reversal = Payment(amount: 700, stan: 3).reversal
@@ -99,10 +102,11 @@ import Testing
         let interface = try HostInterface.named(
             "generic-bcd", "2-byte tpdu",
             mac: try MessageMAC(.retail, key: bytes("0123456789ABCDEFFEDCBA9876543210")))
-        try await withHost(interface, troubles: [rule], settings: .quick(answer: .seconds(2))) {
+        let log = LinkLog()
+        try await withHost(interface, troubles: [rule], settings: .quick(answer: .seconds(2)), log: log) {
             host, acquirer in
             await acquirer.start()
-            while await !acquirer.isConnected { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(await log.told("connected to"))
             let id = "TERM0001/632500000001/000001"
             #expect(await Ending.of(acquirer, Payment().request) == ending)
             let record = await host.simulator.issuer.state.transactions[id]
@@ -197,18 +201,18 @@ import Testing
         let second = try await TestHost(interface)
         var settings = LinkSettings.quick(answer: .seconds(5))
         settings.returnInterval = .milliseconds(300)
+        let log = LinkLog()
         let acquirer = ISO8583Acquirer(
-            interface: interface, endpoints: [first.endpoint, second.endpoint], settings: settings)
+            interface: interface, endpoints: [first.endpoint, second.endpoint], settings: settings,
+            log: log.note)
         #expect(await Ending.of(acquirer, Payment(stan: 1).request) == .approved)
         await first.stop()
-        while await acquirer.counters.lostConnections == 0 { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(await log.told("connection lost"))
         #expect(await Ending.of(acquirer, Payment(stan: 2).request) == .approved)
         #expect(second.log.contains { $0.stan == "000002" && $0.type == "0200" })
         // The first comes back, and is taken again once it is quiet.
         let again = try await TestHost(interface, port: first.endpoint.port)
-        while !again.log.contains(where: { $0.type == "0800" }) {
-            try await Task.sleep(for: .milliseconds(20))
-        }
+        #expect(await again.logged { log in log.contains { $0.type == "0800" } })
         #expect(await Ending.of(acquirer, Payment(stan: 3).request) == .approved)
         #expect(again.log.contains { $0.stan == "000003" })
         await acquirer.close()
@@ -220,7 +224,9 @@ import Testing
         let interface = try HostInterface.named("generic-bcd")
         let host = try await TestHost(interface)
         await host.stop()
-        let acquirer = ISO8583Acquirer(interface: interface, endpoints: [host.endpoint], settings: .quick())
+        let log = LinkLog()
+        let acquirer = ISO8583Acquirer(
+            interface: interface, endpoints: [host.endpoint], settings: .quick(), log: log.note)
         do throws(AcquirerError) {
             _ = try await acquirer.authorize(Payment().request)
             Issue.record("an answer from nobody")
@@ -230,7 +236,7 @@ import Testing
         }
         // It is called again and again, until it is there.
         let again = try await TestHost(interface, port: host.endpoint.port)
-        while await !acquirer.isConnected { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(await log.told("connected to"))
         #expect(await Ending.of(acquirer, Payment().request) == .approved)
         await acquirer.close()
         #expect(await Ending.of(acquirer, Payment(stan: 2).request) == .unreachable)
@@ -242,40 +248,42 @@ import Testing
         enum Manner: Sendable {
             case neverReads
             case sends([UInt8])
+            /// Sends it without end and reads nothing.
+            case floods([UInt8])
             case closes, echoes
         }
         nonisolated let port: Int
         private let task: Task<Void, any Error>
 
         init(_ manner: Manner) async throws {
-            let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .childChannelOption(.socketOption(.so_rcvbuf), value: 4096)
                 .childChannelOption(
-                    .autoRead, value: { if case .neverReads = manner { false } else { true } }()
+                    .autoRead,
+                    value: {
+                        switch manner {
+                        case .neverReads, .floods: false
+                        default: true
+                        }
+                    }()
                 )
-                .bind(host: "127.0.0.1", port: 0) { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-                    }
-                }
-            port = server.channel.localAddress?.port ?? 0
+            let server = try await ConnectionServer<ByteBuffer, ByteBuffer>.bind(
+                bootstrap, host: "127.0.0.1", port: 0, limit: .max, initializer: { _ in })
+            port = server.port ?? 0
             task = Task {
-                try await server.executeThenClose { inbound in
-                    try await withThrowingDiscardingTaskGroup { group in
-                        for try await connection in inbound {
-                            group.addTask {
-                                try? await connection.executeThenClose { inbound, outbound in
-                                    switch manner {
-                                    case .neverReads: try await Task.sleep(for: .seconds(60))
-                                    case .closes: break
-                                    case .sends(let bytes):
-                                        try await outbound.write(ByteBuffer(bytes: bytes))
-                                        for try await _ in inbound {}
-                                    case .echoes:
-                                        for try await buffer in inbound { try await outbound.write(buffer) }
-                                    }
-                                }
-                            }
+                try await server.run { connection in
+                    try? await connection.executeThenClose { inbound, outbound in
+                        switch manner {
+                        case .neverReads: await Observed(false).waitForever { $0 }
+                        case .closes: break
+                        case .sends(let bytes):
+                            try await outbound.write(ByteBuffer(bytes: bytes))
+                            for try await _ in inbound {}
+                        case .floods(let bytes):
+                            // Until the terminal takes no more or hangs up.
+                            while true { try await outbound.write(ByteBuffer(bytes: bytes)) }
+                        case .echoes:
+                            for try await buffer in inbound { try await outbound.write(buffer) }
                         }
                     }
                 }
@@ -299,12 +307,13 @@ import Testing
             default: .echoes
             }
         let host = try await RawHost(manner)
+        let log = LinkLog()
         let acquirer = ISO8583Acquirer(
             interface: interface, endpoints: [Endpoint(host: "127.0.0.1", port: host.port)],
-            settings: .quick(answer: .seconds(3)))
+            settings: .quick(answer: .seconds(3)), log: log.note)
         // Nothing was signed on, so nothing left.
         #expect(await Ending.of(acquirer, Payment().request) == .unreachable)
-        while await acquirer.counters.failedConnections == 0 { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(await log.told("no connection"))
         await acquirer.close()
         await host.stop()
     }
@@ -341,26 +350,47 @@ import Testing
         await host.stop()
     }
 
+    /// A host that asks without end whether we are there, and takes no answers: what waits for it is bounded, and a
+    /// payment fails in its time.
+    @Test func hostThatFloods() async throws {
+        let interface = try HostInterface.named("generic-bcd")
+        let echo = try interface.framed(
+            MessageBuilder(interface).management(.echo, stan: 1, now: "1120223015"))
+        let host = try await RawHost(.floods(Array(repeating: echo, count: 200).flatMap { $0 }))
+        var settings = LinkSettings.quick(answer: .seconds(2))
+        settings.signsOn = false
+        let link = HostLink(
+            interface: interface, endpoints: [Endpoint(host: "127.0.0.1", port: host.port)], security: nil,
+            settings: settings, log: { _ in })
+        await link.start()
+        let request = MessageBuilder(interface).authorization(Payment().request)
+        await #expect(throws: AcquirerError.self) { _ = try await link.exchange(request) }
+        #expect(await link.counters.unsolicited > HostLink.replyLimit)
+        #expect(await link.waitingReplies <= HostLink.replyLimit)
+        await link.close()
+        await host.stop()
+    }
+
     @Test func theHostIsAskedWhetherItIsThere() async throws {
         let interface = try HostInterface.named("generic-bcd")
         var settings = LinkSettings.quick()
         settings.echoInterval = .milliseconds(100)
         try await withHost(interface, settings: settings) { host, acquirer in
             await acquirer.start()
-            while host.log.filter({ $0.type == "0800" }).count < 4 {
-                try await Task.sleep(for: .milliseconds(10))
-            }
+            #expect(await host.logged { log in log.count { $0.type == "0800" } >= 4 })
             #expect(await acquirer.counters.failedEchoes == 0)
         }
         // One that signs on and then says nothing is given up.
         let silent = try await RawHost(.neverReads)
         settings.signsOn = false
         settings.echoTimeout = .milliseconds(100)
+        let log = LinkLog()
         let acquirer = ISO8583Acquirer(
             interface: interface, endpoints: [Endpoint(host: "127.0.0.1", port: silent.port)],
-            settings: settings)
+            settings: settings, log: log.note)
         await acquirer.start()
-        while await acquirer.counters.failedEchoes < 2 { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(await log.told("does not answer an echo test", times: 2))
+        #expect(await acquirer.counters.failedEchoes >= 2)
         #expect(await acquirer.counters.lostConnections >= 1)
         await acquirer.close()
         await silent.stop()
@@ -397,9 +427,7 @@ import Testing
                 }
             }
             #expect(await Ending.of(acquirer, Payment(stan: 200).request) == .approved)
-            while host.log.filter({ $0.kind == .disconnected }).count < 60 {
-                try await Task.sleep(for: .milliseconds(10))
-            }
+            #expect(await host.logged { log in log.count { $0.kind == .disconnected } >= 60 })
             #expect(await host.service.counters.unreadable > 0)
         }
     }

@@ -339,6 +339,41 @@ import Testing
                 == AccountBalance(amount: Amount(minorUnits: 1234)!, currency: euro, currencyExponent: 2))
     }
 
+    /// Field 38 is letters and digits; what else a host sends there is shown to nobody.
+    @Test(arguments: [
+        ("123456", "123456"), ("AB12  ", "AB12"), ("a1B2c3", "a1B2c3"), ("      ", nil), ("\u{1B}[2JAB", nil),
+        ("=1+1;A", nil), ("12\u{8}456", nil), ("12345\u{7F}", nil), ("12\r\n56", nil), ("1<2>3&", nil),
+    ]) func authorizationCode(_ code: String, _ expected: String?) throws {
+        let (reader, message) = try answer { $0.set(38, code) }
+        if code.allSatisfy({ $0 == " " }) || expected != nil {
+            #expect(try reader.authorization(message, of: Self.sent).authorizationCode == expected)
+        } else {
+            #expect(throws: AcquirerError.malformedResponse("field 38 is not of letters and digits")) {
+                try reader.authorization(message, of: Self.sent)
+            }
+        }
+        for byte: UInt8 in 0...0xFF where !(0x20...0x7E).contains(byte) {
+            let (reader, message) = try answer { $0.set(38, [0x41, 0x42, 0x43, byte, 0x44, 0x45]) }
+            #expect(throws: AcquirerError.self) { try reader.authorization(message, of: Self.sent) }
+        }
+    }
+
+    /// Decimals of a charge in the account's currency are the currency's.
+    @Test(arguments: [("392", 0), ("414", 3), ("927", 4), ("940", 0), ("978", 2), ("998", 2)])
+    func chargeDecimals(_ currency: String, _ digits: UInt8) throws {
+        let (reader, message) = try answer { message in
+            message.set(49, "840")
+            message.set(6, "000000011700")
+            message.set(51, currency)
+            message.set(54, "0002" + currency + "C000000001234")
+        }
+        var request = Payment().request
+        request.currency = NumericCode(840)!
+        let response = try reader.authorization(message, of: SentAuthorization(request))
+        #expect(response.accountCharge?.currencyExponent == digits)
+        #expect(response.availableBalance?.currencyExponent == digits)
+    }
+
     @Test(arguments: [
         ("77800000", "0.7800000"), ("60780000", "0.780000"), ("01234567", "1234567"),
         ("61234567", "1.234567"),
@@ -353,14 +388,28 @@ import Testing
         #expect(abs(Double(rate)! - Double(text)!) < 1e-9)
     }
 
-    /// Action codes of ISO 8583:1993 and the codes of 1987 that mean the same.
+    /// Action codes of ISO 8583:1993: kept as they came, and the codes of 1987 that mean the same to a card.
     @Test(arguments: [
         ("000", "00"), ("100", "05"), ("101", "54"), ("116", "51"), ("117", "55"), ("106", "75"),
         ("121", "61"),
         ("208", "41"), ("209", "43"), ("907", "91"), ("188", "05"), ("299", "04"), ("999", "96"),
     ]) func codesOf1993(action: String, code: String) throws {
         let (reader, message) = try answer("generic-93-bcd") { $0.set(39, action) }
-        #expect(try reader.authorization(message, of: Self.sent).responseCode == code)
+        let response = try reader.authorization(message, of: Self.sent)
+        #expect(response.responseCode == action)
+        #expect(response.authorisationResponseCode == code)
+        #expect(response.isApproved == (code == "00"))
+    }
+
+    /// What the issuer's own data say goes to the card before what follows from field 39.
+    @Test func theIssuersOwnCodeForTheCard() throws {
+        let (reader, message) = try answer {
+            $0.set(39, "16")
+            $0.set(55, bytes("8A023030"))
+        }
+        let response = try reader.authorization(message, of: Self.sent)
+        #expect(response.responseCode == "16")
+        #expect(response.authorisationResponseCode == "00")
     }
 
     @Test func partialApproval() throws {
@@ -410,7 +459,7 @@ import Testing
     func acknowledgements(code: String, ending: Ending?) throws {
         let (reader, message) = try answer { $0.set(39, code) }
         do throws(AcquirerError) {
-            try reader.acknowledgement(message, alsoAccepted: ["25"])
+            try reader.acknowledgement(message, alsoAccepted: [.notFound])
             #expect(ending == nil)
         } catch {
             #expect(Ending.of(error) == ending)
@@ -421,7 +470,10 @@ import Testing
         var interface = try HostInterface.named("generic-bcd")
         interface.responseCodes = ["Z3": "91"]
         let (_, message) = try answer { $0.set(39, "Z3") }
-        #expect(try AnswerReader(interface).authorization(message, of: Self.sent).responseCode == "91")
+        let response = try AnswerReader(interface).authorization(message, of: Self.sent)
+        #expect(response.responseCode == "Z3")
+        #expect(response.meaning == .tryAgain)
+        #expect(response.authorisationResponseCode == "91")
     }
 }
 
@@ -437,7 +489,7 @@ import Testing
           sale: authorization
           reversal: request
           network-identifier: "003"
-          response-codes: { Z3: "91" }
+          response-codes: { Z3: "91", "85": approved, reversal: { "21": not-found } }
           chip-data: { visa: [ 9F26, "95" ] }
           mac: { algorithm: retail, key: "0123456789ABCDEFFEDCBA9876543210" }
           additional-data:
@@ -455,6 +507,11 @@ import Testing
         #expect(file.settings.answerTimeout == .seconds(20))
         #expect(file.settings.echoInterval == .seconds(300))
         #expect(file.interface.header == bytes("6000010002"))
+        let codes = file.interface.responseCodeTable
+        #expect(codes.meaning(of: "Z3", in: .authorization) == .tryAgain)
+        #expect(codes.meaning(of: "85", in: .advice) == .approved)
+        #expect(codes.meaning(of: "21", in: .reversal) == .notFound)
+        #expect(codes.meaning(of: "21", in: .authorization) == .declined)
         let builder = MessageBuilder(file.interface)
         var request = Payment().request
         request.chipData += bytes("9F6E0423880000")
@@ -483,6 +540,10 @@ import Testing
         ("sale: authorization", "sale: maybe", 8, "financial"),
         ("\"003\"", "3", 10, "three digits"),
         ("Z3: \"91\"", "Z3: \"911\"", 11, "two characters"),
+        ("Z3: \"91\"", "Z3: \"Z4\"", 11, "two characters"),
+        ("Z3: \"91\"", "Z33: \"91\"", 11, "code of 2 characters"),
+        ("approved, rev", "aproved, rev", 11, "approved-in-part"),
+        ("reversal: { \"21\"", "reversals: { \"21\"", 11, "network-management"),
         ("{ visa: [ 9F26", "{ viza: [ 9F26", 12, "did you mean \"visa\""),
         ("algorithm: retail", "algorithm: rot13", 13, "aes-cmac"),
         ("0123456789ABCDEFFEDCBA9876543210", "0123456789ABCDEFFEDCBA98", 13, "12 bytes"),
@@ -499,7 +560,7 @@ import Testing
         let text = Self.file.replacing(old, with: new, maxReplacements: 1)
         #expect(text != Self.file)
         #expect {
-            try AcquirerFile(text: text, source: "acme.yaml")
+            try AcquirerFile(text: text, source: "acme.yaml", files: .paths(relativeTo: ""))
         } throws: {
             let error = $0 as? ProfileFileError
             return error?.file == "acme.yaml" && error?.line == line && "\(error!)".contains(says)

@@ -4,7 +4,7 @@ import Foundation
 import ISO8583
 import ISO8583Backend
 import Issuing
-import Synchronization
+import TestTools
 import Testing
 
 @testable import AcquirerHost
@@ -72,19 +72,23 @@ final class TestHost: Sendable {
     let simulator: SimulatedAcquirer
     let endpoint: Endpoint
     private let task: Task<Void, any Error>
-    private let keeper = LogKeeper()
+    private let entries = Observed<[HostLogEntry]>([])
 
-    var log: [HostLogEntry] { keeper.entries.withLock { $0 } }
+    var log: [HostLogEntry] { entries.value }
+    /// Waits for what the host writes into its log.
+    func logged(until isSo: @escaping @Sendable ([HostLogEntry]) -> Bool) async -> Bool {
+        await entries.wait(until: isSo)
+    }
 
     init(
         _ interface: HostInterface, troubles: [String] = [], security: TransportSecurity? = nil, port: Int = 0
     ) async throws {
         let simulator = SimulatedAcquirer()
         self.simulator = simulator
-        let keeper = keeper
+        let entries = entries
         service = HostService(
             acquirer: simulator, troubles: TroubleScript(rules: try troubles.map { try TroubleRule($0) })
-        ) { entry in keeper.entries.withLock { $0.append(entry) } }
+        ) { entry in entries.update { $0.append(entry) } }
         let listener = ISO8583Listener(
             service: service, interface: interface, endpoint: Endpoint(host: "127.0.0.1", port: port),
             security: security)
@@ -105,9 +109,15 @@ final class TestHost: Sendable {
         task.cancel()
         _ = await task.result
     }
+}
 
-    private final class LogKeeper: Sendable {
-        let entries = Mutex<[HostLogEntry]>([])
+/// What a link tells of its connections.
+final class LinkLog: Sendable {
+    private let lines = Observed<[String]>([])
+    @Sendable func note(_ line: String) { lines.update { $0.append(line) } }
+    /// Waits for so many lines with a word.
+    func told(_ word: String, times: Int = 1) async -> Bool {
+        await lines.wait { lines in lines.count { $0.contains(word) } >= times }
     }
 }
 

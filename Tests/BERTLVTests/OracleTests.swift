@@ -61,7 +61,7 @@ import Testing
             }
     }
 
-    @Test(.enabled(if: PythonOracle.isAvailable, "make test sets TAPBRIDGE_PYTHON"))
+    @Test(.needs(.oracles))
     func sameTreesAndRefusals() throws {
         var random = SplitMix(seed: 3)
         var lines: [String] = []

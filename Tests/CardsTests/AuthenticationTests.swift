@@ -101,7 +101,7 @@ import Testing
     }
 
     /// Cards of every profile and then some, looked at by `Tests/Oracles/visa_card.py`.
-    @Test(.enabled(if: PythonOracle.isAvailable))
+    @Test(.needs(.oracles))
     func pythonAgrees() throws {
         var lines = ""
         var expected = 0

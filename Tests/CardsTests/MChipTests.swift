@@ -37,7 +37,7 @@ import Testing
     }
 
     /// Cryptograms, certificates and signatures, looked at by `Tests/Oracles/mchip_card.py`.
-    @Test(.enabled(if: PythonOracle.isAvailable))
+    @Test(.needs(.oracles))
     func pythonAgrees() throws {
         var lines = ""
         var expected = 0

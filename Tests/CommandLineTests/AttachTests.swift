@@ -1,10 +1,11 @@
 import Foundation
 import TestSupport
+import TestTools
 import Testing
 
 /// Our card in the real pcscd's virtual reader: an independent program selects it, and our own terminal takes a
 /// payment from it through PC/SC.
-@Suite(.serialized, .enabled(if: VirtualPCSC.isAvailable, "pcscd, vsmartcard-vpcd and unshare are needed"))
+@Suite(.serialized, .needs(.virtualPCSC))
 struct AttachTests {
     @Test(.timeLimit(.minutes(2))) func attachedCardServesOtherPrograms() async throws {
         let program = try Program()
@@ -27,10 +28,7 @@ struct AttachTests {
             let (attached, _, _) = start(["card", "attach", "visa-debit", "--port", "\(pcsc.ports[0])"])
             try attached.run()
             defer { attached.terminate() }
-            for _ in 0..<100 {
-                if try run(["readers"]).0.contains("3B8C8001") { break }
-                try await Task.sleep(for: .milliseconds(50))
-            }
+            try await eventually("the card is in the reader") { try run(["readers"]).0.contains("3B8C8001") }
 
             // opensc-tool, somebody else's program: the FCI of the PPSE, byte for byte as Book B lays it out.
             let tool = try await VirtualPCSC.output(

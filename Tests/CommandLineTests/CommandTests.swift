@@ -1,4 +1,5 @@
 import Foundation
+import TestTools
 import Testing
 
 /// The program from outside: output, JSON and exit codes.
@@ -191,6 +192,37 @@ import Testing
         #expect(checked.errors.contains("currency-exponent"), "\(checked.errors)")
     }
 
+    /// Ten are ten of the terminal's currency.
+    @Test(arguments: [(392, "10 JPY", "10"), (414, "10.000 KWD", "10000"), (978, "10.00 EUR", "1000")])
+    func tenOfTheCurrency(_ currency: Int, _ shown: String, _ units: String) async throws {
+        let program = try Program()
+        defer { program.remove() }
+        let path = program.state.appendingPathComponent("it.yaml").path
+        let builtIn = try await program.run("profile", "show").output
+        let begin = try #require(builtIn.range(of: "\nterminal:"))
+        let end = try #require(builtIn.range(of: "\nmerchant:"))
+        let terminal = builtIn[begin.lowerBound..<end.lowerBound]
+            .replacing("currency: 978", with: "currency: \(currency)")
+            .split(separator: "\n").filter { !$0.contains("currency-exponent") }.joined(separator: "\n")
+        try "extends: built-in\n\(terminal)\n".write(toFile: path, atomically: true, encoding: .utf8)
+        let checked = try await program.run("profile", "check", path)
+        #expect(checked.status == 0, "\(checked)")
+        #expect(checked.output.contains("amounts in \(shown.suffix(3)) with"), "\(checked.output)")
+        #expect(
+            checked.output.contains("taken as \(shown.suffix(3))") == (currency != 978), "\(checked.output)")
+        let journal = program.state.appendingPathComponent("journal.sqlite").path
+        let paid = try await program.run(
+            "pay", "10", "--card", "visa-credit", "--profile", path, "--journal", journal)
+        #expect(paid.output.contains("Purchase") && paid.output.contains(shown), "\(paid)")
+        let exported = try await program.run("journal", "export", "--format", "csv", "--journal", journal)
+        let rows = exported.output.split(whereSeparator: \.isNewline).map {
+            $0.split(separator: ",", omittingEmptySubsequences: false)
+        }
+        try #require(rows.count == 2)
+        let column = try #require(rows[0].firstIndex(of: "amount"))
+        #expect(rows[1][column] == units)
+    }
+
     @Test func damagedJournal() async throws {
         let program = try Program()
         defer { program.remove() }
@@ -240,12 +272,11 @@ import Testing
         defer { program.remove() }
         let (process, _, _) = program.process(["pay", "42", "--card", "visa-credit", "--trouble", "silence"])
         try process.run()
-        var state: String?
-        while state != "authorizing" {
-            #expect(process.isRunning)
-            try await Task.sleep(for: .milliseconds(50))
+        try await eventually("the host is asked") {
+            try #require(process.isRunning)
             let list = try await program.run("journal", "--json")
-            if list.status == 0 { state = try Program.list(list.output).first?["state"] as? String }
+            guard list.status == 0 else { return false }
+            return try Program.list(list.output).first?["state"] as? String == "authorizing"
         }
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
@@ -262,10 +293,14 @@ import Testing
     @Test(.timeLimit(.minutes(5))) func killedAtRandom() async throws {
         let program = try Program()
         defer { program.remove() }
+        let whole = try await ContinuousClock().measure {
+            let paid = try await program.run("pay", "5", "--card", "visa-credit")
+            #expect(paid.status == 0, "\(paid.errors)")
+        }
         for round in 0..<12 {
             let (process, _, _) = program.process(["pay", "5", "--card", "visa-credit"])
             try process.run()
-            try await Task.sleep(for: .milliseconds(10 + round * 7))
+            await pass(round, of: 12, of: whole)
             kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()
         }

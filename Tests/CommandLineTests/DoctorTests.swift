@@ -1,5 +1,6 @@
 import Foundation
 import TestSupport
+import TestTools
 import Testing
 
 /// `tapbridge doctor` on file systems made for it, and the readers' files it speaks of.
@@ -127,15 +128,29 @@ import Testing
         #expect(jumps == labels)
     }
 
-    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/udevadm")))
-    func udevadmVerifies() async throws {
-        let environment = ["PATH": "/usr/bin:/bin:/sbin", "LC_ALL": "C"]
-        let version = try await VirtualPCSC.output(
-            of: "/usr/bin/udevadm", ["--version"], environment: environment)
-        // `udevadm verify` came with 254.
-        guard let number = Int(version.text.prefix { $0.isNumber }), number >= 254 else { return }
+    @Test(.needs(.udevadmVerify)) func udevadmVerifies() async throws {
         let result = try await VirtualPCSC.output(
-            of: "/usr/bin/udevadm", ["verify", Self.rules.path], environment: environment)
+            of: "/usr/bin/udevadm", ["verify", Self.rules.path],
+            environment: ["PATH": "/usr/bin:/bin:/sbin", "LC_ALL": "C"])
         #expect(result.status == 0, "\(result.text)")
     }
+}
+
+extension Requirement {
+    fileprivate static let udevadmVerify = Requirement(
+        "udevadm verify came with systemd 254, and this is an older one or none", isMet: systemdVersion >= 254
+    )
+
+    /// What `udevadm --version` says; 0 where there is none.
+    private static let systemdVersion: Int = {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/udevadm")
+        process.arguments = ["--version"]
+        let output = Pipe()
+        process.standardOutput = output
+        guard (try? process.run()) != nil else { return 0 }
+        let text = (try? output.fileHandleForReading.readToEnd()) ?? Data()
+        process.waitUntilExit()
+        return Int(String(decoding: text, as: UTF8.self).prefix { $0.isNumber }) ?? 0
+    }()
 }

@@ -4,14 +4,17 @@ import Readers
 import RemoteReaders
 import SmartCard
 import Synchronization
+import TestTools
 import Testing
 
 /// A terminal on another host, as its own network namespace is one: the line between the two is dropped, without a word
 /// to either side, in each state of a payment. The terminal's program ends by itself with its journal sound, the reader
 /// is free again, and the next payment works. Needs the right to make namespaces.
 @Suite(
-    .enabled(
-        if: NetworkNamespace.isAvailable, "needs root, iproute2 and the right to make network namespaces"))
+    .needs(
+        Requirement(
+            "root, iproute2 or the right to make network namespaces is missing",
+            isMet: NetworkNamespace.isAvailable)))
 struct NetworkNamespaceTests {
     enum Moment: Sendable, CustomTestStringConvertible, Equatable {
         case beforeAll, connected, attached
@@ -44,10 +47,11 @@ struct NetworkNamespaceTests {
         }
         let card = try EmulatedCard(profile: try CardLibrary.profile("visa-credit"))
         let field = EmulatedReader(name: "Far reader")
-        field.present(CountingCard(card) { drop(.command($0)) })
+        let counting = CountingCard(card) { drop(.command($0)) }
+        field.present(counting)
         var options = ReaderServer.Options()
         options.heartbeat = .milliseconds(500)
-        let freed = Mutex(0)
+        let freed = Recorded<Void>()
         let server = ReaderServer(
             credentials: try TLSCredentials(
                 directory: program.state.appendingPathComponent("tapbridge/certs").path, role: .server),
@@ -58,7 +62,7 @@ struct NetworkNamespaceTests {
             case .attached: drop(.attached)
             case .freed:
                 drop(.freed)
-                freed.withLock { $0 += 1 }
+                freed.append(())
             default: break
             }
         }
@@ -82,12 +86,12 @@ struct NetworkNamespaceTests {
         }
         // The server finds out by the silence.
         if moment != .beforeAll, moment != .connected {
-            for _ in 0..<600 where freed.withLock({ $0 }) == 0 {
-                try await Task.sleep(for: .milliseconds(100))
-            }
-            #expect(freed.withLock { $0 } > 0)
+            try await freed.wait(forCount: 1, "the reader is free again")
         }
         namespace.setLine(up: true)
+        // Taken away and tapped again: one that stays is not charged a second time.
+        field.remove()
+        field.present(counting)
         let second = try await pay()
         #expect(second.status == 0, "\(second.errors) \(second.output)")
         let verified = try await program.run("journal", "verify")

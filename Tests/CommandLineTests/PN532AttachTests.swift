@@ -1,13 +1,13 @@
 import Foundation
 import TestSupport
+import TestTools
 import Testing
 
 /// Our card in the software PN532: libnfc's own tool sees it, and our terminal takes a payment from it.
 @Suite(.serialized) struct PN532AttachTests {
     @Test(
         .timeLimit(.minutes(2)),
-        .enabled(
-            if: FileManager.default.isExecutableFile(atPath: "/usr/bin/nfc-list"), "libnfc-bin is needed"))
+        .needs(.program("/usr/bin/nfc-list", of: "libnfc-bin")))
     func attachedCardServesLibNFC() async throws {
         let program = try Program()
         defer { program.remove() }

@@ -49,6 +49,13 @@ struct Program {
         try await finish(process(arguments), input)
     }
 
+    /// Runs another program to its end.
+    func run(executable: String, _ arguments: [String]) async throws -> Result {
+        let parts = process(arguments)
+        parts.0.executableURL = URL(fileURLWithPath: executable)
+        return try await finish(parts, nil)
+    }
+
     /// The same started by another program: `setpriv ...`, `ip netns exec ...`.
     func run(through prefix: [String], _ arguments: String...) async throws -> Result {
         let parts = process(arguments)
@@ -57,7 +64,7 @@ struct Program {
         return try await finish(parts, nil)
     }
 
-    private func finish(_ parts: (Process, Pipe, Pipe), _ input: String?) async throws -> Result {
+    func finish(_ parts: (Process, Pipe, Pipe), _ input: String?) async throws -> Result {
         let (process, output, errors) = parts
         let stdin = Pipe()
         if input != nil { process.standardInput = stdin }

@@ -1,9 +1,14 @@
 import Foundation
+import TestTools
 import Testing
 
 /// Journals that this user may read but not write, in a process of its own: whatever is missing beside them, the program
 /// says what is wrong and ends by itself. Needs root, to become somebody else.
-@Suite(.enabled(if: Unprivileged.isAvailable, "needs root, setpriv and a program that nobody may run"))
+@Suite(
+    .needs(
+        Requirement(
+            "root, setpriv or a path to the program that the user nobody may walk is missing",
+            isMet: Unprivileged.isAvailable)))
 struct UnwritableJournalTests {
     @Test(arguments: [0o444, 0o644], ["", "-wal", "-shm", ".lock", ".reserve", ".key"])
     func endsWithAReason(_ mode: Int, _ odd: String) async throws {

@@ -22,6 +22,7 @@ from playwright.sync_api import sync_playwright
 
 import books
 import desk
+import late
 import line
 import payments
 
@@ -40,7 +41,7 @@ def main():
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-dev-shm-usage"])
             stage = desk.Stage(browser, folder)
-            for test in payments.TESTS + books.TESTS + line.TESTS:
+            for test in payments.TESTS + books.TESTS + line.TESTS + late.TESTS:
                 if wanted and not any(word in test.__name__ for word in wanted):
                     continue
                 begun = time.monotonic()

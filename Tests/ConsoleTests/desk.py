@@ -2,10 +2,12 @@
 import json
 import os
 import pathlib
+import queue
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -53,21 +55,31 @@ class Daemon:
     def start(self):
         environment = dict(os.environ, XDG_STATE_HOME=str(self.folder), XDG_CONFIG_HOME=str(self.folder))
         path = self.folder / "log"
-        self.log = open(path, "w")
         self.process = subprocess.Popen(
             [PROGRAM, "serve", "--port", str(self.port), "--journal", str(self.folder / "journal.sqlite"),
              "--traces", str(ROOT / "apdu-traces"), *self.options],
-            stdout=self.log, stderr=subprocess.STDOUT, env=environment)
-        end = time.monotonic() + 60
-        self.address = None
-        while time.monotonic() < end and self.process.poll() is None:
-            found = re.search(r"http://127\.0\.0\.1:(\d+)", path.read_text())
-            if found:
-                self.address, self.port = found.group(0), int(found.group(1))
-                return
-            time.sleep(0.05)
-        self.stop()
-        raise SystemExit("the daemon did not start: " + path.read_text())
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment)
+        addresses = queue.Queue()
+        self.reading = threading.Thread(target=self.read, args=(self.process.stdout, path, addresses), daemon=True)
+        self.reading.start()
+        try:
+            found = addresses.get(timeout=PATIENCE / 1000)
+        except queue.Empty:
+            found = None
+        if not found:
+            self.stop()
+            raise SystemExit("the daemon did not start: " + path.read_text())
+        self.address, self.port = found.group(0), int(found.group(1))
+
+    @staticmethod
+    def read(output, path, addresses):
+        """Keeps what the daemon says, and passes on where it says that it listens; None at its end."""
+        with output, open(path, "w", buffering=1) as log:
+            for line in output:
+                log.write(line)
+                if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
+                    addresses.put(found)
+        addresses.put(None)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -76,7 +88,7 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.log.close()
+        self.reading.join()
 
     def call(self, method, path, body=None, headers=None):
         request = urllib.request.Request(self.address + path, method=method, headers=headers or {})
@@ -226,6 +238,45 @@ class Desk:
             return answer.url, answer.text()
         except PlaywrightError as error:
             return answer.url, str(error)
+
+
+class Held:
+    """The responses to a page's first requests of some kind, kept back until they are released: those to later requests come
+    first. They are as old as their requests."""
+
+    def __init__(self, desk, method, path, count=1):
+        self.page = desk.page
+        self.method = method
+        self.count = count
+        self.kept = []
+        self.address = re.compile(re.escape(desk.daemon.address) + path)
+        self.page.route(self.address, self.take)
+
+    def take(self, route):
+        if route.request.method != self.method or len(self.kept) == self.count:
+            return route.fallback()
+        try:
+            self.kept.append((route, route.fetch()))
+        except PlaywrightError:
+            # The page has given it up already.
+            self.kept.append((route, None))
+
+    def wait(self):
+        """Until the daemon has answered them all."""
+        # Handlers run while the page is asked something.
+        until(lambda: self.page.evaluate("() => true") and len(self.kept) == self.count, f"a request for {self.address.pattern}")
+
+    def release(self, body=None):
+        """Lets the page have them now, those that it still wants, with another body if one is given, and waits until it has
+        drawn."""
+        for route, response in self.kept:
+            if route.request.failure is None:
+                with self.page.expect_event("requestfinished", lambda request: request == route.request):
+                    route.fulfill(response=response, body=body)
+            else:
+                route.abort()
+        self.page.unroute(self.address, self.take)
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
 
 
 class Stage:

@@ -1,10 +1,13 @@
 """The line between page and daemon: two pages at one terminal, a daemon that stops and comes back, a thousand terminals."""
+import hashlib
 import re
+import secrets
+import urllib.error
 
 from playwright.sync_api import expect
 
 from accessibility import audit
-from desk import text, until
+from desk import WIDE, text, until
 
 OFFLINE = "Visa debit, offline capable"
 
@@ -159,4 +162,50 @@ def makes_a_terminal(stage):
     desk.forgive("400")
 
 
-TESTS = [two_tabs_stay_in_step, the_daemon_comes_back, chooses_among_a_thousand, makes_a_terminal]
+def signing_in_and_out(stage):
+    """The page asks for a token, keeps its streams by a session, begins a new one when the daemon was restarted, and ends it."""
+    token = "tapbridge_" + secrets.token_urlsafe(32)
+    configuration = stage.folder / "with-token.yaml"
+    configuration.write_text(f"tokens: [{{name: till, role: operator, sha256: {hashlib.sha256(token.encode()).hexdigest()}}}]\n")
+    daemon = stage.another("--config", str(configuration))
+    context = stage.browser.new_context(viewport=WIDE)
+    page = context.new_page()
+    page.goto(daemon.address + "/")
+    dialog = page.get_by_role("dialog")
+    for candidate in ("wrong", token):
+        dialog.get_by_label("Token").fill(candidate)
+        dialog.get_by_role("button", name="Sign in").click()
+        if candidate != token:
+            expect(dialog.get_by_role("alert")).to_contain_text("not one of the daemon's")
+    connection = page.locator(".connection")
+    expect(connection).to_contain_text("live")
+
+    def session():
+        [cookie] = context.cookies()
+        assert cookie["name"] == "tapbridge_session" and cookie["httpOnly"] and cookie["sameSite"] == "Strict", cookie
+        assert token not in cookie["value"]
+        return f"tapbridge_session={cookie['value']}"
+
+    first = session()
+    assert daemon.call("GET", "/v1/status", headers={"Cookie": first})["role"] == "operator"
+    # Sessions end with the daemon; the page begins another by itself.
+    daemon.stop()
+    expect(connection).to_contain_text("connection lost")
+    daemon.start()
+    expect(connection).to_contain_text("live")
+    second = session()
+    assert second != first
+    page.get_by_role("button", name="Sign out").click()
+    expect(dialog).to_be_visible()
+    until(lambda: not context.cookies(), "the cookie is taken back")
+    for cookie in (first, second):
+        try:
+            daemon.call("GET", "/v1/status", headers={"Cookie": cookie})
+        except urllib.error.HTTPError as error:
+            assert error.code == 401, error
+        else:
+            raise AssertionError("the session goes on after signing out")
+    context.close()
+
+
+TESTS = [two_tabs_stay_in_step, the_daemon_comes_back, chooses_among_a_thousand, makes_a_terminal, signing_in_and_out]

@@ -133,7 +133,7 @@ func checkCard(_ c: OracleCase) throws {
 @Suite struct Oracles {
     @Test(arguments: OracleCase.all(pyemvVectors)) func committed(_ c: OracleCase) throws { try check(c) }
 
-    @Test(.enabled(if: PythonOracle.isAvailable)) func live() throws {
+    @Test(.needs(.oracles)) func live() throws {
         let cases = OracleCase.all(try PythonOracle("pyemv_vectors.py").run(["77", "100"]))
         #expect(cases.count == 1400)
         for c in cases { try check(c) }

@@ -283,7 +283,7 @@ private func clear(_ key: SecretKey) -> String {
         try check(line)
     }
 
-    @Test(.enabled(if: PythonOracle.isAvailable)) func live() throws {
+    @Test(.needs(.oracles)) func live() throws {
         let lines = try PythonOracle("pin_vectors.py").lines(["91", "100"])
         #expect(lines.count == 600)
         for line in lines { try check(line) }

@@ -1,5 +1,6 @@
 import BERTLV
 import Foundation
+import TestTools
 import Testing
 
 @testable import EMV
@@ -175,6 +176,31 @@ typealias EMVTag = BERTLV.Tag
         // 178 of the list, five withdrawn.
         #expect(CodeTable.currencies.count == 178 + 5)
         #expect(Set(CodeTable.currencies.map(\.alpha)).count == CodeTable.currencies.count)
+    }
+
+    /// Each currency of another copy of ISO 4217, and of ours those alone that were withdrawn.
+    @Test(.needs(.oracles)) func minorUnitsOfAnotherTable() throws {
+        var others: Set<Int> = []
+        for line in try PythonOracle("currencies.py").lines() {
+            let parts = line.split(separator: " ")
+            try #require(parts.count == 3)
+            let number = try #require(Int(parts[0]))
+            others.insert(number)
+            #expect(CodeTable.currency(number)?.alpha == String(parts[1]), "\(line)")
+            // Without a minor unit amounts are whole.
+            let digits = parts[2] == "-" ? 0 : try #require(UInt8(parts[2]))
+            #expect(CodeTable.minorUnits(of: try #require(NumericCode(number))) == digits, "\(line)")
+        }
+        #expect(others.count == 178)
+        let own = CodeTable.currencies.filter { !others.contains($0.numeric) }.map(\.alpha).sorted()
+        #expect(own == ["BGN", "CUC", "HRK", "SLL", "ZWL"])
+    }
+
+    @Test func minorUnitsOfEveryCode() throws {
+        for number in 0...999 {
+            let code = try #require(NumericCode(number))
+            #expect(Int(CodeTable.minorUnits(of: code)) == CodeTable.currency(number)?.minorUnits ?? 2)
+        }
     }
 
     @Test(arguments: [

@@ -64,7 +64,7 @@ import Testing
         ("http:\n  key-name: a\n  \(key)\n", "a.yaml:2", "url"), ("url: a\n", "a.yaml:1", "http"),
     ]) func mistakes(_ text: String, _ place: String, _ reason: String) {
         do throws(ProfileFileError) {
-            _ = try HTTPBackendSettings(text: text, source: "a.yaml")
+            _ = try HTTPBackendSettings(text: text, source: "a.yaml", files: .paths(relativeTo: ""))
             Issue.record("no error")
         } catch {
             #expect("\(error)".hasPrefix(place) && "\(error)".contains(reason), "\(error)")

@@ -1,6 +1,7 @@
 import Acquiring
 import EMV
 import Foundation
+import TestTools
 import Testing
 
 @testable import HTTPBackend
@@ -13,6 +14,8 @@ import Testing
     static let python = ["/usr/bin/python3", "/usr/local/bin/python3"].first {
         FileManager.default.isExecutableFile(atPath: $0)
     }
+
+    static let python3 = Requirement("python3 is missing (apt install python3)", isMet: python != nil)
 
     static func withExample(_ body: (Int) async throws -> Void) async throws {
         let process = Process()
@@ -40,13 +43,15 @@ import Testing
         let lines = try String(contentsOf: Self.file, encoding: .utf8).split(
             separator: "\n", omittingEmptySubsequences: false)
         #expect(lines.count <= 100)
-        let standard: Set = ["hashlib", "hmac", "json", "os", "sys", "threading", "time", "http.server"]
+        let standard: Set = [
+            "contextlib", "hashlib", "hmac", "json", "os", "sys", "threading", "time", "http.server",
+        ]
         for line in lines where line.hasPrefix("import ") || line.hasPrefix("from ") {
             #expect(standard.contains(String(line.split(separator: " ")[1])), "\(line)")
         }
     }
 
-    @Test(.enabled(if: python != nil)) func payments() async throws {
+    @Test(.needs(python3)) func payments() async throws {
         try await Self.withExample { port in
             let backend = try backend(port)
             let till = try HTTPTill(backend)
@@ -69,7 +74,7 @@ import Testing
     }
 
     /// Every kind of message; a reversal before and after its authorization.
-    @Test(.enabled(if: python != nil)) func messages() async throws {
+    @Test(.needs(python3)) func messages() async throws {
         try await Self.withExample { port in
             let backend = try backend(port)
             #expect(try await backend.authorize(Sample.authorization("A")).isApproved)
@@ -90,7 +95,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: python != nil)) func wrongAndReplayed() async throws {
+    @Test(.needs(python3)) func wrongAndReplayed() async throws {
         try await Self.withExample { port in
             let body = try HTTPMessage.authorization(Sample.authorization()).json()
             let first = try await post(port, body: body)

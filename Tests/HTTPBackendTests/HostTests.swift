@@ -16,6 +16,10 @@ import Testing
         try JSONDecoder().decode(WireRefusal.self, from: Data(body)).error.code
     }
 
+    static func refusal(_ body: [UInt8]) throws -> WireRefusal {
+        try JSONDecoder().decode(WireRefusal.self, from: Data(body))
+    }
+
     static func isSigned(
         _ answer: (status: Int, headers: HTTPHeaders, body: [UInt8]),
         key: String = "authorization:TERM0001:T-1"
@@ -55,15 +59,25 @@ import Testing
 
     /// A hundred at once: worked on once.
     @Test func atOnce() async throws {
+        let isOpen = Observed(false)
         let acquirer = ScriptedAcquirer { _ in
-            try? await Task.sleep(for: .milliseconds(50))
+            await isOpen.waitForever { $0 }
             return AuthorizationResponse(responseCode: "00", authorizationCode: "A12345")
         }
         try await withHost(acquirer) { host in
             let body = try HTTPMessage.authorization(Sample.authorization()).json()
             let port = host.port
             let answers = try await withThrowingTaskGroup(of: [UInt8].self) { group in
-                for _ in 0..<100 { group.addTask { try await post(port, body: body).body } }
+                // None is answered before all have been begun.
+                let begun = Observed(0)
+                for _ in 0..<100 {
+                    group.addTask {
+                        begun.update { $0 += 1 }
+                        return try await post(port, body: body).body
+                    }
+                }
+                await begun.waitForever { $0 == 100 }
+                isOpen.update { $0 = true }
                 return try await group.reduce(into: Set<[UInt8]>()) { $0.insert($1) }
             }
             #expect(answers.count == 1)
@@ -182,6 +196,29 @@ import Testing
         }
     }
 
+    /// A refusal names the message that it is of, also where nobody is known; but repeats nothing that is none.
+    @Test func refusalsNameTheMessage() async throws {
+        let acquirer = ScriptedAcquirer { _ throws(AcquirerError) in throw .rejected("no") }
+        try await withHost(acquirer) { host in
+            let (port, key) = (host.port, "authorization:TERM0001:T-1")
+            let body = try HTTPMessage.authorization(Sample.authorization()).json()
+            for answer in [
+                try await post(port, body: body), try await post(port, path: "/x", body: body),
+                try await post(port, method: .PUT, body: body),
+                try await post(port, body: body, keyID: "till-9"),
+                try await post(port, body: body, signature: "v1="),
+                try await post(port, body: body, timestamp: 1_000_000_000),
+            ] {
+                let refusal = try Self.refusal(answer.body)
+                #expect(refusal.idempotencyKey == key && refusal.amount == 1250, "\(answer.status)")
+            }
+            let other = try Self.refusal(
+                try await post(port, body: Array("{\"amount\":1000000000000}".utf8), key: "a\"b", keyID: "x")
+                    .body)
+            #expect(other.idempotencyKey == nil && other.amount == nil)
+        }
+    }
+
     /// What the acquirer says, as the terminal hears it.
     @Test(arguments: [
         (
@@ -216,12 +253,7 @@ import Testing
     func slowClients(_ start: String) async throws {
         let acquirer = ScriptedAcquirer()
         try await withHost(acquirer, { $0.requestTime = .milliseconds(300) }) { host in
-            let client = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-                .connect(host: "127.0.0.1", port: host.port) { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-                    }
-                }
+            let client = try await RawClient.connect(host.port)
             try await client.executeThenClose { inbound, outbound in
                 if !start.isEmpty { try await outbound.write(ByteBuffer(string: start)) }
                 #expect(try await backend(host.port).authorize(Sample.authorization()).isApproved)
@@ -231,20 +263,59 @@ import Testing
         }
     }
 
+    /// A client that asks and asks and takes no answer: little is read of what it sends, and in the end it is cut off.
+    @Test(arguments: ["GET /openapi.yaml HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"])
+    func clientsThatTakeNoAnswers(_ request: String) async throws {
+        try await withHost(ScriptedAcquirer(), { $0.requestTime = .seconds(1) }) { host in
+            let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+                .channelOption(.autoRead, value: false)
+                .connect(host: "127.0.0.1", port: host.port).get()
+            // 64 megabytes, of which the sockets hold at most ten.
+            let piece = ByteBuffer(string: String(repeating: request, count: 65_536 / request.utf8.count))
+            var taken = 0
+            do {
+                while taken < 1000 {
+                    try await channel.writeAndFlush(piece)
+                    taken += 1
+                }
+            } catch {}
+            #expect(taken < 1000, "the host took it all")
+            try? await channel.close()
+            let response = try await backend(host.port).authorize(Sample.authorization())
+            #expect(response.isApproved)
+        }
+    }
+
     @Test func tooManyConnections() async throws {
-        try await withHost(ScriptedAcquirer(), { $0.connections = 2 }) { host in
-            var open: [any Channel] = []
-            for _ in 0..<2 {
-                open.append(
-                    try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-                        .connect(host: "127.0.0.1", port: host.port).get())
-            }
-            try await Task.sleep(for: .milliseconds(100))
+        let limit = 2
+        try await withHost(ScriptedAcquirer(), { $0.connections = limit }) { host in
             let body = try HTTPMessage.authorization(Sample.authorization()).json()
-            await #expect(throws: (any Error).self) { try await post(host.port, body: body) }
-            for channel in open { try await channel.close() }
-            try await Task.sleep(for: .milliseconds(100))
-            #expect(try await post(host.port, body: body).status == 200)
+            let areOver = Observed(false)
+            let (port, served) = (host.port, Observed(0))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<limit {
+                    group.addTask {
+                        let client = try await RawClient.connect(port)
+                        try await client.executeThenClose { inbound, outbound in
+                            // The host says "go on": it serves this connection.
+                            try await outbound.write(
+                                ByteBuffer(
+                                    string:
+                                        "POST / HTTP/1.1\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+                                ))
+                            for try await _ in inbound { break }
+                            served.update { $0 += 1 }
+                            await areOver.waitForever { $0 }
+                        }
+                    }
+                }
+                #expect(await served.wait { $0 == limit })
+                await #expect(throws: (any Error).self) { try await post(port, body: body) }
+                areOver.update { $0 = true }
+                try await group.waitForAll()
+            }
+            // The host learns of their end on its own threads.
+            #expect(await polled { (try? await post(port, body: body))?.status == 200 })
         }
     }
 

@@ -150,6 +150,14 @@ import Testing
             "accountCharge.rate: missing"
         ),
         (
+            "{\"version\":1,\"message\":\"authorization\",\"responseCode\":\"00\",\"accountCharge\":{\"amount\":1,\"currency\":\"392\",\"currencyExponent\":2,\"rate\":\"1\"}}",
+            "accountCharge.currencyExponent: currency 392 has 0 decimals"
+        ),
+        (
+            "{\"version\":1,\"message\":\"authorization\",\"responseCode\":\"00\",\"availableBalance\":{\"amount\":1,\"currency\":\"414\",\"currencyExponent\":2}}",
+            "availableBalance.currencyExponent: currency 414 has 3 decimals"
+        ),
+        (
             "{\"version\":1,\"message\":\"authorization\",\"responseCode\":\"00\",\"approvedAmount\":99999999999999999999}",
             "the body is not JSON, or a number"
         ),

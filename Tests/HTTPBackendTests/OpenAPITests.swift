@@ -300,7 +300,7 @@ private func members(_ value: Any, _ path: String = "") -> Set<String> {
     }
 
     /// Independent validators: openapi-spec-validator and jsonschema.
-    @Test(.enabled(if: PythonOracle.isAvailable)) func otherValidators()
+    @Test(.needs(.oracles)) func otherValidators()
         throws
     {
         var lines: [String] = []

@@ -123,10 +123,11 @@ func troubles(_ rules: String...) throws -> TroubleScript {
     /// The terminal's patience ends before the host's answer.
     @Test func terminalStopsWaiting() async throws {
         let acquirer = SimulatedAcquirer(
-            troubles: try troubles("always: late 2s"), answerTimeout: .seconds(5))
+            troubles: try troubles("always: late 6s"), answerTimeout: .seconds(10))
         let before = await acquirer.issuer.balance("account-0119")
         try await withHost(acquirer) { host in
-            let till = try HTTPTill(try backend(host.port), authorization: .milliseconds(300))
+            // The reversal has the same patience.
+            let till = try HTTPTill(try backend(host.port), authorization: .seconds(2))
             let result = try await till.pay(1250, "visa-credit")
             #expect(result.status == .failed)
             #expect(try await till.journal.show(result.transactionID)?.state == .reversed)

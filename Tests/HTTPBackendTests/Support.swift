@@ -9,9 +9,11 @@ import Journal
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Networking
 import Readers
 import Synchronization
 import Terminal
+import TestTools
 import Testing
 
 @testable import HTTPBackend
@@ -196,7 +198,7 @@ enum Piece: Sendable {
     /// Bytes with a pause before each.
     case trickle(String, Duration)
     /// Nothing until the test says so.
-    case wait(@Sendable () -> Bool)
+    case wait(@Sendable () async -> Void)
     /// Nothing more, with the line open.
     case hang
     case close
@@ -241,42 +243,27 @@ func withRawHost(
     _ answer: @escaping @Sendable (RawRequest) throws -> [Piece],
     _ body: (Int, RequestCount) async throws -> Void
 ) async throws {
-    let count = RequestCount()
-    let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+    let count = RequestCount(0)
+    let bootstrap = ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
         .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-        .bind(host: "0.0.0.0", port: 0) { channel in
-            channel.eventLoop.makeCompletedFuture {
-                try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-            }
-        }
+    let server = try await ConnectionServer<ByteBuffer, ByteBuffer>.bind(
+        bootstrap, host: "0.0.0.0", port: 0, limit: .max, initializer: { _ in })
     let task = Task {
-        try? await server.executeThenClose { connections in
-            await withDiscardingTaskGroup { group in
-                do {
-                    for try await connection in connections {
-                        group.addTask {
-                            try? await connection.executeThenClose { inbound, outbound in
-                                try await serve(inbound, outbound, count, answer)
-                            }
-                        }
-                    }
-                } catch {}
-                group.cancelAll()
+        try await server.run { connection in
+            try? await connection.executeThenClose { inbound, outbound in
+                try await serve(inbound, outbound, count, answer)
             }
         }
     }
-    do { try await body(server.channel.localAddress?.port ?? 0, count) } catch {
-        task.cancel()
-        throw error
-    }
+    let result: Result<Void, any Error>
+    do { result = .success(try await body(server.port ?? 0, count)) } catch { result = .failure(error) }
     task.cancel()
-    await task.value
+    _ = await task.result
+    try result.get()
 }
 
-final class RequestCount: Sendable {
-    private let value = Mutex(0)
-    func withLock<R>(_ body: (inout sending Int) -> sending R) -> sending R { value.withLock(body) }
-}
+/// How many requests have come.
+typealias RequestCount = Observed<Int>
 
 private func serve(
     _ inbound: NIOAsyncChannelInboundStream<ByteBuffer>,
@@ -295,7 +282,7 @@ private func serve(
         guard received.count >= headCount + length else { continue }
         request.body = Array(received[headCount..<(headCount + length)])
         received.removeFirst(headCount + length)
-        request.number = count.withLock {
+        request.number = count.update {
             $0 += 1
             return $0
         }
@@ -308,12 +295,25 @@ private func serve(
                     try await outbound.write(ByteBuffer(bytes: [byte]))
                     try await Task.sleep(for: pause)
                 }
-            case .wait(let isOver):
-                while !isOver() { try await Task.sleep(for: .milliseconds(5)) }
-            case .hang: try await Task.sleep(for: .seconds(3600))
+            case .wait(let end): await end()
+            case .hang:
+                await Observed(false).waitForever { $0 }
+                return
             case .close: return
             }
         }
+    }
+}
+
+/// A client that says what it likes.
+enum RawClient {
+    static func connect(_ port: Int) async throws -> NIOAsyncChannel<ByteBuffer, ByteBuffer> {
+        try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+            .connect(host: "127.0.0.1", port: port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                }
+            }
     }
 }
 

@@ -32,6 +32,21 @@ import Testing
         #expect(!dumped.contains("39001010"))
     }
 
+    /// A card number in packed digits of a field of bytes, and among other digits of a private field.
+    @Test(arguments: [
+        (65, Hex.bytes("4761739001010119") ?? [], "476173******0119"),
+        (63, Array("00004761739001010119".utf8), "0000476173******0119"),
+        (63, Array("47617390010101193".utf8), "476173******01193"),
+    ]) func masksAmongOtherData(field: Int, value: [UInt8], shown: String) throws {
+        let dialect = try #require(try Dialect.builtIn("jpos-93b"))
+        var message = Message(0x1100)
+        message.set(field, value)
+        let (explanation, _) = dialect.explain(try dialect.pack(message))
+        #expect(explanation.error == nil)
+        #expect(explanation.fields.last?.value == shown)
+        #expect(!message.description(in: dialect).contains("4761739001010119"))
+    }
+
     @Test(arguments: [
         ("476173900101011", "476173*****1011"), ("4761739001", "**********"), ("12345678901", "123456*8901"),
         ("1234567890123456789", "123456*********6789"),

@@ -66,13 +66,13 @@ struct OracleMessage: Sendable, CustomTestStringConvertible {
         try PythonOracle("iso8583_messages.py").run(arguments, input: input)
     }
 
-    @Test(.enabled(if: PythonOracle.isAvailable)) func readsWhatPyISO8583Writes() throws {
+    @Test(.needs(.oracles)) func readsWhatPyISO8583Writes() throws {
         let messages = OracleMessage.all(try Self.run(["make", "77", "60"]))
         #expect(messages.count == 240)
         for message in messages { try check(message) }
     }
 
-    @Test(.enabled(if: PythonOracle.isAvailable)) func pyISO8583ReadsWhatWeWrite() throws {
+    @Test(.needs(.oracles)) func pyISO8583ReadsWhatWeWrite() throws {
         var random = SplitMix(seed: 8583)
         var sent: [Message] = []
         var lines = ""

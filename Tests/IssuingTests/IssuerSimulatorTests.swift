@@ -45,7 +45,7 @@ import Testing
 
     @Test(arguments: Case.all(issuerVectors)) func kept(_ c: Case) throws { try check(c) }
 
-    @Test(.enabled(if: PythonOracle.isAvailable)) func live() throws {
+    @Test(.needs(.oracles)) func live() throws {
         let cases = Case.all(try PythonOracle("issuer_vectors.py").run(["4711", "50"]))
         #expect(cases.count == 400)
         for c in cases { try check(c) }

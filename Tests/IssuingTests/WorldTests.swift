@@ -45,6 +45,15 @@ import Testing
         ("value: \"03\"", "value: \"\(String(repeating: "00", count: 120))\"", "128"),
         ("counter_window: 32", "counter_window: 64", "0...63"),
         ("card: visa-credit\n", "card: visa-credits\n", "visa-credits"),
+        // Decimals are the currency's.
+        (
+            "kind: stored-value, currency: 156,", "kind: stored-value, currency: 392, exponent: 2,",
+            "0 decimals"
+        ),
+        (
+            "issuers:\n", "exponents: { 392: 0, 414: 2 }\nissuers:\n",
+            "exponents.414: amounts in currency 414 have 3"
+        ),
     ]) func mistakesAreNamed(_ old: String, _ new: String, _ expected: String) throws {
         #expect(Self.text.contains(old))
         let text = Self.text.replacing(old, with: new, maxReplacements: 1)
@@ -55,6 +64,21 @@ import Testing
             #expect(error.description.hasPrefix("world.yaml:"), "\(error)")
             #expect(error.description.contains(expected), "\(error)")
         }
+    }
+
+    @Test func decimalsFollowTheCurrency() throws {
+        for (currency, digits) in [(978, 2), (392, 0), (414, 3), (990, 4), (998, 2)] {
+            let text = Self.text.replacing(
+                "kind: stored-value, currency: 156", with: "kind: stored-value, currency: \(currency)")
+            let world = try IssuingWorld(ProfileFile(file: "world.yaml", text: text))
+            let account = try #require(world.accounts.first { $0.kind == .storedValue })
+            #expect(account.exponent == UInt8(digits))
+        }
+        // As files of earlier versions had them.
+        _ = try IssuingWorld(
+            ProfileFile(
+                file: "world.yaml",
+                text: Self.text.replacing("issuers:\n", with: "exponents: { 392: 0, 414: 3 }\nissuers:\n")))
     }
 
     @Test func keysAndNumbersAreMasked() {

@@ -61,7 +61,7 @@ import Testing
                     """
                     DROP TABLE kept; DROP TABLE kept_state; DROP TABLE batch_items; DROP TABLE batches;
                     DROP TABLE anchor; DROP INDEX transactions_by_key; DROP INDEX transactions_by_original;
-                    DROP INDEX transactions_by_key_alone;
+                    DROP INDEX transactions_by_key_alone; DROP INDEX transactions_by_replaced;
                     ALTER TABLE transactions DROP COLUMN purpose;
                     ALTER TABLE transactions DROP COLUMN final_amount;
                     ALTER TABLE transactions DROP COLUMN adjustment;
@@ -71,10 +71,15 @@ import Testing
                     ALTER TABLE transactions DROP COLUMN fingerprint;
                     ALTER TABLE transactions DROP COLUMN original;
                     ALTER TABLE transactions DROP COLUMN settled_batch;
+                    ALTER TABLE transactions DROP COLUMN replaces;
                     PRAGMA user_version = 1
                     """)
         }
         try database.close()
+        // Whoever may only read reads it as it is.
+        let reading = try Journal.openReadOnly(at: folder.path)
+        #expect(try await reading.list().map(\.amount) == Array(repeating: Amount(clamping: 1250), count: 3))
+        try await reading.close()
         let journal = try await Journal.open(at: folder.path)
         #expect(try await journal.list().count == 3)
         let record = try await journal.begin(try intent())
@@ -266,7 +271,8 @@ import Testing
 }
 
 /// A disk of a few megabytes that fills up. Needs the right to mount.
-@Suite(.serialized, .enabled(if: SmallDisk.isAvailable, "needs root and the right to mount"))
+@Suite(
+    .serialized, .needs(Requirement("root and the right to mount are missing", isMet: SmallDisk.isAvailable)))
 struct FullDiskTests {
     /// No new payment begins, but what is owed to the host is still written; with room again all goes on.
     @Test func whatIsOwedIsStillWritten() async throws {

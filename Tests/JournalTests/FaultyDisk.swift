@@ -17,7 +17,8 @@ final class FaultyDisk: Sendable {
         var pending: [Pending] = []
         var syncs = 0
     }
-    enum Operation: Sendable { case write, sync, truncate }
+    /// `grow`: the shared memory of the log.
+    enum Operation: Sendable { case write, sync, truncate, grow }
     struct State: Sendable {
         var files: [String: File] = [:]
         var operations = 0
@@ -81,6 +82,12 @@ final class FaultyDisk: Sendable {
             return (state.fault, state.operations)
         }
         return fault?(path, operation, count) ?? SQLITE_OK
+    }
+
+    /// Not counted: it is no operation of the disk that a loss of power could follow.
+    fileprivate func growing(_ path: String) -> Int32 {
+        let (fault, count) = state.withLock { ($0.fault, $0.operations) }
+        return fault?(path, .grow, count) ?? SQLITE_OK
     }
 
     fileprivate func done(_ path: String, _ change: Pending?) {
@@ -181,7 +188,7 @@ private enum Hooks {
         return code
     }
 
-    /// Puts ours in the place of four of the file's methods.
+    /// Puts ours in the place of five of the file's methods.
     static func take(
         _ file: UnsafeMutablePointer<sqlite3_file>, _ methods: UnsafePointer<sqlite3_io_methods>
     ) {
@@ -193,6 +200,9 @@ private enum Hooks {
                 own.pointee.xWrite = { file, bytes, count, offset in Hooks.write(file, bytes, count, offset) }
                 own.pointee.xTruncate = { file, size in Hooks.truncate(file, size) }
                 own.pointee.xSync = { file, flags in Hooks.sync(file, flags) }
+                own.pointee.xShmMap = { file, page, size, extend, memory in
+                    Hooks.map(file, page, size, extend, memory)
+                }
                 own.pointee.xClose = { file in Hooks.close(file) }
                 tables?.own[key] = UInt(bitPattern: own)
             }
@@ -237,6 +247,17 @@ private enum Hooks {
         let code = methods.xSync(file, flags)
         if code == SQLITE_OK { open.disk.disk?.done(open.path, nil) }
         return code
+    }
+
+    static func map(
+        _ file: UnsafeMutablePointer<sqlite3_file>?, _ page: Int32, _ size: Int32, _ extend: Int32,
+        _ memory: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+    ) -> Int32 {
+        guard let (open, methods) = target(file) else { return SQLITE_ERROR }
+        if extend != 0, page > 0, let fault = open.disk.disk?.growing(open.path), fault != SQLITE_OK {
+            return fault
+        }
+        return methods.xShmMap(file, page, size, extend, memory)
     }
 
     static func close(_ file: UnsafeMutablePointer<sqlite3_file>?) -> Int32 {

@@ -13,6 +13,7 @@ import Testing
         ("terminal = 'TERM0001' AND idempotency_key = 'k'", "transactions_by_key"),
         ("terminal = 'TERM0001' AND state IN ('reversal-due','deferred')", "transactions_by_state"),
         ("original = 'txn_1'", "transactions_by_original"),
+        ("replaces = 'txn_1'", "transactions_by_replaced"),
     ])
     func lookUpsHaveAnIndex(_ condition: String, _ index: String) async throws {
         let folder = try Folder()
@@ -27,6 +28,27 @@ import Testing
         }
         #expect(plan.contains("USING INDEX \(index) "), "\(plan)")
         #expect(!plan.contains("SCAN transactions"), "\(plan)")
+        try await journal.close()
+    }
+
+    /// What is left of a transaction is read in the write that asks: by indexes alone, however many there are.
+    @Test func whatIsLeftHasItsIndexes() async throws {
+        let folder = try Folder()
+        let journal = try await Journal.open(at: folder.path)
+        for _ in 0..<50 { _ = try await journal.make(.approved) }
+        let plan = try await DatabaseQueue(path: folder.path).read { database in
+            try Row.fetchAll(
+                database, sql: "EXPLAIN QUERY PLAN " + SQLiteJournal.remainderQuery, arguments: ["txn_1"]
+            ).map { $0["detail"] as String? ?? "" }.sorted()
+        }
+        let looks = plan.filter { $0.hasPrefix("SEARCH") }
+        #expect(looks.count == 3 && !plan.contains { $0.contains("SCAN") }, "\(plan)")
+        for index in [
+            "sqlite_autoindex_transactions_1 (id=?)", "transactions_by_original (original=?)",
+            "transactions_by_replaced (replaces=?)",
+        ] {
+            #expect(looks.contains { $0.contains(index) }, "\(plan)")
+        }
         try await journal.close()
     }
 

@@ -222,6 +222,55 @@ import Testing
 }
 
 /// Nothing that may not be kept is kept, in no file of the journal.
+/// Approvals that come too late.
+@Suite struct LateApprovalTests {
+    /// From declined and reversed alone; counted over restarts, and bounded.
+    @Test func countedAndBounded() async throws {
+        let folder = try Folder()
+        var journal = try await Journal.open(at: folder.path)
+        let ids = [try await journal.make(.declined).id, try await journal.make(.reversed).id]
+        for id in ids {
+            for round in 1...Journal.greatestLateApprovals {
+                try await journal.close()
+                journal = try await Journal.open(at: folder.path)
+                let count = try await journal.lateApproval(
+                    id, "late answer, response code 00", authorizationCode: "A\(round)",
+                    reason: "lateResponse")
+                #expect(count == round)
+                let record = try #require(try await journal.show(id))
+                #expect(record.state == .reversalDue)
+                #expect(record.authorizationCode == "A\(round)")
+                #expect(record.reversalReason == "lateResponse")
+                #expect(try await journal.pendingReversals().map(\.id) == [id])
+                // Another while it is due waits for nothing new.
+                await #expect(throws: JournalError.self) {
+                    try await journal.lateApproval(
+                        id, "again", authorizationCode: nil, reason: "lateResponse")
+                }
+                #expect(try await journal.reversalAttempt(id) >= round)
+                try await journal.reversed(id)
+            }
+            let count = try await journal.lateApproval(
+                id, "late answer, response code 00", authorizationCode: "A9", reason: "lateResponse")
+            #expect(count == nil)
+            #expect(try await journal.show(id)?.state == .reversed)
+            #expect(try await journal.changes(of: id).last?.detail?.contains("a person must look") == true)
+        }
+        #expect(try await journal.verify().isSound)
+        try await journal.close()
+    }
+
+    @Test(arguments: TransactionState.allCases.filter { ![.declined, .reversed].contains($0) })
+    func nothingElseIsReversedByIt(_ state: TransactionState) async throws {
+        let journal = try Journal.inMemory()
+        let id = try await journal.make(state).id
+        await #expect(throws: JournalError.self) {
+            try await journal.lateApproval(id, "late", authorizationCode: "A1", reason: "lateResponse")
+        }
+        #expect(try await journal.show(id)?.state == state)
+    }
+}
+
 @Suite struct MaskingTests {
     static let number = "4761739001010119"
     /// The discretionary data of its track 2.
@@ -318,7 +367,8 @@ import Testing
         #expect(try await journal.export(as: .csv, to: { data.append($0) }) == 1)
         let text = String(decoding: data, as: UTF8.self)
         #expect(text.hasPrefix("id,terminal,merchant,"))
-        #expect(text.contains("\"'=1+1, \"\"no\"\"\nline\""))
+        // A line end is a control character, of which the journal takes none.
+        #expect(text.contains("\"'=1+1, \"\"no\"\"\u{FFFD}line\""))
         #expect(text.hasSuffix("\r\n"))
     }
 

@@ -157,6 +157,11 @@ import Testing
         ("4761739001010118", "4761739001010118"), ("123456789012", "123456789012"),
         ("no kernel for A0000000031010", "no kernel for A0000000031010"),
         ("2026-11-21T04:16:28.123Z", "2026-11-21T04:16:28.123Z"), ("632522000123", "632522000123"), ("", ""),
+        // What a terminal would obey.
+        (
+            "a\u{1B}[2Jb\u{9B}c\u{202E}d\r\ne\u{7F}",
+            "a\u{FFFD}[2Jb\u{FFFD}c\u{FFFD}d\u{FFFD}\u{FFFD}e\u{FFFD}"
+        ),
     ]) func cardNumbersAndTracks(_ text: String, _ expected: String) {
         #expect(StoredText.cleaned(text) == expected)
     }
@@ -188,13 +193,18 @@ import Testing
         ("\ta", "'\ta"), ("\ra", "\"'\ra\""), ("\na", "\"'\na\""), ("\u{FF1D}1", "'\u{FF1D}1"),
         ("a,b", "\"a,b\""),
         ("a\r\nb", "\"a\r\nb\""), ("say \"so\"", "\"say \"\"so\"\"\""), ("plain", "plain"), ("", ""),
-        ("Käse", "Käse"),
+        ("Käse", "Käse"), ("a\u{1B}[2Jb", "a\u{FFFD}[2Jb"),
+        ("\u{9B}1mx\u{202E},", "\"\u{FFFD}1mx\u{FFFD},\""),
+        ("\u{7F}=1", "\u{FFFD}=1"),
     ]) func cells(_ value: String, _ expected: String) {
         #expect(JournalExport.quoted(value) == expected)
     }
 
     /// Any text goes through JSON unchanged, as Foundation reads it.
-    @Test(arguments: ["\"\\/\u{8}\u{C}\n\r\t", "\u{1}\u{1F}\u{7F}\u{2028}", "é\u{1F4B3}", "</script>"])
+    @Test(arguments: [
+        "\"\\/\u{8}\u{C}\n\r\t", "\u{1}\u{1F}\u{7F}\u{2028}", "\u{9B}2J\u{202E}\u{E0041}", "é\u{1F4B3}",
+        "</script>",
+    ])
     func jsonText(_ value: String) throws {
         let data = Data("[\(JSONText.quoted(value))]".utf8)
         #expect(try JSONSerialization.jsonObject(with: data) as? [String] == [value])

@@ -105,4 +105,5 @@ final class Mutexed<Value: Sendable>: Sendable {
         get { stored.withLock { $0 } }
         set { stored.withLock { $0 = newValue } }
     }
+    func change(_ body: (inout Value) -> Void) { stored.withLock { body(&$0) } }
 }

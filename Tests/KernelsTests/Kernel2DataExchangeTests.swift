@@ -1,5 +1,6 @@
 import BERTLV
 import EMV
+import KernelTesting
 import SmartCard
 import Testing
 

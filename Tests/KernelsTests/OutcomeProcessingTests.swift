@@ -1,6 +1,7 @@
 import BERTLV
 import Cards
 import EMV
+import KernelTesting
 import SmartCard
 import Testing
 

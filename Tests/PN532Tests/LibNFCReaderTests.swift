@@ -53,6 +53,30 @@ import Testing
 
     static var soon: ContinuousClock.Instant { .now + .seconds(10) }
 
+    /// A card that always promises one byte more, through libnfc and by our own block protocol.
+    @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func oneByteMoreForEver(_ native: Bool)
+        async throws
+    {
+        let counter = Counter()
+        try await Self.with(native: native) { device, reader in
+            device.present(
+                StubCard { _, _ in
+                    counter.add()
+                    return [0x5A, 0x61, 0xFF]
+                })
+            let channel = try await reader.activateCard(deadline: Self.soon)
+            var budget = CommandBudget(40)
+            let command = CommandAPDU(cla: 0, ins: 0xB2, p1: 1, p2: 0x0C, expectedLength: 256)
+            do throws(ReaderError) {
+                _ = try await channel.exchange(command, timeout: .seconds(30), budget: &budget)
+                Issue.record("it ended")
+            } catch {
+                #expect(error == .protocolViolation("the card takes more commands than it may"))
+            }
+            #expect(budget.left == 0 && counter.value == 40)
+        }
+    }
+
     @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func typeA(_ native: Bool) async throws {
         try await Self.with(native: native) { device, reader in
             device.present(StubCard.paymentSystem())
@@ -403,8 +427,9 @@ import Testing
             await #expect(throws: ReaderError.noCard) {
                 try await reader.activateCard(deadline: .now + .milliseconds(100))
             }
+            let before = device.statistics.bytesFromHost
             async let waiting = reader.activateCard(deadline: .now + .seconds(20)).card.activation
-            try await Task.sleep(for: .milliseconds(300))
+            try await eventually("the reader polls") { device.statistics.bytesFromHost > before }
             device.present(StubCard.paymentSystem())
             #expect(try await waiting == ContactlessActivation())
         }
@@ -416,8 +441,9 @@ import Testing
             device.present(StubCard.paymentSystem())
             _ = try await reader.activateCard(deadline: Self.soon)
             #expect(try await !reader.awaitRemoval(deadline: .now + .milliseconds(200)))
+            let before = device.statistics.bytesFromHost
             async let removed = reader.awaitRemoval(deadline: Self.soon)
-            try await Task.sleep(for: .milliseconds(150))
+            try await eventually("the reader looks for the card") { device.statistics.bytesFromHost > before }
             device.removeCards()
             #expect(try await removed)
         }
@@ -425,8 +451,9 @@ import Testing
 
     @Test(.timeLimit(.minutes(1))) func cancellationIsPrompt() async throws {
         try await Self.with { device, reader in
+            let idle = device.statistics.bytesFromHost
             let waiting = Task { try await reader.activateCard(deadline: nil).card }
-            try await Task.sleep(for: .milliseconds(200))
+            try await eventually("the reader polls") { device.statistics.bytesFromHost > idle }
             waiting.cancel()
             await #expect(throws: ReaderError.cancelled) { try await waiting.value }
             // A card that thinks for ever: the wait for it is given up from another thread.
@@ -435,8 +462,9 @@ import Testing
                 StubCard(activation: ContactlessActivation(ats: [0x05, 0x78, 0x80, 0xE0, 0x02])))
             let channel = try await reader.activateCard(deadline: Self.soon)
             device.add([forever])
+            let before = device.statistics.bytesFromHost
             let sending = Task { try await channel.transmit(Self.select, timeout: nil) }
-            try await Task.sleep(for: .milliseconds(200))
+            try await eventually("the command is sent") { device.statistics.bytesFromHost > before }
             let start = ContinuousClock.now
             sending.cancel()
             await #expect(throws: ReaderError.cancelled) { try await sending.value }
@@ -481,8 +509,9 @@ import Testing
             // In the middle of waiting for a card.
             device.removeCards()
             await reader.fieldOff()
+            let before = device.statistics.bytesFromHost
             let waiting = Task { try await reader.activateCard(deadline: nil).card }
-            try await Task.sleep(for: .milliseconds(200))
+            try await eventually("the reader polls") { device.statistics.bytesFromHost > before }
             device.unplug()
             await #expect(throws: ReaderError.self) { try await waiting.value }
         }

@@ -3,15 +3,15 @@ import Foundation
 import PN532
 import SmartCard
 import TestSupport
+import TestTools
 import Testing
 
 enum ListTool {
     static let path = "/usr/bin/nfc-list"
-    static let isAvailable = FileManager.default.isExecutableFile(atPath: path)
 }
 
 /// The real libnfc's own tools against the chip on a pseudo-terminal.
-@Suite(.serialized, .enabled(if: ListTool.isAvailable, "nfc-list (libnfc-bin) is needed"))
+@Suite(.serialized, .needs(.program(ListTool.path, of: "libnfc-bin")))
 struct ListToolTests {
     static func list(_ device: PN532Device) async throws -> (text: String, status: Int32) {
         try await VirtualPCSC.output(
@@ -49,9 +49,7 @@ struct ListToolTests {
     }
 
     /// nfc-poll, which waits for a card and then for its leaving.
-    @Test(
-        .timeLimit(.minutes(1)),
-        .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/nfc-poll"), "nfc-poll is needed"))
+    @Test(.timeLimit(.minutes(1)), .needs(.program("/usr/bin/nfc-poll", of: "libnfc-examples")))
     func pollTool() async throws {
         let device = try PN532Device()
         async let polling = VirtualPCSC.output(
@@ -60,13 +58,17 @@ struct ListToolTests {
                 "LIBNFC_DEVICE": try #require(device.connectionString), "PATH": "/usr/bin:/bin",
                 "LIBNFC_AUTO_SCAN": "false",
             ])
-        try await Task.sleep(for: .milliseconds(700))
+        try await eventually("nfc-poll polls") { !device.sentFrames.isEmpty }
         device.present(StubCard.paymentSystem())
-        try await Task.sleep(for: .milliseconds(700))
+        // RATS, which begins with E0, is the last thing that finding a card takes.
+        try await eventually("nfc-poll has found the card") {
+            device.sentFrames.contains { $0.first == 0xE0 }
+        }
         device.removeCards()
         let answer = try await polling
         #expect(answer.status == 0, "\(answer.text)")
-        #expect(answer.text.contains("UID (NFCID1): 08  01  02  03"), "\(answer.text)")
+        // A single-size UID that begins with 08 is a random one (ISO/IEC 14443-3, 6.5.4), which libnfc calls NFCID3.
+        #expect(answer.text.contains("UID (NFCID3): 08  01  02  03"), "\(answer.text)")
         #expect(
             answer.text.contains("Waiting for card removing...") && answer.text.contains("done."),
             "\(answer.text)")
@@ -103,10 +105,14 @@ struct ListToolTests {
         process.standardError = FileHandle.nullDevice
         try process.run()
         let before = device.statistics.bytesFromHost
-        while device.statistics.bytesFromHost < before + 100 { try await Task.sleep(for: .milliseconds(10)) }
+        try await eventually("nfc-list is in the middle of its work") {
+            device.statistics.bytesFromHost >= before + 100
+        }
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
-        try await Task.sleep(for: .milliseconds(50))
-        #expect(try await Self.list(device).text.contains("opened"))
+        // The chip hears from the kernel that nobody has the line open any more, and takes the mark away.
+        try await eventually("the next program gets in", within: .seconds(20)) {
+            try await Self.list(device).text.contains("opened")
+        }
     }
 }

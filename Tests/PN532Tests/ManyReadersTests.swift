@@ -4,6 +4,7 @@ import PN532
 import Readers
 import SmartCard
 import TestSupport
+import TestTools
 import Testing
 
 /// Several readers in one process.
@@ -56,12 +57,19 @@ import Testing
         }
     }
 
+    static let manyDescriptors = Requirement(
+        "the hard limit on open files is below 2048 (ulimit -Hn)", isMet: limits.rlim_max >= 2048)
+    static var limits: rlimit {
+        var limits = rlimit()
+        getrlimit(__rlimit_resource_t(7), &limits)  // RLIMIT_NOFILE
+        return limits
+    }
+
     /// libnfc waits with `select`, which knows descriptors below 1024 only. In a process of its own, as it takes them all.
-    @Test(.timeLimit(.minutes(1))) func descriptorsThatLibnfcCannotUse() async throws {
+    @Test(.timeLimit(.minutes(1)), .needs(manyDescriptors)) func descriptorsThatLibnfcCannotUse() async throws
+    {
         await #expect(processExitsWith: .success) {
-            var limits = rlimit()
-            getrlimit(__rlimit_resource_t(7), &limits)  // RLIMIT_NOFILE
-            guard limits.rlim_max >= 2048 else { return }
+            var limits = ManyReadersTests.limits
             limits.rlim_cur = max(limits.rlim_cur, 2048)
             setrlimit(__rlimit_resource_t(7), &limits)
             let device = try PN532Device()

@@ -160,6 +160,9 @@ final class ScriptedLink: FrameLink {
         #expect(
             Self.run([0xAA], replies).result
                 == .failure(.violation("the response is longer than any APDU may be")))
+        let patient = Self.run([0xAA], Array(repeating: .frame([0xF2, 0x01]), count: 2000))
+        #expect(patient.result == .failure(.violation("the card asks for more time without end")))
+        #expect(patient.link.sent.count == 1001)
         let link = ScriptedLink(Array(repeating: .frame([0xF2, 0x01]), count: 100))
         var blocks = BlockProtocol(
             modulation: .typeA, frameSize: 256, ownFrameSize: 256, frameWaitingTime: .milliseconds(1))

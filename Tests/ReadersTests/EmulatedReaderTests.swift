@@ -1,10 +1,12 @@
 import Foundation
-import Readers
 import SmartCard
 import Synchronization
 import TestSupport
+import TestTools
 import Testing
 import Traces
+
+@testable import Readers
 
 @Suite struct EmulatedReaderTests {
     static let select = StubCard.selectPaymentSystemEnvironment
@@ -30,11 +32,11 @@ import Traces
     @Test(.timeLimit(.minutes(1))) func aWaitEndsWithTheCard() async throws {
         let reader = EmulatedReader()
         let waiting = Task { try await reader.activateCard(deadline: nil).card.answerToReset }
-        try await Task.sleep(for: .milliseconds(20))
+        try await eventually("the reader waits") { reader.waiting == 1 }
         reader.present(StubCard.paymentSystem())
         #expect(try await waiting.value == [0x3B, 0x80, 0x80, 0x01, 0x01])
         let removal = Task { try await reader.awaitRemoval(deadline: nil) }
-        try await Task.sleep(for: .milliseconds(20))
+        try await eventually("the reader waits") { reader.waiting == 1 }
         reader.remove()
         #expect(try await removal.value)
     }
@@ -42,11 +44,11 @@ import Traces
     @Test(.timeLimit(.minutes(1))) func cancellationAndClosing() async throws {
         let reader = EmulatedReader()
         let waiting = Task { try await reader.activateCard(deadline: nil) }
-        try await Task.sleep(for: .milliseconds(20))
+        try await eventually("the reader waits") { reader.waiting == 1 }
         waiting.cancel()
         await #expect(throws: ReaderError.cancelled) { try await waiting.value }
         let second = Task { try await reader.activateCard(deadline: nil) }
-        try await Task.sleep(for: .milliseconds(20))
+        try await eventually("the reader waits") { reader.waiting == 1 }
         await reader.close()
         await #expect(throws: ReaderError.self) { try await second.value }
         await #expect(throws: ReaderError.self) { try await reader.activateCard(deadline: nil) }
@@ -139,12 +141,73 @@ import Traces
         #expect(commands.count == 2)
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: [0, 1, 255]) func endless61(_ count: Int) async throws {
-        await #expect(throws: ReaderError.self) {
-            try await Self.exchange([0x00, 0xB2, 0x01, 0x0C, 0x00]) { _, _ in
-                [UInt8](repeating: 5, count: count) + [0x61, 0xFF]
-            }
+    /// As many GET RESPONSE as the longest response takes, and no more.
+    @Test(arguments: [(0, 2), (1, 257), (255, 257), (256, 256)])
+    func endless61(_ count: Int, _ commands: Int) async throws {
+        let card = StubCard { _, _ in [UInt8](repeating: 5, count: count) + [0x61, 0xFF] }
+        let reader = EmulatedReader()
+        reader.present(card)
+        let channel = try await reader.activateCard(deadline: nil)
+        await #expect {
+            try await channel.exchange(CommandAPDU(cla: 0, ins: 0xB2, p1: 1, p2: 0x0C, expectedLength: 256))
+        } throws: { if case .protocolViolation? = $0 as? ReaderError { true } else { false } }
+        #expect(card.commands.count == commands)
+    }
+
+    /// The longest response that there is.
+    @Test func longestResponse() async throws {
+        let (response, commands) = try await Self.exchange([0x00, 0xB2, 0x01, 0x0C, 0x00]) { _, number in
+            number == 0
+                ? [0x61, 0x00]
+                : [UInt8](repeating: 5, count: 256) + (number < 256 ? [0x61, 0x00] : [0x90, 0x00])
         }
+        #expect(response.data.count == 65536 && commands.count == 257)
+    }
+
+    /// What is sent is taken off the budget, repeats and GET RESPONSE included, and nothing is sent beyond it.
+    @Test(arguments: [
+        // answers, budget, sent, left; nil for "nothing came of it"
+        ([[0x90, 0x00]], 5, 1, 4, true), ([[0x61, 0x01], [1, 0x90, 0x00]], 5, 2, 3, true),
+        ([[0x6C, 0x01], [0x61, 0x01], [1, 0x90, 0x00]], 5, 3, 2, true), ([[0x90, 0x00]], 0, 0, 0, false),
+        ([[0x6C, 0x01], [1, 0x90, 0x00]], 1, 1, 0, false),
+        ([[1, 0x61, 0x01], [1, 0x61, 0x01], [1, 0x61, 0x01], [1, 0x61, 0x01]], 3, 3, 0, false),
+    ]) func budget(_ answers: [[UInt8]], _ count: Int, _ sent: Int, _ left: Int, _ isAnswered: Bool)
+        async throws
+    {
+        let card = StubCard { _, number in answers[min(number, answers.count - 1)] }
+        let reader = EmulatedReader()
+        reader.present(card)
+        let channel = try await reader.activateCard(deadline: nil)
+        var budget = CommandBudget(count)
+        let command = CommandAPDU(cla: 0, ins: 0xB2, p1: 1, p2: 0x0C, expectedLength: 256)
+        do throws(ReaderError) {
+            _ = try await channel.exchange(command, timeout: nil, budget: &budget)
+            #expect(isAnswered)
+        } catch {
+            #expect(!isAnswered && error == .protocolViolation("the card takes more commands than it may"))
+        }
+        #expect(card.commands.count == sent && budget.left == left)
+    }
+
+    /// A channel whose answers take their time.
+    final class SlowChannel: CardChannel {
+        let card = CardInformation(answerToReset: [])
+        let timeouts = Mutex<[Duration?]>([])
+        nonisolated(nonsending) func transmit(
+            _ command: [UInt8], timeout: Duration?
+        ) async throws(ReaderError) -> CardAnswer {
+            timeouts.withLock { $0.append(timeout) }
+            return CardAnswer(bytes: [1, 0x61, 0x01], microseconds: 2_000_000)
+        }
+    }
+
+    /// The time for a command is that for all its pieces.
+    @Test func slowPieces() async throws {
+        let channel = SlowChannel()
+        await #expect(throws: ReaderError.cardTimeout) {
+            try await channel.exchange(CommandAPDU(cla: 0, ins: 0xB2, p1: 1, p2: 0x0C), timeout: .seconds(5))
+        }
+        #expect(channel.timeouts.withLock { $0 } == [.seconds(5), .seconds(3), .seconds(1)])
     }
 
     @Test(arguments: [[], [0x90]]) func answersWithoutAStatusWord(_ bytes: [UInt8]) async throws {

@@ -1,12 +1,13 @@
 import Foundation
 import SmartCard
 import TestSupport
+import TestTools
 import Testing
 
 @testable import Readers
 
 /// What daemons, readers and other programs do to a terminal, against the real pcscd.
-@Suite(.serialized, .enabled(if: VirtualPCSC.isAvailable, "pcscd, vsmartcard-vpcd and unshare are needed"))
+@Suite(.serialized, .needs(.virtualPCSC))
 struct PCSCHardeningTests {
     static let select = StubCard.selectPaymentSystemEnvironment
 
@@ -40,11 +41,13 @@ struct PCSCHardeningTests {
     }
 
     static let plain: @Sendable () -> any VirtualCard = { StubCard.paymentSystem() }
-    /// Takes its time for INS 01.
-    static let slow: @Sendable () -> any VirtualCard = {
-        StubCard { command, _ in
-            if command[1] == 0x01 { Thread.sleep(forTimeInterval: 0.5) }
-            return [0x90, 0x00]
+    /// Is held at INS 01.
+    static func slow(_ gate: Gate) -> @Sendable () -> any VirtualCard {
+        {
+            StubCard { command, _ in
+                if command[1] == 0x01 { gate.hold() }
+                return [0x90, 0x00]
+            }
         }
     }
     static let slowCommand: [UInt8] = [0x80, 0x01, 0, 0, 0]
@@ -94,8 +97,9 @@ struct PCSCHardeningTests {
                 #expect(reason.contains("another program"))
             }
             // Let go a moment later, as desktop programs do: the card is had.
-            let waiting = Task { try await waiter.activateCard(deadline: .now + .seconds(10)) }
-            try await Task.sleep(for: .milliseconds(300))
+            let before = pcsc.count(of: .connect)
+            let waiting = Task { try await waiter.activateCard(deadline: .now + .seconds(60)) }
+            try await pcsc.asked(.connect, than: before)
             await holder.fieldOff()
             let had = try await waiting.value
             #expect(try await Self.isAnswered(had))
@@ -107,24 +111,28 @@ struct PCSCHardeningTests {
     // MARK: - Cancellation
 
     @Test(.timeLimit(.minutes(15))) func cancelledCommand() async throws {
+        let commands = Recorded<[UInt8]>()
         let silent: @Sendable () -> any VirtualCard = {
-            StubCard { command, _ in command[1] == 0x01 ? nil : [0x90, 0x00] }
+            StubCard { command, _ in
+                commands.append(command)
+                return command[1] == 0x01 ? nil : [0x90, 0x00]
+            }
         }
-        try await Self.withCards(silence: .seconds(2), [0: silent]) { pcsc, _ in
+        try await Self.withCards(silence: .seconds(5), [0: silent]) { pcsc, _ in
             let reader = PCSCReader(name: pcsc.readers[0])
             let channel = try await reader.activateCard(deadline: .now + .seconds(10))
             let sending = Task { try await channel.transmit(Self.slowCommand, timeout: nil) }
-            try await Task.sleep(for: .milliseconds(200))
+            try await commands.wait(until: "the card has the command") { $0.contains(Self.slowCommand) }
             let start = ContinuousClock.now
             sending.cancel()
             await #expect(throws: ReaderError.cancelled) { try await sending.value }
-            // Not at the end of the two seconds of silence.
-            #expect(start.duration(to: .now) < .milliseconds(1500))
+            // Not at the end of the five seconds of silence.
+            #expect(start.duration(to: .now) < .seconds(4))
             // What the card answered, or will answer, belongs to nobody: the activation is over.
             await #expect(throws: ReaderError.self) {
                 try await channel.transmit(Self.select, timeout: .seconds(5))
             }
-            #expect(try await Self.isAnswered(in: reader, seconds: 10))
+            #expect(try await Self.isAnswered(in: reader, seconds: 60))
             await reader.close()
         }
     }
@@ -133,12 +141,17 @@ struct PCSCHardeningTests {
     @Test(.timeLimit(.minutes(15))) func cancelledActivationHoldsNothing() async throws {
         try await Self.withCards([0: Self.plain]) { pcsc, _ in
             let reader = PCSCReader(name: pcsc.readers[0])
-            _ = try await reader.activateCard(deadline: .now + .seconds(10))
+            _ = try await reader.activateCard(deadline: .now + .seconds(60))
+            await reader.fieldOff()
+            let clock = ContinuousClock()
+            let whole = try await clock.measure {
+                _ = try await reader.activateCard(deadline: .now + .seconds(60))
+            }
             await reader.fieldOff()
             var cancelled = 0
             for step in 0..<60 {
-                let activation = Task { try await reader.activateCard(deadline: .now + .seconds(5)) }
-                try await Task.sleep(for: .microseconds(step * 100))
+                let activation = Task { try await reader.activateCard(deadline: .now + .seconds(60)) }
+                await pass(step, of: 60, of: whole)
                 activation.cancel()
                 switch await activation.result {
                 case .success: await reader.fieldOff()
@@ -170,13 +183,15 @@ struct PCSCHardeningTests {
     // MARK: - The daemon
 
     @Test(.timeLimit(.minutes(15))) func daemonDiesDuringACommand() async throws {
-        try await Self.withCards([0: Self.slow]) { pcsc, _ in
+        let gate = Gate()
+        try await Self.withCards([0: Self.slow(gate)]) { pcsc, _ in
             let reader = PCSCReader(name: pcsc.readers[0])
-            for _ in 0..<3 {
+            for round in 1...3 {
                 let channel = try await reader.activateCard(deadline: .now + .seconds(20))
                 let sending = Task { try await channel.transmit(Self.slowCommand, timeout: .seconds(10)) }
-                try await Task.sleep(for: .milliseconds(150))
+                try await gate.reached(round)
                 pcsc.stop()
+                gate.open()
                 do {
                     _ = try await sending.value
                     Issue.record("a dead daemon answered")
@@ -197,8 +212,9 @@ struct PCSCHardeningTests {
     @Test(.timeLimit(.minutes(15))) func daemonRestartsWhileWaiting() async throws {
         try await VirtualPCSC.run { pcsc in
             let reader = PCSCReader(name: pcsc.readers[0])
-            let waiting = Task { try await reader.activateCard(deadline: .now + .seconds(30)) }
-            try await Task.sleep(for: .milliseconds(300))
+            let before = pcsc.count(of: .wait)
+            let waiting = Task { try await reader.activateCard(deadline: .now + .seconds(60)) }
+            try await pcsc.asked(.wait, than: before)
             pcsc.stop()
             try await pcsc.start()
             let client = VPCDClient(card: StubCard.paymentSystem(), options: .init(port: pcsc.ports[0]))
@@ -215,8 +231,9 @@ struct PCSCHardeningTests {
     @Test(.timeLimit(.minutes(15))) func daemonStaysAway() async throws {
         try await VirtualPCSC.run { pcsc in
             let reader = PCSCReader(name: pcsc.readers[0])
+            let before = pcsc.count(of: .wait)
             let waiting = Task { try await reader.activateCard(deadline: .now + .seconds(50)) }
-            try await Task.sleep(for: .milliseconds(300))
+            try await pcsc.asked(.wait, than: before)
             pcsc.stop()
             do {
                 _ = try await waiting.value
@@ -230,14 +247,16 @@ struct PCSCHardeningTests {
 
     // MARK: - The reader
 
-    @Test(.timeLimit(.minutes(15)), .enabled(if: VirtualPCSC.canWrap, "a C compiler is needed"))
+    @Test(.timeLimit(.minutes(15)), .needs(.wrappedDriver))
     func readerPulledOutDuringACommand() async throws {
-        try await Self.withCards(wrapped: true, [0: Self.slow]) { pcsc, _ in
+        let gate = Gate()
+        try await Self.withCards(wrapped: true, [0: Self.slow(gate)]) { pcsc, _ in
             let reader = PCSCReader(name: pcsc.readers[0])
             let channel = try await reader.activateCard(deadline: .now + .seconds(10))
             let sending = Task { try await channel.transmit(Self.slowCommand, timeout: .seconds(10)) }
-            try await Task.sleep(for: .milliseconds(150))
+            try await gate.reached()
             try pcsc.setDriverFile("gone", "")
+            gate.open()
             await #expect(throws: ReaderError.self) { try await sending.value }
             await reader.fieldOff()
             do {
@@ -250,8 +269,13 @@ struct PCSCHardeningTests {
                 }
             }
             try pcsc.setDriverFile("gone", nil)
-            let again = try await reader.activateCard(deadline: .now + .seconds(15))
-            #expect(try await Self.isAnswered(again))
+            // While the reader comes back its card may be there and not answer yet.
+            var again: (any CardChannel)?
+            try await eventually("the card answers in the reader that is back") {
+                again = try? await reader.activateCard(deadline: .now + .seconds(15))
+                return again != nil
+            }
+            #expect(try await Self.isAnswered(try #require(again)))
             await reader.close()
         }
     }
@@ -329,10 +353,10 @@ struct PCSCHardeningTests {
     /// A reader that tells that it takes short APDUs only gets no other: what fits is sent short, what does not is
     /// chained where the card announces that, and refused where not.
     @Test(
-        .timeLimit(.minutes(15)), .enabled(if: VirtualPCSC.canWrap, "a C compiler is needed"),
+        .timeLimit(.minutes(15)), .needs(.wrappedDriver),
         arguments: [false, true])
     func shortReader(chains: Bool) async throws {
-        let log = PCSCReaderTests.Seen<[UInt8]>()
+        let log = Recorded<[UInt8]>()
         let card: @Sendable () -> any VirtualCard = {
             let card = StubCard { command, _ in
                 log.append(command)

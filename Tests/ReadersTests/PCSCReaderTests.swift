@@ -4,10 +4,11 @@ import Readers
 import SmartCard
 import Synchronization
 import TestSupport
+import TestTools
 import Testing
 
 /// The PC/SC reader against the real pcscd and vsmartcard's virtual reader.
-@Suite(.serialized, .enabled(if: VirtualPCSC.isAvailable, "pcscd, vsmartcard-vpcd and unshare are needed"))
+@Suite(.serialized, .needs(.virtualPCSC))
 struct PCSCReaderTests {
     static let select = StubCard.selectPaymentSystemEnvironment
 
@@ -34,14 +35,6 @@ struct PCSCReaderTests {
             _ = await serving.result
             try result.get()
         }
-    }
-
-    /// What was seen, from several tasks.
-    final class Seen<Element: Sendable>: Sendable {
-        private let elements = Mutex<[Element]>([])
-        func append(_ element: Element) { elements.withLock { $0.append(element) } }
-        func clear() { elements.withLock { $0 = [] } }
-        var all: [Element] { elements.withLock { $0 } }
     }
 
     @Test(.timeLimit(.minutes(15))) func listsReadersAndCards() async throws {
@@ -88,8 +81,9 @@ struct PCSCReaderTests {
             await #expect(throws: ReaderError.noCard) {
                 try await reader.activateCard(deadline: .now + .milliseconds(200))
             }
-            let waiting = Task { try await reader.activateCard(deadline: .now + .seconds(20)).card }
-            try await Task.sleep(for: .milliseconds(300))
+            let before = pcsc.count(of: .wait)
+            let waiting = Task { try await reader.activateCard(deadline: .now + .seconds(60)).card }
+            try await pcsc.asked(.wait, than: before)
             let client = VPCDClient(card: StubCard.paymentSystem(), options: .init(port: pcsc.ports[0]))
             let serving = Task { try await client.run() }
             #expect(try await waiting.value.answerToReset == [0x3B, 0x80, 0x80, 0x01, 0x01])
@@ -101,9 +95,10 @@ struct PCSCReaderTests {
 
     /// Pulled in the middle of a command: told as such, and the next tap works.
     @Test(.timeLimit(.minutes(15))) func removalDuringACommand() async throws {
+        let gate = Gate()
         let slow: @Sendable () -> any VirtualCard = {
             StubCard { _, number in
-                if number == 1 { Thread.sleep(forTimeInterval: 0.5) }
+                if number == 1 { gate.hold() }
                 return [0x90, 0x00]
             }
         }
@@ -111,8 +106,9 @@ struct PCSCReaderTests {
             let channel = try await reader.activateCard(deadline: .now + .seconds(10))
             #expect(try await channel.transmit(Self.select, timeout: .seconds(5)).bytes == [0x90, 0x00])
             let sending = Task { try await channel.transmit(Self.select, timeout: .seconds(10)) }
-            try await Task.sleep(for: .milliseconds(150))
+            try await gate.reached()
             client.pull()
+            gate.open()
             let result = await sending.result
             guard case .failure(let error as ReaderError) = result else {
                 Issue.record("a pulled card answered: \(result)")
@@ -140,8 +136,9 @@ struct PCSCReaderTests {
             let reader = PCSCReader(name: pcsc.readers[0])
             _ = try await reader.activateCard(deadline: .now + .seconds(10))
             #expect(try await reader.awaitRemoval(deadline: .now + .milliseconds(100)) == false)
-            let removal = Task { try await reader.awaitRemoval(deadline: .now + .seconds(20)) }
-            try await Task.sleep(for: .milliseconds(100))
+            let before = pcsc.count(of: .wait)
+            let removal = Task { try await reader.awaitRemoval(deadline: .now + .seconds(60)) }
+            try await pcsc.asked(.wait, than: before)
             serving.cancel()
             _ = await serving.result
             #expect(try await removal.value)
@@ -161,8 +158,7 @@ struct PCSCReaderTests {
                 try await channel.transmit(Self.select, timeout: .milliseconds(200))
             }
             // The reader is free again when the card has been torn away.
-            try await Task.sleep(for: .seconds(2.5))
-            let again = try await reader.activateCard(deadline: .now + .seconds(10))
+            let again = try await reader.activateCard(deadline: .now + .seconds(60))
             #expect(again.card.answerToReset.first == 0x3B)
         }
     }
@@ -170,8 +166,9 @@ struct PCSCReaderTests {
     @Test(.timeLimit(.minutes(15))) func cancellation() async throws {
         try await VirtualPCSC.run { pcsc in
             let reader = PCSCReader(name: pcsc.readers[0])
+            let before = pcsc.count(of: .wait)
             let waiting = Task { try await reader.activateCard(deadline: nil) }
-            try await Task.sleep(for: .milliseconds(200))
+            try await pcsc.asked(.wait, than: before)
             waiting.cancel()
             await #expect(throws: ReaderError.cancelled) { try await waiting.value }
             // At once, not at the end of anything.
@@ -202,7 +199,7 @@ struct PCSCReaderTests {
 
     /// A restart with the card still in the field is a reset for the card.
     @Test(.timeLimit(.minutes(15))) func activatedAgainIsAReset() async throws {
-        let events = Seen<String>()
+        let events = Recorded<String>()
         try await VirtualPCSC.run { pcsc in
             let client = VPCDClient(
                 card: StubCard.paymentSystem(), options: .init(port: pcsc.ports[0])
@@ -269,6 +266,21 @@ struct PCSCReaderTests {
         }
     }
 
+    /// A card that always promises one byte more.
+    @Test(.timeLimit(.minutes(15))) func oneByteMoreForEver() async throws {
+        let card: @Sendable () -> any VirtualCard = { StubCard { _, _ in [0x5A, 0x61, 0xFF] } }
+        try await Self.withCard(card) { _, reader, _ in
+            let channel = try await reader.activateCard(deadline: .now + .seconds(10))
+            var budget = CommandBudget(600)
+            await #expect(throws: ReaderError.self) {
+                try await channel.exchange(
+                    CommandAPDU(parsing: Self.select), timeout: .seconds(30), budget: &budget)
+            }
+            // The command and 256 GET RESPONSE; fewer where pcscd's reader fetches some itself.
+            #expect(budget.left >= 600 - 257)
+        }
+    }
+
     /// The daemon dies and comes back: the text says what to do meanwhile, and the reader works on.
     @Test(.timeLimit(.minutes(15))) func daemonDiesAndComesBack() async throws {
         try await Self.withCard({ StubCard.paymentSystem() }) { pcsc, reader, _ in
@@ -312,30 +324,26 @@ struct PCSCReaderTests {
     /// Hot-plug of the service and of cards, as `readers --watch` tells it.
     @Test(.timeLimit(.minutes(15))) func watching() async throws {
         try await VirtualPCSC.run { pcsc in
-            let seen = Seen<ReaderEvent>()
+            let seen = Recorded<ReaderEvent>()
             let watching = Task {
                 for await event in PCSCContext.events() { seen.append(event) }
             }
-            func wait(_ what: String, _ condition: ([ReaderEvent]) -> Bool) async throws {
-                for _ in 0..<400 {
-                    if condition(seen.all) { return }
-                    try await Task.sleep(for: .milliseconds(25))
-                }
-                Issue.record("\(what): \(seen.all)")
-            }
-            try await wait("two readers") {
+            let name = pcsc.readers[0]
+            try await seen.wait(until: "two readers are there") {
                 $0.count { if case .readerAdded = $0 { true } else { false } } == 2
             }
             var options = VPCDClient.Options(port: pcsc.ports[0])
             options.reconnects = false
             let client = VPCDClient(card: StubCard.paymentSystem(), options: options)
             let serving = Task { try await client.run() }
-            try await wait("a card") { $0.contains { if case .cardInserted = $0 { true } else { false } } }
+            try await seen.wait(until: "a card is there") {
+                $0.contains { if case .cardInserted = $0 { true } else { false } }
+            }
             serving.cancel()
             _ = await serving.result
-            try await wait("its removal") { $0.contains(.cardRemoved(reader: pcsc.readers[0])) }
+            try await seen.wait(until: "it is removed") { $0.contains(.cardRemoved(reader: name)) }
             pcsc.stop()
-            try await wait("the daemon's end") {
+            try await seen.wait(until: "the daemon is gone") {
                 $0.contains { if case .serviceLost = $0 { true } else { false } }
             }
             watching.cancel()
@@ -352,7 +360,7 @@ struct PCSCReaderTests {
                         deadline: .now + .milliseconds(800))
                 }
             }
-            let counter = Seen<Int>()
+            let counter = Recorded<Int>()
             let working = Task {
                 while !Task.isCancelled {
                     counter.append(1)

@@ -1,6 +1,7 @@
 import Foundation
 import SmartCard
 import TestSupport
+import TestTools
 import Testing
 
 @testable import Readers
@@ -53,6 +54,7 @@ struct ReaderDriverTests {
             ReaderDriver.driver(for: "Some name", device: USBIdentifier("04e6:5790"))?.id
                 == "identiv-utrust-37xx")
         #expect(ReaderDriver.driver(for: "Virtual PCD 00 00") == nil)
+        #expect(USBIdentifier("+4e6:5790") == nil)
     }
 
     @Test func answers() throws {
@@ -76,6 +78,7 @@ struct ReaderDriverTests {
         ("led blu: { bytes: \"\", source: x }", "at least one byte"),
         ("glow on: { bytes: \"00\", source: x }", "expected one of"),
         ("led on: { bytes: \"0\", source: x }", "neither a byte"),
+        ("led on: { bytes: \"+1\", source: x }", "neither a byte"),
         ("led on: { bytes: \"ms/0\", source: x }", "neither a byte"),
         ("led on: { bytes: \"00\" }", "\"source\" is missing"),
         ("led on: { bytes: \"00\", source: x, color: red }", "unknown key"),
@@ -102,7 +105,7 @@ struct ReaderDriverTests {
 /// Direct control through the real pcscd, with a driver that takes escape commands.
 @Suite(
     .serialized,
-    .enabled(if: VirtualPCSC.canWrap, "pcscd, vsmartcard-vpcd, unshare and a C compiler are needed"))
+    .needs(.wrappedDriver))
 struct ReaderControlTests {
     @Test(.timeLimit(.minutes(15))) func detailsAndEscapes() async throws {
         try await PCSCHardeningTests.withCards(

@@ -1,3 +1,5 @@
+import NIOCore
+import NIOPosix
 import Readers
 import RemoteReaders
 import SmartCard
@@ -132,8 +134,21 @@ struct BrokenLineTests {
         let terminal = try first.terminal { $0.patience = .seconds(60) }
         try await terminal.connect()
         await first.server.stop()
+        // In its place something that hangs up at once, until the terminal has been there.
+        let (visits, continuation) = AsyncStream.makeStream(of: Void.self)
+        let other = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    channel.close(promise: nil)
+                    continuation.yield()
+                }
+            }
+            .bind(host: "127.0.0.1", port: Int(first.port)).get()
         async let channel = terminal.activateCard(deadline: .now + .seconds(60))
-        try await Task.sleep(for: .milliseconds(50))
+        var visit = visits.makeAsyncIterator()
+        _ = await visit.next()
+        try await other.close()
         let second = ReaderServer(credentials: nil)
         try second.offer(.init(gate))
         try await second.start(port: first.port)

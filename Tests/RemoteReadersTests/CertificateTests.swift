@@ -1,5 +1,6 @@
 import Foundation
 import RemoteReaders
+import TestTools
 import Testing
 
 struct CertificateTests {
@@ -35,7 +36,7 @@ struct CertificateTests {
         }
     }
 
-    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/openssl")))
+    @Test(.needs(.program("/usr/bin/openssl", of: "openssl")))
     func openSSLAgrees() throws {
         let path = Certificates.shared.own.path
         func verdict(_ name: String, _ purpose: String, _ more: String...) throws -> Int32 {

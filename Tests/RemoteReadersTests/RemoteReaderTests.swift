@@ -48,6 +48,24 @@ struct RemoteReaderTests {
         await setup.server.stop()
     }
 
+    /// A card on another machine that always promises one byte more.
+    @Test func oneByteMoreForEver() async throws {
+        let field = EmulatedReader()
+        let card = StubCard { _, _ in [0x5A, 0x61, 0xFF] }
+        field.present(card)
+        let setup = try await Setup([field], tls: true)
+        let terminal = try setup.terminal()
+        let channel = try await terminal.activateCard(deadline: nil)
+        var budget = CommandBudget(100)
+        let command = CommandAPDU(cla: 0, ins: 0xB2, p1: 1, p2: 0x0C, expectedLength: 256)
+        await #expect(throws: ReaderError.self) {
+            try await channel.exchange(command, timeout: .seconds(30), budget: &budget)
+        }
+        #expect(budget.left == 0 && card.commands.count == 100)
+        await terminal.close()
+        await setup.server.stop()
+    }
+
     @Test func readersErrorsArriveAsTheyAre() async throws {
         let field = EmulatedReader()
         let setup = try await Setup([field], tls: true)

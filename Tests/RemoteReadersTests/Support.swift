@@ -7,6 +7,7 @@ import RemoteReaders
 import SmartCard
 import Synchronization
 import TestSupport
+import TestTools
 import Testing
 
 /// Certificates of two authorities, made once.
@@ -62,42 +63,44 @@ final class GateReader: CardReader {
     enum Gate: Sendable, Hashable {
         case activate, transmit, removal
     }
-    private struct State {
+    private struct State: Sendable {
         var gates: Set<Gate> = []
         var log: [String] = []
         var isStubborn = false
     }
-    private let state = Mutex(State())
+    private let state = Observed(State())
     let information: ReaderInformation
 
     init(_ name: String = "Gate", closed gates: Set<Gate> = [], isStubborn: Bool = false) {
         information = ReaderInformation(kind: .emulated, name: name, vendor: "Test", serialNumber: "7")
-        state.withLock {
+        state.update {
             $0.gates = gates
             $0.isStubborn = isStubborn
         }
     }
 
-    var log: [String] { state.withLock { $0.log } }
+    var log: [String] { state.value.log }
     func count(_ word: String) -> Int { log.count { $0 == word } }
-    func open(_ gate: Gate) { state.withLock { _ = $0.gates.remove(gate) } }
-    func close(_ gate: Gate) { state.withLock { _ = $0.gates.insert(gate) } }
-    private func note(_ word: String) { state.withLock { $0.log.append(word) } }
+    func open(_ gate: Gate) { state.update { _ = $0.gates.remove(gate) } }
+    func close(_ gate: Gate) { state.update { _ = $0.gates.insert(gate) } }
+    private func note(_ word: String) {
+        state.update { $0.log.append(word) }
+        changes.update { $0 += 1 }
+    }
 
     private func pass(_ gate: Gate, _ deadline: ContinuousClock.Instant? = nil) async throws(ReaderError) {
         note("\(gate)")
-        while state.withLock({ $0.gates.contains(gate) }) {
-            if Task.isCancelled, !state.withLock({ $0.isStubborn }) {
-                note("cancelled")
-                throw .cancelled
-            }
-            if let deadline, deadline <= .now { throw .noCard }
-            if Task.isCancelled {
-                await Task.detached { try? await Task.sleep(for: .milliseconds(5)) }.value
-            } else {
-                try? await Task.sleep(for: .milliseconds(2))
-            }
+        let isOpen: @Sendable (State) -> Bool = { !$0.gates.contains(gate) }
+        if state.value.isStubborn {
+            // Not ended by cancellation.
+            _ = await Task.detached { [state] in await state.waitForever(until: isOpen) }.value
+            return
         }
+        let limit = deadline.map { ContinuousClock.now.duration(to: $0) } ?? .seconds(3600)
+        if await state.wait(within: max(limit, .zero), until: isOpen) { return }
+        guard Task.isCancelled else { throw .noCard }
+        note("cancelled")
+        throw .cancelled
     }
 
     func activateCard(deadline: ContinuousClock.Instant?) async throws(ReaderError) -> any CardChannel {
@@ -136,17 +139,26 @@ final class GateReader: CardReader {
 
 /// Server events as they came.
 final class Events: Sendable {
-    private let all = Mutex<[ReaderServer.Event]>([])
-    var list: [ReaderServer.Event] { all.withLock { $0 } }
-    @Sendable func note(_ event: ReaderServer.Event) { all.withLock { $0.append(event) } }
+    private let all = Observed<[ReaderServer.Event]>([])
+    var list: [ReaderServer.Event] { all.value }
+    @Sendable func note(_ event: ReaderServer.Event) {
+        all.update { $0.append(event) }
+        changes.update { $0 += 1 }
+    }
+    var refusals: [String] { list.refusals }
+    var farewells: [String] { list.farewells }
+    func freed(_ reader: String) -> Int { list.freed(reader) }
+}
+
+extension [ReaderServer.Event] {
     var refusals: [String] {
-        list.compactMap { if case .refused(_, let reason) = $0 { reason } else { nil } }
+        compactMap { if case .refused(_, let reason) = $0 { reason } else { nil } }
     }
     var farewells: [String] {
-        list.compactMap { if case .disconnected(_, let reason) = $0 { reason } else { nil } }
+        compactMap { if case .disconnected(_, let reason) = $0 { reason } else { nil } }
     }
     func freed(_ reader: String) -> Int {
-        list.count { if case .freed(reader, _) = $0 { true } else { false } }
+        count { if case .freed(reader, _) = $0 { true } else { false } }
     }
 }
 
@@ -194,19 +206,16 @@ struct Setup {
     }
 }
 
-/// Waits for something that happens on another thread.
+/// Counts what readers and servers tell.
+private let changes = Observed(0)
+
+/// Waits for something that a reader or a server tells, or that is so when one of them tells something. A server tells
+/// of a connection's end after it has forgotten the connection.
 func eventually(
-    _ what: Comment, within limit: Duration = .seconds(20), sourceLocation: SourceLocation = #_sourceLocation,
-    _ isSo: () -> Bool
+    _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation, _ isSo: @escaping @Sendable () -> Bool
 ) async {
-    let deadline = ContinuousClock.now + limit
-    while !isSo() {
-        if ContinuousClock.now > deadline {
-            Issue.record(what, sourceLocation: sourceLocation)
-            return
-        }
-        try? await Task.sleep(for: .milliseconds(2))
-    }
+    if await changes.wait(until: { _ in isSo() }) { return }
+    Issue.record(what, sourceLocation: sourceLocation)
 }
 
 func failure(_ body: () async throws -> Void) async -> ReaderError? {

@@ -82,6 +82,58 @@ extension TestClientProtocol {
         }
     }
 
+    /// What a transaction does not allow is 409 with its state; the same again is the same.
+    @Test func afterThePayment() async throws {
+        let house = try await House(terminals: 2)
+        try await serve(house) { client in
+            func pay(_ fields: String) async throws -> TestResponse {
+                let made = try await client.pay(
+                    #"{"terminal":"TERM0001","tap":{"card":"visa-credit"},\#(fields)}"#)
+                guard made.status == .created, let id = try made.object["id"] as? String else { return made }
+                return try await client.call(.get, "/v1/payments/\(id)?wait=10")
+            }
+            func id(_ response: TestResponse) throws -> String {
+                try #require(try response.object["id"] as? String)
+            }
+            func desk(_ id: String, _ deed: String, _ body: String? = nil) async throws -> TestResponse {
+                try await client.call(.post, "/v1/payments/\(id)/\(deed)", body)
+            }
+            func isRefused(_ response: TestResponse, _ id: String, _ state: String) throws -> Bool {
+                let transaction = try response.object["transaction"] as? [String: String]
+                return response.status == .conflict && response.code == "conflict"
+                    && transaction == ["id": id, "state": state]
+            }
+            let isReplayed = HTTPField.Name("Idempotent-Replayed")!
+
+            let sale = try id(try await pay(#""amount":2000"#))
+            let given = try id(try await pay(#""amount":2000,"type":"refund","original":"\#(sale)""#))
+            #expect(try isRefused(try await desk(sale, "void"), sale, "approved"))
+            #expect(
+                try isRefused(
+                    try await pay(#""amount":1,"type":"refund","original":"\#(sale)""#), sale, "approved"))
+            #expect(try await desk(given, "void").object["journalState"] as? String == "reversed")
+            let first = try await desk(sale, "void")
+            #expect(first.status == .ok && first.headers[isReplayed] == nil)
+            let second = try await desk(sale, "void")
+            #expect(second.status == .ok && second.headers[isReplayed] == "true")
+            #expect(try second.object["journalState"] as? String == "reversed")
+            #expect(
+                try isRefused(
+                    try await pay(#""amount":1,"type":"refund","original":"\#(sale)""#), sale, "reversed"))
+
+            let held = try id(try await pay(#""amount":3000,"purpose":"preAuthorization""#))
+            #expect(
+                try isRefused(
+                    try await pay(#""amount":1,"type":"refund","original":"\#(held)""#), held, "approved"))
+            async let one = desk(held, "complete", #"{"amount":1000}"#)
+            async let other = desk(held, "complete", #"{"amount":2500}"#)
+            let both = try await [one, other]
+            #expect(both.map(\.status.code).sorted() == [200, 409], "\(both.map(\.text))")
+            #expect(
+                try both.contains { try $0.object["transaction"] as? [String: String] != nil })
+        }
+    }
+
     /// All recorded sessions of the repository replay without a difference, with the same events as live ones.
     @Test func builtInTracesReplay() async throws {
         let house = try await House()

@@ -11,6 +11,7 @@ import Readers
 import RemoteReaders
 import Synchronization
 import Terminal
+import TestTools
 import Testing
 
 @testable import TerminalService
@@ -135,6 +136,8 @@ final class TestDaemon: Sendable {
         var request = URLRequest(url: URL(string: "http://127.0.0.1:\(port)\(path)")!)
         request.httpMethod = method
         request.timeoutInterval = 30
+        // Each request has the cookies that it is given: the store of the process knows no ports.
+        request.httpShouldHandleCookies = false
         if let object {
             request.httpBody = try JSONSerialization.data(withJSONObject: object)
             request.setValue("application/json", forHTTPHeaderField: "Content-Type")
@@ -190,21 +193,26 @@ final class RawClient {
     }
 
     /// Waits until the other side has closed; what it said before.
-    func readToEnd(atMost: Duration = .seconds(15)) async -> String? {
-        let deadline = ContinuousClock.now + atMost
-        var all: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65536)
-        while ContinuousClock.now < deadline {
-            let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
-            if count > 0 {
-                all += buffer.prefix(count)
-            } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
-                return String(decoding: all, as: UTF8.self)
-            } else {
-                try? await Task.sleep(for: .milliseconds(20))
+    func readToEnd(atMost: Duration = .seconds(120)) async -> String? {
+        let descriptor = descriptor
+        return await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                let deadline = ContinuousClock.now + atMost
+                var all: [UInt8] = []
+                var buffer = [UInt8](repeating: 0, count: 65536)
+                while ContinuousClock.now < deadline {
+                    var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+                    guard poll(&wanted, 1, 1000) > 0 else { continue }
+                    let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+                    if count > 0 {
+                        all += buffer.prefix(count)
+                    } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
+                        return continuation.resume(returning: String(decoding: all, as: UTF8.self))
+                    }
+                }
+                continuation.resume(returning: nil)
             }
         }
-        return nil
     }
 }
 
@@ -226,7 +234,7 @@ struct DaemonTests {
             #expect(try await daemon.ask("GET", "/metrics").text.contains("tapbridge_payments_under_way 1"))
             let events = try RawClient(port: daemon.port)
             events.send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            while daemon.hall.figures.eventClients == 0 { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(try await eventually { daemon.hall.figures.eventClients > 0 })
             try await daemon.stop()
             let told = try #require(await events.readToEnd())
             #expect(told.hasPrefix("HTTP/1.1 200"))
@@ -242,8 +250,8 @@ struct DaemonTests {
     func stopsWhileAuthorizing() async throws {
         try await TestDaemon.with(troubles: ["always: silence"]) { daemon in
             let id = try await daemon.pay("TERM0001", "visa-credit")
-            while try await daemon.journal.show(id)?.state != .authorizing {
-                try await Task.sleep(for: .milliseconds(5))
+            try await TestTools.eventually("the host is asked") {
+                try await daemon.journal.show(id)?.state == .authorizing
             }
             try await daemon.stop()
             let journal = try Journal.openReadOnly(at: daemon.folder.appending(path: "journal.sqlite").path)
@@ -256,11 +264,11 @@ struct DaemonTests {
     func refusesWhileEnding() async throws {
         try await TestDaemon.with(troubles: ["always: silence"]) { daemon in
             let id = try await daemon.pay("TERM0001", "visa-credit")
-            while try await daemon.journal.show(id)?.state != .authorizing {
-                try await Task.sleep(for: .milliseconds(5))
+            try await TestTools.eventually("the host is asked") {
+                try await daemon.journal.show(id)?.state == .authorizing
             }
             async let stopped: Void = daemon.stop()
-            while !daemon.hall.figures.isStopping { try await Task.sleep(for: .milliseconds(5)) }
+            #expect(try await eventually { daemon.hall.figures.isStopping })
             let refused = try await daemon.ask(
                 "POST", "/v1/payments", ["terminal": "TERM0002", "amount": 100],
                 headers: ["Idempotency-Key": "late"])
@@ -358,7 +366,7 @@ struct DaemonTests {
             client.send(
                 "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nCookie: \(cookie.prefix { $0 != ";" })\r\n\r\n"
             )
-            while daemon.hall.figures.eventClients == 0 { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(try await eventually { daemon.hall.figures.eventClients > 0 })
             #expect(try await daemon.ask("POST", "/v1/session", ["tokn": token]).status == 400)
         }
     }
@@ -391,9 +399,7 @@ struct DaemonTests {
             // Two event streams are enough for one client.
             let streams = try (0..<3).map { _ in try RawClient(port: daemon.port) }
             for stream in streams { stream.send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n") }
-            while daemon.metrics.rejected.value("streams") == 0 {
-                try await Task.sleep(for: .milliseconds(10))
-            }
+            #expect(try await eventually { daemon.metrics.rejected.value("streams") > 0 })
             #expect(daemon.hall.figures.eventClients == 2)
             let metrics = daemon.metrics
             #expect(metrics.rejected.value("slow_header") >= 2)
@@ -409,7 +415,7 @@ struct DaemonTests {
             var small: Int32 = 2048
             setsockopt(client.descriptor, SOL_SOCKET, SO_RCVBUF, &small, socklen_t(MemoryLayout<Int32>.size))
             client.send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            while daemon.hall.figures.eventClients == 0 { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(try await eventually { daemon.hall.figures.eventClients > 0 })
             var payments = 0
             while daemon.metrics.rejected.value("slow_reader") == 0, payments < 400 {
                 let id = try await daemon.pay("TERM0001", "mc-credit", amount: 100)
@@ -447,7 +453,14 @@ struct DaemonTests {
                     numbers.insert(application.primaryAccountNumber.clearDigits)
                 }
                 let id = try await daemon.pay("TERM0001", card.id, amount: 6000)
-                try await Task.sleep(for: .milliseconds(50))
+                let live = try #require(daemon.hall.livePayment(id))
+                #expect(
+                    try await eventually {
+                        // A phone that is locked is waited for again.
+                        live.phase == .enteringPIN || live.phase == .finished
+                            || live.events.contains { $0.type == "outcome" }
+                            || live.phase == .waitingForCard && live.events.contains { $0.type == "card" }
+                    })
                 _ = try await daemon.ask("POST", "/v1/terminals/TERM0001/pin", ["pin": pin])
                 _ = try await daemon.ask("POST", "/v1/payments/\(id)/cancel")
                 _ = try await daemon.finished(id)
@@ -483,19 +496,25 @@ struct DaemonTests {
             }
         }
         try #require(bound == 0)
+        var told: [String] = []
+        func read() {
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            while true {
+                let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+                if count <= 0 { break }
+                told.append(String(decoding: buffer.prefix(count), as: UTF8.self))
+            }
+        }
         try await TestDaemon.with(
             environment: ["NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000", "WATCHDOG_PID": "\(getpid())"]
         ) { daemon in
             _ = try await daemon.ask("POST", "/v1/configuration/reload")
-            try await Task.sleep(for: .milliseconds(400))
+            try await TestTools.eventually("it says twice that it lives") {
+                read()
+                return told.count { $0 == "WATCHDOG=1" } >= 2
+            }
         }
-        var told: [String] = []
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        while true {
-            let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
-            if count <= 0 { break }
-            told.append(String(decoding: buffer.prefix(count), as: UTF8.self))
-        }
+        read()
         #expect(told.contains { $0.hasPrefix("READY=1\nSTATUS=listening on http://127.0.0.1:") })
         #expect(told.contains { $0.hasPrefix("RELOADING=1\nMONOTONIC_USEC=") })
         #expect(told.filter { $0 == "WATCHDOG=1" }.count >= 2)

@@ -14,23 +14,50 @@ final class RawConnection: @unchecked Sendable {
     private let descriptor: Int32
     private(set) var text = ""
 
-    init(port: Int, receiveBuffer: Int32? = nil) throws {
+    /// - Parameter source: the address that the other side sees.
+    init(port: Int, receiveBuffer: Int32? = nil, source: String? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         if var size = receiveBuffer {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
         }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(UInt16(port)).bigEndian
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        func call(
+            _ function: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32, _ host: String, _ port: Int
+        ) -> Int32 {
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = in_port_t(UInt16(port)).bigEndian
+            address.sin_addr.s_addr = inet_addr(host)
+            return withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    function(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
             }
         }
+        if let source, call(bind, source, 0) != 0 { throw POSIXError(.EADDRNOTAVAIL) }
+        let result = call(connect, "127.0.0.1", port)
         guard result == 0 else { throw POSIXError(.ECONNREFUSED) }
     }
     deinit { close(descriptor) }
+
+    /// Forgets what was read.
+    func clear() { text = "" }
+
+    /// The other side closed and everything was read.
+    private(set) var isAtEnd = false
+
+    /// Closes this side alone.
+    func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    /// Sends as much as there is room for.
+    /// - Returns: the count of bytes.
+    func sendWhatFits(_ bytes: [UInt8]) -> Int {
+        max(
+            0,
+            bytes.withUnsafeBytes {
+                Glibc.send(
+                    descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+            })
+    }
 
     func send(_ request: String) {
         let bytes = Array(request.utf8)
@@ -42,14 +69,24 @@ final class RawConnection: @unchecked Sendable {
         send("GET \(path) HTTP/1.1\r\nHost: localhost\r\n\(headers)\r\n")
     }
 
+    /// As `read`, on a thread of its own: the tasks of the daemon need those of the pool.
+    func receive(
+        milliseconds: Int32 = 60_000, until condition: @escaping @Sendable (String) -> Bool = { _ in false }
+    ) async throws {
+        try await onThread { self.read(milliseconds: milliseconds, until: condition) }
+    }
+
     /// Reads until the condition holds, the other side closes, or nothing comes for so long.
-    func read(milliseconds: Int32 = 3000, until condition: (String) -> Bool) {
+    func read(milliseconds: Int32 = 60_000, until condition: (String) -> Bool) {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while !condition(text) {
             var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
             guard poll(&wanted, 1, milliseconds) > 0 else { return }
             let count = recv(descriptor, &buffer, buffer.count, 0)
-            guard count > 0 else { return }
+            guard count > 0 else {
+                isAtEnd = count == 0 || errno == ECONNRESET
+                return
+            }
             text += String(decoding: buffer[..<count], as: UTF8.self)
         }
     }
@@ -121,7 +158,7 @@ final class RawConnection: @unchecked Sendable {
                 #expect(payment.state == .finished)
             }
             let count = Int(house.hall.hub.lastID)
-            silent.read(milliseconds: 1000) { $0.contains("event: lost") }
+            silent.read { $0.contains("event: lost") }
             #expect(silent.text.contains("event: lost\ndata: {\"type\":\"lost\",\"count\":"))
             #expect(silent.ids.count < count)
             // It gets new events again.
@@ -176,7 +213,7 @@ final class RawConnection: @unchecked Sendable {
             #expect(answer.status == .ok)
             #expect(
                 try await house.pay(House.order(1250, cards: ["visa-credit"])).result?.status == "approved")
-            held[2].read(milliseconds: 2000) { $0.contains("400") }
+            held[2].read { $0.contains("400") }
             #expect(held[2].text.contains("400"))
         }
     }

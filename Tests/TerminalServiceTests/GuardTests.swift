@@ -21,38 +21,55 @@ struct GuardTests {
 
     /// What the daemon does: all guards before a few routes.
     private static func application(
-        withTokens: Bool = true, counts: Counts = Counts(),
+        withTokens: Bool = true, counts: Counts = Counts(), sessions: Sessions = Sessions(),
         _ change: (inout GuardSettings.Values) -> Void = { _ in }
-    ) -> some ApplicationProtocol {
-        var values = GuardSettings.Values()
-        if withTokens {
-            values.tokens = AccessTokens([
-                AccessToken(name: "till", role: .operator, hash: AccessToken.hash(of: operatorToken)),
-                AccessToken(name: "board", role: .observer, hash: AccessToken.hash(of: observerToken)),
-            ])
-        }
-        values.hosts = ["till.example"]
-        change(&values)
+    ) throws -> some ApplicationProtocol {
+        let values = Self.values(withTokens: withTokens, change)
         let settings = GuardSettings(values)
         // Time stands still: buckets do not fill on a slow machine.
         let start = ContinuousClock.now
-        let router = Router(context: APIContext.self)
-        router.middlewares.add(SecurityHeaders(settings))
-        router.middlewares.add(OriginGuard(settings, rejected: { counts.note($0) }))
-        router.middlewares.add(AccessGuard(settings, now: { start }, rejected: { counts.note($0) }))
-        router.middlewares.add(RateGuard(settings, now: { start }, rejected: { counts.note($0) }))
-        router.middlewares.add(BodyGuard(settings, rejected: { counts.note($0) }))
-        for path in ["/", "/healthz", "/metrics", "/v1/status"] as [RouterPath] {
-            router.get(path) { _, context in "\(context.role?.rawValue ?? "nobody") \(context.client)" }
+        let router = try API.assemble(
+            outer: [SecurityHeaders(settings)],
+            guards: [
+                OriginGuard(settings, rejected: { counts.note($0) }),
+                AuthenticationGuard(
+                    settings, sessions, GuessLimit(now: { start }, rejected: { counts.note($0) })),
+                RateGuard(settings, now: { start }, rejected: { counts.note($0) }),
+                AuthorizationGuard(rejected: { counts.note($0) }),
+                BodyGuard(settings, rejected: { counts.note($0) }),
+                StreamGuard(settings, StreamCount(), sessions, rejected: { counts.note($0) }),
+            ]
+        ) { all in
+            for (path, access) in [
+                ("/", .everybody), ("/healthz", .probe), ("/metrics", .observer), ("/v1/status", .observer),
+            ] as [(String, RouteAccess)] {
+                all.get(path, access) { _, context in
+                    .text("\(context.role?.rawValue ?? "nobody") \(context.client)")
+                }
+            }
+            all.get("/authority", .everybody) { request, _ in .text(request.head.authority ?? "") }
+            all.post("/v1/payments", .operator) { request, _ in
+                let body = try await request.body.collect(upTo: 1 << 20)
+                return .text("\(body.readableBytes)")
+            }
+            all.post("/v1/session", .everybody) { _, _ in .text("session") }
         }
-        router.get("/authority") { request, _ in request.head.authority ?? "" }
-        router.post("/v1/payments") { request, _ in
-            let body = try await request.body.collect(upTo: 1 << 20)
-            return "\(body.readableBytes)"
-        }
-        router.post("/v1/session") { _, _ in "session" }
         return Application(router: router)
     }
+
+    private static func values(
+        withTokens: Bool = true, _ change: (inout GuardSettings.Values) -> Void = { _ in }
+    ) -> GuardSettings.Values {
+        var values = GuardSettings.Values()
+        if withTokens { values.tokens = AccessTokens([till, board]) }
+        values.hosts = ["till.example"]
+        change(&values)
+        return values
+    }
+    static let till = AccessToken(
+        name: "till", role: .operator, hash: AccessToken.hash(of: operatorToken))
+    static let board = AccessToken(
+        name: "board", role: .observer, hash: AccessToken.hash(of: observerToken))
 
     private static func status(
         _ app: some ApplicationProtocol, _ path: String, _ method: HTTPRequest.Method = .get,
@@ -91,7 +108,7 @@ struct GuardTests {
             default: who
             }
         let (status, headers) = try await Self.status(
-            Self.application(), path, method, header.map { [(.authorization, $0)] } ?? [])
+            try Self.application(), path, method, header.map { [(.authorization, $0)] } ?? [])
         #expect(status == expected)
         if expected == 401 { #expect(headers[.wwwAuthenticate]?.hasPrefix("Bearer") == true) }
         if expected != 200 { #expect(headers[.contentType] == "application/problem+json") }
@@ -100,19 +117,55 @@ struct GuardTests {
         #expect(headers[.xContentTypeOptions] == "nosniff")
     }
 
-    @Test("a cookie is as good as the header for looking, and for nothing else")
+    @Test("a session is as good as its token for looking, and for nothing else; a token is no session")
     func cookie() async throws {
-        let app = Self.application()
-        let cookie = "other=1; tapbridge_token=\(Self.operatorToken)"
+        let sessions = Sessions()
+        let app = try Self.application(sessions: sessions)
+        let identifier = sessions.begin(for: Self.till, .init())
+        let cookie = "other=1; tapbridge_session=\(identifier)"
         #expect(try await Self.status(app, "/v1/status", .get, [(.cookie, cookie)]).0 == 200)
         #expect(try await Self.status(app, "/v1/payments", .post, [(.cookie, cookie)]).0 == 401)
-        #expect(try await Self.status(app, "/v1/status", .get, [(.cookie, "tapbridge_token=old")]).0 == 401)
-        #expect(try await Self.status(app, "/", .get, [(.cookie, "tapbridge_token=old")]).0 == 200)
+        for wrong in [
+            "tapbridge_session=old", "tapbridge_session=\(Self.operatorToken)",
+            "tapbridge_token=\(Self.operatorToken)", "__Host-tapbridge_session=\(identifier)",
+        ] {
+            #expect(try await Self.status(app, "/v1/status", .get, [(.cookie, wrong)]).0 == 401)
+            #expect(try await Self.status(app, "/", .get, [(.cookie, wrong)]).0 == 200)
+        }
+        // Nor is a session a token.
+        #expect(
+            try await Self.status(app, "/v1/status", .get, [(.authorization, "Bearer \(identifier)")]).0
+                == 401)
+        sessions.end(identifier)
+        #expect(try await Self.status(app, "/v1/status", .get, [(.cookie, cookie)]).0 == 401)
+    }
+
+    @Test("over TLS the session's cookie is the host's own")
+    func cookieWithTLS() async throws {
+        let sessions = Sessions()
+        let app = try Self.application(sessions: sessions) { $0.isTLS = true }
+        let cookie = SessionCookie(isTLS: true)
+        let identifier = sessions.begin(for: Self.board, .init())
+        #expect(
+            cookie.setting(identifier)
+                == "__Host-tapbridge_session=\(identifier); Path=/; HttpOnly; SameSite=Strict; Secure")
+        #expect(
+            cookie.ending == "__Host-tapbridge_session=; Path=/; HttpOnly; SameSite=Strict; Secure; Max-Age=0"
+        )
+        #expect(
+            try await Self.status(
+                app, "/v1/status", .get, [(.cookie, "__Host-tapbridge_session=\(identifier)")]
+            ).0
+                == 200)
+        // Any other server of the machine can set this one.
+        #expect(
+            try await Self.status(app, "/v1/status", .get, [(.cookie, "tapbridge_session=\(identifier)")]).0
+                == 401)
     }
 
     @Test("without tokens everybody is operator")
     func withoutTokens() async throws {
-        let app = Self.application(withTokens: false)
+        let app = try Self.application(withTokens: false)
         #expect(try await Self.status(app, "/v1/payments", .post).0 == 200)
     }
 
@@ -141,7 +194,7 @@ struct GuardTests {
         ])
     func origins(_ origin: String, _ expected: Int) async throws {
         let counts = Counts()
-        let app = Self.application(withTokens: false, counts: counts)
+        let app = try Self.application(withTokens: false, counts: counts)
         let found = try await app.test(.live) { client in
             let own = try await client.execute(uri: "/authority", method: .get) { String(buffer: $0.body) }
             let sent = origin == "http://localhost" ? "http://" + own : origin
@@ -156,7 +209,7 @@ struct GuardTests {
     @Test("the bucket of a client who asks too often is empty, and others' are not")
     func rate() async throws {
         let counts = Counts()
-        let app = Self.application(counts: counts) {
+        let app = try Self.application(counts: counts) {
             $0.limits.requestsPerSecond = 1
             $0.limits.burst = 3
         }
@@ -175,21 +228,53 @@ struct GuardTests {
         #expect(counts[.rate] == 1)
     }
 
-    @Test("who guesses tokens is slowed down; who has one is not")
-    func guesses() async throws {
-        let app = Self.application()
+    @Test(
+        "who guesses learns nothing: after twenty wrong ones a right token is refused, too, and a right session",
+        arguments: [false, true])
+    func guesses(_ bySession: Bool) async throws {
+        let counts = Counts()
+        let sessions = Sessions()
+        let app = try Self.application(counts: counts, sessions: sessions)
+        let right = sessions.begin(for: Self.board, .init())
         try await app.test(.live) { client in
-            func get(_ token: String) async throws -> HTTPResponse.Status {
-                try await client.execute(
-                    uri: "/v1/status", method: .get, headers: [.authorization: "Bearer \(token)"]
-                ) { $0.status }
+            func get(_ text: String, _ path: String = "/v1/status", asSession: Bool? = nil) async throws
+                -> TestResponse
+            {
+                let headers: HTTPFields =
+                    asSession ?? bySession
+                    ? [.cookie: "tapbridge_session=\(text)"] : [.authorization: "Bearer \(text)"]
+                return try await client.execute(uri: path, method: .get, headers: headers)
             }
             for number in 0..<20 {
-                let status = try await get("guess\(number)")
-                #expect(status == .unauthorized)
+                // Paths that are none are no way round.
+                let path = ["/v1/status", "/v1/nothing", "//v1/status"][number % 3]
+                #expect(try await get("guess\(number)", path).status == .unauthorized)
             }
-            let status = try await (get("guess"), get(Self.operatorToken))
-            #expect(status == (.tooManyRequests, .ok))
+            for (text, asSession) in [
+                ("guess", bySession), (Self.operatorToken, false), (right, true),
+            ] {
+                let response = try await get(text, asSession: asSession)
+                #expect(response.status == .tooManyRequests)
+                #expect(response.headers[.retryAfter] == "1")
+                #expect(response.headers[.contentType] == "application/problem+json")
+            }
+            // Who shows nothing has what everybody has.
+            #expect(try await client.execute(uri: "/healthz", method: .get).status == .ok)
+        }
+        #expect(counts[.unauthorized] == 20)
+        #expect(counts[.rate] == 3)
+    }
+
+    @Test("asking without a token is no guess")
+    func noGuess() async throws {
+        let app = try Self.application()
+        try await app.test(.live) { client in
+            for _ in 0..<40 {
+                #expect(try await client.execute(uri: "/v1/status", method: .get).status == .unauthorized)
+            }
+            let right = try await client.execute(
+                uri: "/v1/status", method: .get, headers: [.authorization: "Bearer \(Self.operatorToken)"])
+            #expect(right.status == .ok)
         }
     }
 
@@ -197,7 +282,12 @@ struct GuardTests {
     func buckets() {
         let buckets = TokenBuckets(capacity: 10)
         let start = ContinuousClock.now
+        #expect(buckets.wait("a", rate: 2, burst: 5, at: start) == nil)
         for _ in 0..<5 { #expect(buckets.take("a", rate: 2, burst: 5, at: start) == nil) }
+        // Looking takes nothing.
+        for _ in 0..<3 {
+            #expect(buckets.wait("a", rate: 2, burst: 5, at: start).map { abs($0 - 0.5) < 0.001 } == true)
+        }
         #expect(buckets.take("a", rate: 2, burst: 5, at: start).map { abs($0 - 0.5) < 0.001 } == true)
         #expect(buckets.take("a", rate: 2, burst: 5, at: start + .milliseconds(500)) == nil)
         #expect(buckets.take("a", rate: 2, burst: 5, at: start + .milliseconds(500)) != nil)
@@ -213,7 +303,7 @@ struct GuardTests {
 
     @Test("a body that says to be too long is not read")
     func body() async throws {
-        let app = Self.application { $0.limits.body = 2048 }
+        let app = try Self.application { $0.limits.body = 2048 }
         try await app.test(.live) { client in
             let headers: HTTPFields = [.authorization: "Bearer \(Self.operatorToken)"]
             for (count, expected) in [(2048, HTTPResponse.Status.ok), (2049, .contentTooLarge)] {
@@ -230,16 +320,22 @@ struct GuardTests {
         var limits = DaemonConfiguration.Limits()
         limits.eventStreams = 3
         limits.eventStreamsPerClient = 2
+        limits.exports = 2
         let count = StreamCount()
-        var places = [count.enter("a", limits), count.enter("a", limits)]
+        var places = [count.enter("a", .events, limits), count.enter("a", .events, limits)]
         #expect(places.allSatisfy { $0 != nil })
-        #expect(count.enter("a", limits) == nil)
-        places.append(count.enter("b", limits))
-        #expect(count.enter("c", limits) == nil)
-        #expect(count.total == 3)
+        #expect(count.enter("a", .events, limits) == nil)
+        places.append(count.enter("b", .events, limits))
+        #expect(count.enter("c", .events, limits) == nil)
+        #expect(count.total(.events) == 3)
+        // Exports are counted for themselves; one client has half of them.
+        places.append(count.enter("a", .export, limits))
+        #expect(count.enter("a", .export, limits) == nil)
+        places.append(count.enter("b", .export, limits))
+        #expect(count.enter("c", .export, limits) == nil)
         places = []
-        #expect(count.total == 0)
-        #expect(count.enter("a", limits) != nil)
+        #expect(count.total(.events) == 0 && count.total(.export) == 0)
+        #expect(count.enter("a", .events, limits) != nil)
     }
 
     @Test("a token is found by its hash, and nothing like it is")

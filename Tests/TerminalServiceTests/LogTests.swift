@@ -1,3 +1,4 @@
+import EMV
 import Foundation
 import Logging
 import Synchronization
@@ -46,6 +47,14 @@ struct LogTests {
         let line = try #require(lines.all.first)
         #expect(line.contains(" WARNING one two  [31m  detail=\"a b c\"  plain=x\n"))
         #expect(!line.dropLast().unicodeScalars.contains { $0.value < 0x20 })
+        // C1, DEL and what turns text round, in message and metadata, in both formats.
+        let hostile = "a\u{9B}2J\u{85}\u{7F}\u{202E}\u{2028}b"
+        for format in [DaemonConfiguration.LogFormat.text, .json] {
+            let (output, lines) = self.output(format)
+            output.logger("test").warning("\(hostile)", metadata: ["k\u{1B}": "\(hostile)"])
+            let line = try #require(lines.all.first).dropLast()
+            #expect(!line.unicodeScalars.contains(where: PlainText.isControl), "\(line.debugDescription)")
+        }
     }
 
     @Test("a payment's id is on every line below it, also in tasks and other loggers")

@@ -2,6 +2,7 @@ import EMV
 import Foundation
 import Readers
 import Terminal
+import TestTools
 import Testing
 
 @testable import TerminalService
@@ -54,7 +55,7 @@ struct MetricsTests {
     }
 
     /// Prometheus' own Python client reads the text.
-    @Test(.enabled(if: ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"] != nil))
+    @Test(.needs(.oracles))
     func parser() throws {
         let script = """
             import json, sys

@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import Synchronization
+import TestTools
 import Testing
 import Yams
 
@@ -17,7 +18,7 @@ import Yams
     /// Every route of the daemon is in the document, and the other way round. The console's own files are none of the API's.
     @Test func routesAreDescribed() async throws {
         let routes = try await TestDaemon.with { daemon in
-            Set(
+            try Set(
                 daemon.daemon.router().routes.filter { $0.method != .head }.map {
                     "\($0.method.rawValue.lowercased()) \($0.path)"
                 })
@@ -50,7 +51,7 @@ import Yams
     }
 
     /// Live answers of every kind of resource fit the document's schemas, by an independent validator.
-    @Test(.enabled(if: ProcessInfo.processInfo.environment["TAPBRIDGE_PYTHON"] != nil)) func answersFit()
+    @Test(.needs(.oracles)) func answersFit()
         async throws
     {
         let house = try await House(terminals: 2, troubles: ["authorization amount 4200: unreachable"])

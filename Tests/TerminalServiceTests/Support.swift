@@ -5,6 +5,7 @@ import Issuing
 import Journal
 import Readers
 import Synchronization
+import TestTools
 import Testing
 
 @testable import Terminal
@@ -70,17 +71,21 @@ struct House {
     }
 }
 
-/// Waits until something holds.
+/// Waits until something holds, which the expectation around it names.
 func eventually(_ condition: () throws -> Bool) async throws -> Bool {
-    for _ in 0..<2000 {
-        if try condition() { return true }
-        try await Task.sleep(for: .milliseconds(5))
-    }
-    return false
+    try await TestTools.eventually("this holds", condition)
+    return true
 }
 
 extension ServiceEvent {
     var object: [String: Any] {
         get throws { try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any]) }
+    }
+}
+
+/// Runs what blocks on a thread of its own.
+func onThread<T: Sendable>(_ work: @escaping @Sendable () throws -> T) async throws -> T {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(with: Result { try work() }) }
     }
 }

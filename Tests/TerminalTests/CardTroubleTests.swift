@@ -7,9 +7,30 @@ import Kernels
 import Readers
 import SmartCard
 import Synchronization
+import TestTools
 import Testing
 
 @testable import Terminal
+
+/// A card that from some command on promises one byte more, for ever.
+final class EndlessCard: VirtualCard {
+    private let good: any VirtualCard
+    private let first: Int
+    private(set) var commands = 0
+
+    init(_ good: any VirtualCard, from first: Int) {
+        self.good = good
+        self.first = first
+    }
+    var answerToReset: [UInt8] { good.answerToReset }
+    var activation: ContactlessActivation { good.activation }
+    func powerOn() { good.powerOn() }
+    func powerOff() { good.powerOff() }
+    func process(_ command: [UInt8]) -> [UInt8]? {
+        commands += 1
+        return commands <= first ? good.process(command) : [0x5A, 0x61, 0xFF]
+    }
+}
 
 /// Cards pulled away, two at once, none at all, hostile ones; cancellation; readers that fail.
 @Suite struct CardTroubleTests {
@@ -50,6 +71,19 @@ import Testing
         #expect(result.status == .ended)
         #expect(try await till.state(result) == .failed)
         #expect(await till.host.events.isEmpty)
+    }
+
+    /// A card that always promises one byte more, to every command or from some command on: GET RESPONSE counts as commands
+    /// do, so that the payment ends.
+    @Test(arguments: [0, 1, 2, 3]) func alwaysOneByteMore(_ first: Int) async throws {
+        let till = try await Till()
+        let endless = EndlessCard(try card("visa-credit"), from: first)
+        till.field.present(endless)
+        let result = try await till.pay(1200)
+        #expect(!result.isApproved)
+        #expect(await till.host.events.isEmpty)
+        #expect(
+            (first + 2...till.environment.limits.commands).contains(endless.commands), "\(endless.commands)")
     }
 
     @Test func twoCardsAtOnce() async throws {
@@ -93,6 +127,7 @@ import Testing
         var till = try await Till()
         till.field.present(try card("visa-credit"))
         let box = Mutex<Task<PaymentResult, any Error>?>(nil)
+        let isKnown = Recorded<Void>()
         let observer = till.environment.observer
         let seen = Mutex(0)
         till.environment.observer = { event in
@@ -103,14 +138,16 @@ import Testing
                     return $0
                 }) == count
             {
-                // The task may not be known yet in the first moments.
-                while box.withLock({ $0 == nil }) { usleep(100) }
                 box.withLock { $0?.cancel() }
             }
         }
         let ready = till
-        let task = Task { try await ready.pay(1200) }
+        let task = Task {
+            try await isKnown.wait(forCount: 1, "the task is known")
+            return try await ready.pay(1200)
+        }
         box.withLock { $0 = task }
+        isKnown.append(())
         let result = try await task.value
         let commands = 5
         if count < commands {
@@ -127,17 +164,20 @@ import Testing
     @Test(.timeLimit(.minutes(1))) func cancelledAtTheHost() async throws {
         let till = try await Till()
         till.field.present(try card("visa-credit"))
-        let asked = Mutex(false)
+        let asked = Recorded<Void>()
+        let cancelled = Recorded<Void>()
         let host = ScriptedHost(answer: { _ in
-            asked.withLock { $0 = true }
-            try? await Task.sleep(for: .milliseconds(100))
+            asked.append(())
+            // The host goes on whatever its client does.
+            _ = await Task { try? await cancelled.wait(forCount: 1, "the payment is cancelled") }.value
             return AuthorizationResponse(responseCode: "00", authorizationCode: "A12345")
         })
         let task = Task {
             try await till.session(backend: host).pay(PaymentRequest(amount: Amount(clamping: 1200)))
         }
-        while !asked.withLock({ $0 }) { await Task.yield() }
+        try await asked.wait(forCount: 1, "the host is asked")
         task.cancel()
+        cancelled.append(())
         let result = try await task.value
         #expect(result.isApproved)
         #expect(try await till.state(result) == .approved)

@@ -160,7 +160,7 @@ struct Day: Sendable {
         let moments = Mutex(0)
         let end: @Sendable () -> Void = {
             kill(getpid(), SIGKILL)
-            while true { sleep(1) }
+            while true { pause() }
         }
         if case .time(let milliseconds) = death {
             DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { end() }
@@ -232,7 +232,7 @@ struct Day: Sendable {
         // What was told to be approved is paid once, unless it was taken back.
         let parent = Dictionary(
             uniqueKeysWithValues: records.compactMap { record in
-                record.purpose == .deferred ? record.original.map { (record.id, $0) } : nil
+                record.replaces.map { (record.id, $0) }
             })
         var paid: [String: Int] = [:]
         for id in mine.keys {

@@ -3,6 +3,7 @@ import Cards
 import EMV
 import Foundation
 import Journal
+import Readers
 import Synchronization
 import Testing
 
@@ -57,8 +58,8 @@ import Testing
         let paid = try await pay(till, 4200)
         #expect(await till.host.issuer.available("account-0119") == before.map { $0 - 4200 })
         let (desk, _, settlement) = Self.desk(till)
-        #expect(try await desk.void(paid.transactionID).state == .reversed)
-        #expect(try await desk.void(paid.transactionID).state == .reversed)
+        #expect(try await desk.void(paid.transactionID).record.state == .reversed)
+        #expect(try await desk.void(paid.transactionID).record.state == .reversed)
         #expect(await till.host.issuer.available("account-0119") == before)
         #expect(try await till.journal.kept(paid.transactionID) == nil)
         #expect(try await settlement.run().isEmpty)
@@ -69,10 +70,10 @@ import Testing
         let till = try await Till(troubles: ["reversal nth 1: silence", "reversal nth 2: unreachable"])
         let paid = try await pay(till, 4200)
         let (desk, forwarder, _) = Self.desk(till)
-        #expect(try await desk.void(paid.transactionID).state == .reversalDue)
+        #expect(try await desk.void(paid.transactionID).record.state == .reversalDue)
         #expect(
             try await forwarder.flush().map(\.result) == [.postponed(.unreachable("no route to the host"))])
-        #expect(try await desk.void(paid.transactionID).state == .reversed)
+        #expect(try await desk.void(paid.transactionID).record.state == .reversed)
         #expect(try await till.journal.show(paid.transactionID)?.reversalAttempts == 3)
     }
 
@@ -87,11 +88,11 @@ import Testing
         await #expect(throws: DeskError.self) {
             try await desk.complete(held.transactionID, Amount(clamping: 10001))
         }
-        let done = try await desk.complete(held.transactionID, Amount(clamping: 6543))
+        let done = try await desk.complete(held.transactionID, Amount(clamping: 6543)).record
         #expect(done.state == .adjusted && done.amountTaken == Amount(clamping: 6543))
         #expect(await till.host.issuer.available("account-0119") == before.map { $0 - 6543 })
         // The same again changes nothing; another amount is refused.
-        #expect(try await desk.complete(held.transactionID, Amount(clamping: 6543)).revision == 1)
+        #expect(try await desk.complete(held.transactionID, Amount(clamping: 6543)).record.revision == 1)
         await #expect(throws: DeskError.self) {
             try await desk.complete(held.transactionID, Amount(clamping: 6000))
         }
@@ -105,8 +106,8 @@ import Testing
         let before = await till.host.issuer.available("account-0119")
         let paid = try await pay(till, 2000)
         let (desk, _, _) = Self.desk(till)
-        #expect(try await desk.tip(paid.transactionID, Amount(clamping: 200)).state == .adjustmentDue)
-        let second = try await desk.tip(paid.transactionID, Amount(clamping: 300))
+        #expect(try await desk.tip(paid.transactionID, Amount(clamping: 200)).record.state == .adjustmentDue)
+        let second = try await desk.tip(paid.transactionID, Amount(clamping: 300)).record
         #expect(second.state == .adjusted && second.revision == 2)
         #expect(second.amountTaken == Amount(clamping: 2300))
         #expect(await till.host.issuer.available("account-0119") == before.map { $0 - 2300 })
@@ -204,6 +205,127 @@ import Testing
         await #expect(throws: TerminalError.self) { try await give(1, paid.transactionID) }
         await #expect(throws: TerminalError.self) { try await give(1, first.transactionID) }
         await #expect(throws: TerminalError.self) { try await give(1, "txn_none") }
+    }
+
+    /// Where a transaction stands that does not allow what is asked of it.
+    private static func refusal(_ body: () async throws -> Void) async throws -> TransactionState? {
+        do {
+            try await body()
+            return nil
+        } catch DeskError.notPossible(_, let state, let reason) {
+            #expect(!reason.isEmpty)
+            return state
+        } catch TerminalError.rejected(let rejection) {
+            return rejection.state
+        }
+    }
+
+    /// What was given back by a refund is not given back again in another way.
+    @Test func nothingIsGivenBackTwice() async throws {
+        let till = try await Till()
+        let before = await till.host.issuer.available("account-0119")
+        let (desk, _, _) = Self.desk(till)
+        let paid = try await pay(till, 2000)
+        _ = try await desk.tip(paid.transactionID, Amount(clamping: 200))
+        let given = try await pay(till, 2200) {
+            $0.type = .refund
+            $0.original = paid.transactionID
+        }
+        #expect(given.isApproved)
+        #expect(try await Self.refusal { _ = try await desk.void(paid.transactionID) } == .adjusted)
+        #expect(try await Self.refusal { _ = try await desk.tip(paid.transactionID, .zero) } == .adjusted)
+        #expect(
+            try await Self.refusal {
+                _ = try await pay(till, 1) {
+                    $0.type = .refund
+                    $0.original = paid.transactionID
+                }
+            } == .adjusted)
+        #expect(await till.host.issuer.available("account-0119") == before)
+        // The refund is taken back, and then the sale.
+        #expect(try await !desk.void(given.transactionID).isRepeated)
+        #expect(try await desk.void(paid.transactionID).record.state == .reversed)
+        #expect(await till.host.issuer.available("account-0119") == before)
+        #expect(try await desk.void(paid.transactionID).isRepeated)
+    }
+
+    /// What is only held was not taken.
+    @Test func aHoldIsNotRefunded() async throws {
+        let till = try await Till()
+        let (desk, _, _) = Self.desk(till)
+        let held = try await pay(till, 3000) { $0.purpose = .preAuthorization }
+        func give(_ cents: UInt64) async throws -> TransactionState? {
+            try await Self.refusal {
+                _ = try await pay(till, cents) {
+                    $0.type = .refund
+                    $0.original = held.transactionID
+                }
+            }
+        }
+        #expect(try await give(3000) == .approved)
+        _ = try await desk.complete(held.transactionID, Amount(clamping: 1000))
+        #expect(try await give(1001) == .adjusted)
+        #expect(try await give(1000) == nil)
+        #expect(try await desk.complete(held.transactionID, Amount(clamping: 1000)).isRepeated)
+        #expect(
+            try await Self.refusal { _ = try await desk.complete(held.transactionID, Amount(clamping: 900)) }
+                == .adjusted)
+    }
+
+    /// A payment that was sent anew is voided under its new identifier: the old one names it.
+    @Test func aPaymentSentAnew() async throws {
+        let till = try await Till()
+        let paid = try await pay(till, 2000) { $0.purpose = .deferred }
+        let host = OrderedHost(name: till.host.name) { message, _ in
+            message.hasPrefix("authorize") ? .timeout : nil
+        }
+        _ = try await Forwarder(
+            terminalID: till.profile.terminalID, journal: till.journal, backend: host, policy: Self.policy()
+        ).flush()
+        let (desk, forwarder, _) = Self.desk(till)
+        _ = try await forwarder.flush()
+        let later = try #require(try await till.journal.list().first)
+        #expect(later.replaces == paid.transactionID && later.state == .approved)
+        do {
+            _ = try await desk.void(paid.transactionID)
+            Issue.record("the first one was voided")
+        } catch DeskError.notPossible(_, let state, let reason) {
+            #expect(state == .reversed && reason.contains(later.id))
+        }
+        #expect(try await desk.void(later.id).record.state == .reversed)
+    }
+
+    /// The same refund at two terminals at the same moment: one is paid.
+    @Test func refundsAtTheSameMoment() async throws {
+        let till = try await Till()
+        let host = ScriptedHost()
+        for _ in 0..<25 {
+            till.field.remove()
+            till.field.present(try card("visa-credit"))
+            let paid = try await till.session(backend: host).pay(
+                PaymentRequest(amount: Amount(clamping: 5000)))
+            let ends = try await withThrowingTaskGroup(of: TransactionState?.self) { group in
+                for name in ["TERM0004", "TERM0005"] {
+                    var other = till
+                    other.profile = till.profile.renamed(name)
+                    let field = EmulatedReader()
+                    field.present(try card("visa-credit"))
+                    let session = other.session(reader: field, backend: host)
+                    group.addTask {
+                        try await Self.refusal {
+                            let result = try await session.pay(
+                                PaymentRequest(
+                                    amount: Amount(clamping: 5000), type: .refund,
+                                    original: paid.transactionID))
+                            #expect(result.isApproved)
+                        }
+                    }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(ends.count { $0 == nil } == 1 && ends.contains(.approved))
+        }
+        #expect(host.authorizations.withLock { $0.count { $0.transactionType == 0x20 } } == 25)
     }
 
     @Test func partialApproval() async throws {

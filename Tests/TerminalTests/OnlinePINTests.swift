@@ -111,7 +111,8 @@ import Testing
 
 @Suite struct PINPadProfileTests {
     static func profile(_ section: String) throws(ProfileFileError) -> TerminalProfile {
-        try TerminalProfile(text: "extends: built-in\npin-pad:\n" + section, source: "p.yaml")
+        try TerminalProfile(
+            text: "extends: built-in\npin-pad:\n" + section, source: "p.yaml", files: .paths(relativeTo: ""))
     }
 
     @Test func readKeys() throws {

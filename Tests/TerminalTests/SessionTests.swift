@@ -8,6 +8,7 @@ import Kernels
 import Readers
 import SmartCard
 import Synchronization
+import TestTools
 import Testing
 
 @testable import Terminal
@@ -181,6 +182,52 @@ import Testing
         // psec: PIN 1234 of 4761739001010135 in format 0 under the test key.
         #expect(request.onlinePIN?.block == [0x69, 0xF4, 0xB1, 0x72, 0x9E, 0xAD, 0x64, 0x55])
         #expect(try await Till.approves("1234"))
+    }
+
+    /// A card that stays is not charged again: it is asked to be taken away, and only then the next one is read.
+    @Test func aCardThatStays() async throws {
+        let till = try await Till()
+        let session = till.session()
+        func pay(wait: Duration = .seconds(20)) async throws -> PaymentResult {
+            try await session.pay(PaymentRequest(amount: Amount(clamping: 500), cardWait: wait))
+        }
+        till.field.present(try card("visa-debit"))
+        #expect(try await pay().isApproved)
+        // Nobody takes it away.
+        let stayed = try await pay(wait: .milliseconds(1))
+        #expect(stayed.status == .timedOut && stayed.reason?.contains("not taken away") == true)
+        #expect(try await till.state(stayed) == .cancelled)
+        #expect(till.log.messages.last == .clearDisplay && till.log.messages.contains(.removeCard))
+        // A payment that is cancelled meanwhile ends.
+        let asked = AsyncStream.makeStream(of: Void.self)
+        var watching = till
+        watching.environment.observer = {
+            if case .message(let message) = $0, message.request.message == .removeCard {
+                asked.continuation.yield()
+            }
+        }
+        let second = watching.session()
+        #expect(try await second.pay(PaymentRequest(amount: Amount(clamping: 500))).isApproved)
+        var asks = asked.stream.makeAsyncIterator()
+        let cancelled = Task { try await second.pay(PaymentRequest(amount: Amount(clamping: 500))) }
+        await asks.next()
+        cancelled.cancel()
+        #expect(try await cancelled.value.status == .cancelled)
+        // Taken away, another is read.
+        let next = Task { try await second.pay(PaymentRequest(amount: Amount(clamping: 500))) }
+        await asks.next()
+        till.field.remove()
+        till.field.present(try card("visa-credit"))
+        let paid = try await next.value
+        #expect(paid.isApproved && paid.instrument?.primaryAccountNumber?.masked == "476173******0119")
+        // A card that comes after the end of a payment may lie there when the next one begins.
+        till.field.remove()
+        till.field.present(try card("visa-debit"))
+        #expect(try await second.pay(PaymentRequest(amount: Amount(clamping: 500))).isApproved)
+        // One that is left and is taken away before the next payment is asked for by nobody.
+        till.field.remove()
+        till.field.present(try card("visa-debit"))
+        #expect(try await second.pay(PaymentRequest(amount: Amount(clamping: 500))).isApproved)
     }
 
     /// 55, 55, then 75 for ever, the right PIN included.
@@ -362,7 +409,7 @@ import Testing
         if state != .started {
             try await till.journal.cardRead(record.id, CardReading(maskedPAN: "476173******0119"))
         }
-        if state == .authorizing { try await till.journal.authorizing(record.id, backend: "simulator") }
+        if state == .authorizing { try await till.journal.authorizing(record.id, backend: "scripted") }
         let host = ScriptedHost()
         let done = try await till.session(backend: host).recover()
         #expect(done.count == 1 && done[0].resolved)
@@ -411,7 +458,7 @@ import Testing
         till.profile.timing.authorization = .milliseconds(100)
         till.field.present(try card("visa-credit"))
         let host = ScriptedHost(answer: { _ throws(AcquirerError) in
-            try? await Task.sleep(for: .seconds(3600))
+            await untilCancelled()
             throw .connectionLost("cancelled")
         })
         let result = try await till.session(backend: host).pay(PaymentRequest(amount: Amount(clamping: 1250)))

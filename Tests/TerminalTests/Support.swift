@@ -94,7 +94,7 @@ func card(_ id: String) throws -> EmulatedCard {
 
 /// A host that does what a test wants and counts what it is asked.
 final class ScriptedHost: AcquirerBackend {
-    let name = "scripted"
+    let name: String
     let authorizations = Mutex<[AuthorizationRequest]>([])
     let reversals = Mutex<[ReversalRequest]>([])
     let advices = Mutex<[String]>([])
@@ -102,6 +102,7 @@ final class ScriptedHost: AcquirerBackend {
     private let reversal: @Sendable (ReversalRequest) async throws(AcquirerError) -> Void
 
     init(
+        name: String = "scripted",
         answer:
             @escaping @Sendable (AuthorizationRequest) async throws(AcquirerError) ->
             AuthorizationResponse = { _ in
@@ -109,6 +110,7 @@ final class ScriptedHost: AcquirerBackend {
             },
         reversal: @escaping @Sendable (ReversalRequest) async throws(AcquirerError) -> Void = { _ in }
     ) {
+        self.name = name
         self.answer = answer
         self.reversal = reversal
     }

@@ -9,6 +9,10 @@ struct WatchedStore: JournalStore {
     /// - Parameter isVital: whether a full disk must not stand in its way.
     let hook: @Sendable (Moment, _ isVital: Bool) throws(JournalError) -> Void
 
+    /// What one transaction's steps fail with, and reading what is kept of it; nil where they do not.
+    var failure: @Sendable (_ id: String) -> JournalError? = { _ in nil }
+    var keptFailure: (@Sendable (_ id: String) -> JournalError?)?
+
     private func watched<T>(
         isVital: Bool, _ body: () async throws(JournalError) -> T
     ) async throws(JournalError) -> T {
@@ -27,7 +31,8 @@ struct WatchedStore: JournalStore {
         }
     }
     func apply(_ change: JournalChange) async throws(JournalError) -> TransactionRecord {
-        try await watched(isVital: change.isVital) { () async throws(JournalError) in
+        if change.parked == nil, let error = failure(change.id) { throw error }
+        return try await watched(isVital: change.isVital) { () async throws(JournalError) in
             try await store.apply(change)
         }
     }
@@ -59,7 +64,10 @@ struct WatchedStore: JournalStore {
     }
 
     func record(_ id: String) async throws(JournalError) -> TransactionRecord? { try await store.record(id) }
-    func kept(_ id: String) async throws(JournalError) -> [UInt8]? { try await store.kept(id) }
+    func kept(_ id: String) async throws(JournalError) -> [UInt8]? {
+        if let error = (keptFailure ?? failure)(id) { throw error }
+        return try await store.kept(id)
+    }
     func keptState(_ name: String, for terminal: String) async throws(JournalError) -> KeptState? {
         try await store.keptState(name, for: terminal)
     }
@@ -74,6 +82,9 @@ struct WatchedStore: JournalStore {
     ) async throws(JournalError) -> [TransactionRecord] {
         try await store.page(filter, order: order, after: after, limit: limit)
     }
+    func terminals(_ filter: JournalFilter) async throws(JournalError) -> [String] {
+        try await store.terminals(filter)
+    }
     func statistics(_ filter: JournalFilter) async throws(JournalError) -> JournalStatistics {
         try await store.statistics(filter)
     }
@@ -84,5 +95,7 @@ struct WatchedStore: JournalStore {
     func items(terminal: String, batch: Int) async throws(JournalError) -> [TransactionRecord] {
         try await store.items(terminal: terminal, batch: batch)
     }
+    func checkWrites() async throws(JournalError) { try await store.checkWrites() }
+    func healthChanges() -> AsyncStream<JournalHealth> { store.healthChanges() }
     func close() async throws(JournalError) { try await store.close() }
 }

@@ -1,6 +1,7 @@
 internal import Foundation
 internal import Glibc
 internal import Synchronization
+public import TestTools
 
 /// A real pcscd of our own with vsmartcard's virtual readers, on ports of our own. It leaves a pcscd of the
 /// system alone: where the kernel allows, it runs in a mount namespace with a `/run` of its own.
@@ -8,8 +9,8 @@ internal import Synchronization
 /// One at a time in a process: `VirtualPCSC.run` waits for its turn, starts the daemon, and stops it at the
 /// end.
 public final class VirtualPCSC: Sendable {
-    /// Whether what is needed is installed and this user may start it. For `.enabled(if:)`.
-    public static let isAvailable: Bool =
+    /// Whether what is needed is installed and this user may start it.
+    static let isAvailable: Bool =
         FileManager.default.isExecutableFile(atPath: daemon)
         && FileManager.default.fileExists(atPath: driver)
         && FileManager.default.isExecutableFile(atPath: "/usr/bin/unshare") && canUnshare
@@ -126,7 +127,7 @@ public final class VirtualPCSC: Sendable {
         // The shell ends the daemon when its input ends: when we stop it, and also when we crash.
         let script = """
             mount --bind "$1/run" /run || exit 1
-            \(Self.daemon) --foreground $TAPBRIDGE_PCSCD_OPTIONS --config "$1/conf" >"$1/log" 2>&1 </dev/null &
+            \(Self.daemon) --foreground --debug $TAPBRIDGE_PCSCD_OPTIONS --config "$1/conf" >"$1/log" 2>&1 </dev/null &
             daemon=$!
             echo $daemon >"$1/pid"
             read -r _
@@ -142,17 +143,16 @@ public final class VirtualPCSC: Sendable {
         process.standardError = FileHandle.nullDevice
         try process.run()
         child.withLock { $0 = Child(process: process, input: input) }
-        for _ in 0..<400 {
-            if FileManager.default.fileExists(atPath: Self.socketPath(directory)),
-                ports.allSatisfy(Self.listens)
-            {
-                return
+        do {
+            try await eventually("pcscd listens") {
+                FileManager.default.fileExists(atPath: Self.socketPath(directory))
+                    && ports.allSatisfy(Self.listens)
             }
-            try await Task.sleep(for: .milliseconds(25))
+        } catch {
+            let log = (try? String(contentsOfFile: directory + "/log", encoding: .utf8)) ?? ""
+            stop()
+            throw Failure(description: "pcscd did not start: \(error): \(log)")
         }
-        let log = (try? String(contentsOfFile: directory + "/log", encoding: .utf8)) ?? ""
-        stop()
-        throw Failure(description: "pcscd did not start: \(log)")
     }
 
     /// A driver of its own for each reader: vsmartcard's keeps its slots in one table per library.
@@ -208,7 +208,7 @@ public final class VirtualPCSC: Sendable {
         return library
     }
     /// Whether `wrapped` can be had: a C compiler and pcsc-lite's headers are there.
-    public static let canWrap: Bool = isAvailable && (try? wrapper.get()) != nil
+    static let canWrap: Bool = isAvailable && (try? wrapper.get()) != nil
 
     /// Kills the daemon, without any farewell to its clients.
     public func stop() {
@@ -224,6 +224,21 @@ public final class VirtualPCSC: Sendable {
     /// The daemon's messages.
     public var log: String {
         (try? String(contentsOfFile: Self.directory + "/log", encoding: .utf8)) ?? ""
+    }
+
+    /// Waits until the daemon has been asked `count` more times for something than when `before` was read: how a test
+    /// knows that a thread is inside the PC/SC library.
+    public func asked(_ command: Command, more count: Int = 1, than before: Int) async throws {
+        try await eventually("pcscd is asked for \(command)") { self.count(of: command) >= before + count }
+    }
+    /// How often the daemon was asked for something since it started.
+    public func count(of command: Command) -> Int {
+        log.split(separator: "\n").count { $0.contains("Received command: \(command.rawValue) ") }
+    }
+    /// As pcscd's log has them.
+    public enum Command: String, Sendable {
+        case wait = "CMD_WAIT_READER_STATE_CHANGE"
+        case connect = "CONNECT"
     }
 
     // MARK: - Ports
@@ -299,6 +314,16 @@ public final class VirtualPCSC: Sendable {
             }
         }
     }
+}
+
+extension Requirement {
+    public static let virtualPCSC = Requirement(
+        "pcscd, vsmartcard-vpcd or the right to make a mount namespace is missing",
+        isMet: VirtualPCSC.isAvailable)
+    /// For `VirtualPCSC.run(wrapped: true)`.
+    public static let wrappedDriver = Requirement(
+        "pcscd, vsmartcard-vpcd, the right to make a mount namespace, a C compiler or libpcsclite-dev is missing",
+        isMet: VirtualPCSC.canWrap)
 }
 
 /// One at a time, in order.

@@ -58,6 +58,7 @@ import Testing
         ("tapbridge-trace 1\n\n> 00\n< 90G0\n", 4), ("tapbridge-trace 1\n\n> 00\n< 9000 x us\n", 4),
         ("tapbridge-trace 1\n\n> 00\n< 9000 -1 us\n", 4), ("tapbridge-trace 1\n\n! nonsense\n", 3),
         ("tapbridge-trace 1\n\n? 123\n", 3), ("tapbridge-trace 1\n\n? 1234567G\n", 3),
+        ("tapbridge-trace 1\n\n? +1234567\n", 3),
         ("tapbridge-trace 1\n\n@\n", 3), ("tapbridge-trace 1\n\n= approved cvm\n", 3),
         ("tapbridge-trace 1\n\nwhat is this\n", 3),
     ]) func faults(_ text: String, _ line: Int) {
@@ -168,6 +169,26 @@ import Testing
         let masked = try Trace(parsing: text).masked()
         #expect(!masked.description.contains(digits), "\(masked)")
         #expect(masked["masked"] == "yes")
+    }
+
+    /// A number of any length, also where it stands without its tag: no more of it stays than may be shown.
+    @Test(arguments: 8...19) func numbersWithoutTagAreBlanked(_ count: Int) throws {
+        let digits = String("4539578763621486239".prefix(count))
+        let packed = try #require(PrimaryAccountNumber(digits: digits)).compressedNumeric
+        var object = BERTLVWriter()
+        object.append(0x5A, packed)
+        var trace = Trace()
+        trace.append(.command([0x00, 0xB2, 0x01, 0x0C, 0x00]))
+        trace.append(.response(object.bytes + [0x90, 0x00], microseconds: nil))
+        trace.append(.command([0x80, 0xAE, 0x80, 0x00, UInt8(packed.count)] + packed))
+        trace.append(
+            .response([0xDF, 0x01, UInt8(packed.count)] + packed + [0x90, 0x00], microseconds: nil))
+        trace.append(.terminalData([0xDF, 0x02, UInt8(packed.count)] + packed))
+        let text = trace.masked().description
+        #expect(
+            !text.contains(digits.suffix(5)) && !text.contains(digits.prefix(count >= 13 ? 7 : 1 + count - 4))
+        )
+        #expect(text.contains(digits.suffix(4)))
     }
 
     @Test(arguments: ["4761739001010119", "4895370000000015", "5413330089020011"]) func testCardsStay(

@@ -3,14 +3,14 @@ public import EMV
 /// What an acquirer owes each terminal's merchant, batch by batch: compared with the terminal's totals when it
 /// settles.
 public struct AcquirerBooks: Sendable, Codable, Equatable {
-    struct Item: Sendable, Codable, Equatable {
+    public struct Item: Sendable, Codable, Equatable {
         var amount: Amount
         var currency: NumericCode
         var isCredit: Bool
         /// Held and not completed: in no batch yet.
         var isHeld: Bool
     }
-    struct Closed: Sendable, Codable, Equatable {
+    public struct Closed: Sendable, Codable, Equatable {
         var currency: NumericCode
         var totals: BatchTotals
         var transactions: [String]
@@ -27,24 +27,53 @@ public struct AcquirerBooks: Sendable, Codable, Equatable {
 
     public init() {}
 
+    /// What one message left behind in the books.
+    public enum Change: Sendable, Codable, Equatable {
+        /// What is open of a transaction; nil where nothing is any more.
+        case open(terminal: String, transaction: String, item: Item?)
+        case closed(terminal: String, batch: Int, Closed)
+        case uploaded(terminal: String, batch: Int, transaction: String, item: Item)
+    }
+
+    /// Brings the books on by a change.
+    public mutating func apply(_ change: Change) {
+        switch change {
+        case .open(let terminal, let transaction, let item):
+            terminals[terminal, default: Terminal()].open[transaction] = item
+        case .closed(let terminal, let batch, let closed):
+            terminals[terminal, default: Terminal()].closed[batch] = closed
+            for id in closed.transactions { terminals[terminal]?.open[id] = nil }
+            terminals[terminal]?.uploads[batch] = nil
+        case .uploaded(let terminal, let batch, let transaction, let item):
+            terminals[terminal, default: Terminal()].uploads[batch, default: [:]][transaction] = item
+        }
+    }
+
+    private mutating func applied(_ change: Change) -> Change {
+        apply(change)
+        return change
+    }
+
     mutating func approved(
         _ transactionID: String, terminalID: String, amount: Amount, currency: NumericCode, isCredit: Bool,
         isHeld: Bool
-    ) {
-        guard !isInClosedBatch(transactionID, terminalID) else { return }
-        terminals[terminalID, default: Terminal()].open[transactionID] = Item(
-            amount: amount, currency: currency, isCredit: isCredit, isHeld: isHeld)
+    ) -> Change? {
+        guard !isInClosedBatch(transactionID, terminalID) else { return nil }
+        let item = Item(amount: amount, currency: currency, isCredit: isCredit, isHeld: isHeld)
+        guard terminals[terminalID]?.open[transactionID] != item else { return nil }
+        return applied(.open(terminal: terminalID, transaction: transactionID, item: item))
     }
 
-    mutating func reversed(_ transactionID: String, terminalID: String) {
-        terminals[terminalID]?.open[transactionID] = nil
+    mutating func reversed(_ transactionID: String, terminalID: String) -> Change? {
+        guard terminals[terminalID]?.open[transactionID] != nil else { return nil }
+        return applied(.open(terminal: terminalID, transaction: transactionID, item: nil))
     }
 
-    mutating func adjusted(_ transactionID: String, terminalID: String, to amount: Amount) {
-        guard var item = terminals[terminalID]?.open[transactionID] else { return }
+    mutating func adjusted(_ transactionID: String, terminalID: String, to amount: Amount) -> Change? {
+        guard var item = terminals[terminalID]?.open[transactionID] else { return nil }
         item.amount = amount
         item.isHeld = false
-        terminals[terminalID]?.open[transactionID] = item
+        return applied(.open(terminal: terminalID, transaction: transactionID, item: item))
     }
 
     private func isInClosedBatch(_ transactionID: String, _ terminalID: String) -> Bool {
@@ -67,11 +96,13 @@ public struct AcquirerBooks: Sendable, Codable, Equatable {
         (terminals[terminalID]?.closed[batch]).map { ($0.totals, $0.transactions) }
     }
 
-    mutating func reconcile(_ request: ReconciliationRequest) -> ReconciliationAnswer {
-        var terminal = terminals[request.terminalID] ?? Terminal()
+    mutating func reconcile(
+        _ request: ReconciliationRequest
+    ) -> (answer: ReconciliationAnswer, change: Change?) {
+        let terminal = terminals[request.terminalID] ?? Terminal()
         if let closed = terminal.closed[request.batch] {
-            return closed.totals == request.totals && closed.currency == request.currency
-                ? .balanced : .outOfBalance(closed.totals)
+            let isSame = closed.totals == request.totals && closed.currency == request.currency
+            return (isSame ? .balanced : .outOfBalance(closed.totals), nil)
         }
         let members: [String: Item]
         if request.isAfterUpload {
@@ -82,20 +113,21 @@ public struct AcquirerBooks: Sendable, Codable, Equatable {
         var totals = BatchTotals()
         for item in members.values { totals.add(item.amount, isCredit: item.isCredit) }
         guard totals == request.totals, members.values.allSatisfy({ $0.currency == request.currency }) else {
-            return .outOfBalance(totals)
+            return (.outOfBalance(totals), nil)
         }
-        terminal.closed[request.batch] = Closed(
+        let closed = Closed(
             currency: request.currency, totals: totals, transactions: members.keys.sorted())
-        for id in members.keys { terminal.open[id] = nil }
-        terminal.uploads[request.batch] = nil
-        terminals[request.terminalID] = terminal
-        return .balanced
+        return (
+            .balanced, applied(.closed(terminal: request.terminalID, batch: request.batch, closed))
+        )
     }
 
-    mutating func upload(_ item: BatchItem) {
-        guard terminals[item.terminalID]?.closed[item.batch] == nil else { return }
-        terminals[item.terminalID, default: Terminal()].uploads[item.batch, default: [:]][
-            item.transactionID] =
-            Item(amount: item.amount, currency: item.currency, isCredit: item.isCredit, isHeld: false)
+    mutating func upload(_ item: BatchItem) -> Change? {
+        guard terminals[item.terminalID]?.closed[item.batch] == nil else { return nil }
+        return applied(
+            .uploaded(
+                terminal: item.terminalID, batch: item.batch, transaction: item.transactionID,
+                item: Item(
+                    amount: item.amount, currency: item.currency, isCredit: item.isCredit, isHeld: false)))
     }
 }

@@ -25,22 +25,26 @@ public actor SimulatedAcquirer: AcquirerBackend {
     public private(set) var messageCount = 0
     private static let eventLimit = 1000
     private var troubles: TroubleMaker
+    private let ledger: (any HostLedger)?
     private var lateListener: AsyncStream<LateAnswer>.Continuation?
     private let sleep: @Sendable (Duration) async throws -> Void
     private let elapsed: @Sendable () -> Duration
 
     /// - Parameters:
     ///   - issuer: the built-in test world where not given.
+    ///   - ledger: told each change of the books as it is made; what is changed by `withIssuer` is not told.
     ///   - troubles: none where not given; `.amountTable` for people.
     ///   - answerTimeout: how long a terminal waits for an answer.
     ///   - clock: what delays and time-outs go by.
     public init(
         issuer: IssuerSimulator = .testWorld, books: AcquirerBooks = AcquirerBooks(),
         troubles: TroubleScript = .none,
-        answerTimeout: Duration = .seconds(30), clock: any Clock<Duration> = ContinuousClock()
+        answerTimeout: Duration = .seconds(30), clock: any Clock<Duration> = ContinuousClock(),
+        ledger: (any HostLedger)? = nil
     ) {
         self.issuer = issuer
         self.books = books
+        self.ledger = ledger
         self.troubles = TroubleMaker(troubles)
         self.answerTimeout = answerTimeout
         sleep = { duration in try await clock.sleep(for: duration) }
@@ -51,6 +55,18 @@ public actor SimulatedAcquirer: AcquirerBackend {
     where C.Duration == Duration {
         let start = clock.now
         return { start.duration(to: clock.now) }
+    }
+
+    /// Issuers' and acquirer's books together, at one moment.
+    public var allBooks: HostBooks { HostBooks(issuer: issuer.state, acquirer: books) }
+
+    private func keep(
+        _ issuer: @autoclosure () -> IssuerSimulator.StateChange?, _ acquirer: AcquirerBooks.Change?
+    ) {
+        guard let ledger else { return }
+        let issuer = issuer()
+        guard issuer != nil || acquirer != nil else { return }
+        if ledger.append(HostChange(issuer: issuer, acquirer: acquirer)) { ledger.replace(with: allBooks) }
     }
 
     /// Changes the issuers, such as a card's status or a balance.
@@ -128,13 +144,16 @@ public actor SimulatedAcquirer: AcquirerBackend {
             guard request.transmission >= 1 else { throw .rejected("transmission 0") }
         } catch { throw rejected(request.transactionID, .reversal, error) }
         try await suffer(trouble, request.transactionID, .reversal) {
+            let mark = issuer.mark(request.transactionID)
             let result = issuer.reverse(
                 transactionID: request.transactionID, terminalID: request.terminalID)
             if case .refused(let reason) = result {
                 note(request.transactionID, .reversal, "12", reason)
                 return .rejected(reason)
             }
-            books.reversed(request.transactionID, terminalID: request.terminalID)
+            keep(
+                issuer.change(since: mark),
+                books.reversed(request.transactionID, terminalID: request.terminalID))
             note(request.transactionID, .reversal, "00", "\(result)")
             return nil
         }
@@ -148,14 +167,17 @@ public actor SimulatedAcquirer: AcquirerBackend {
         if trouble == .unreachable { throw unreachable(request.transactionID, .advice) }
         let data = try check(request, .advice)
         try await suffer(trouble, request.transactionID, .advice) {
+            let mark = issuer.mark(request.transactionID)
             let result = issuer.advise(Self.issuing(request, data), approved: offline == .approved)
-            switch result {
-            case .posted, .disputed:
-                books.approved(
-                    request.transactionID, terminalID: request.terminalID, amount: request.amount,
-                    currency: request.currency, isCredit: request.transactionType == 0x20, isHeld: false)
-            case .noted, .repeated, .reversedBefore: break
-            }
+            let change: AcquirerBooks.Change? =
+                switch result {
+                case .posted, .disputed:
+                    books.approved(
+                        request.transactionID, terminalID: request.terminalID, amount: request.amount,
+                        currency: request.currency, isCredit: request.transactionType == 0x20, isHeld: false)
+                case .noted, .repeated, .reversedBefore: nil
+                }
+            keep(issuer.change(since: mark), change)
             note(request.transactionID, .advice, "00", "\(result)")
             return nil
         }
@@ -173,6 +195,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
             }
         } catch { throw rejected(request.transactionID, .adjustment, error) }
         try await suffer(trouble, request.transactionID, .adjustment) {
+            let mark = issuer.mark(request.transactionID)
             let result = issuer.adjust(
                 transactionID: request.transactionID, terminalID: request.terminalID, to: request.amount,
                 revision: request.revision)
@@ -180,10 +203,11 @@ public actor SimulatedAcquirer: AcquirerBackend {
                 note(request.transactionID, .adjustment, "12", reason)
                 return .rejected(reason)
             }
-            if result == .adjusted {
-                books.adjusted(
-                    request.transactionID, terminalID: request.terminalID, to: request.amount)
-            }
+            let change =
+                result == .adjusted
+                ? books.adjusted(
+                    request.transactionID, terminalID: request.terminalID, to: request.amount) : nil
+            keep(issuer.change(since: mark), change)
             note(request.transactionID, .adjustment, "00", "\(result)")
             return nil
         }
@@ -200,7 +224,9 @@ public actor SimulatedAcquirer: AcquirerBackend {
         }
         var answer = ReconciliationAnswer.outOfBalance(nil)
         try await suffer(trouble, name, .reconciliation) {
-            answer = books.reconcile(request)
+            let (found, change) = books.reconcile(request)
+            answer = found
+            keep(nil, change)
             note(name, .reconciliation, answer == .balanced ? "00" : "95", "\(answer)")
             return nil
         }
@@ -211,7 +237,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
         let trouble = troubles.next(.upload, amount: item.amount, card: nil, elapsed: elapsed())
         if trouble == .unreachable { throw unreachable(item.transactionID, .upload) }
         try await suffer(trouble, item.transactionID, .upload) {
-            books.upload(item)
+            keep(nil, books.upload(item))
             note(item.transactionID, .upload, "00", "\(item.index) of \(item.count)")
             return nil
         }
@@ -248,14 +274,17 @@ public actor SimulatedAcquirer: AcquirerBackend {
             note(request.transactionID, .authorization, "55", reason)
             return AuthorizationResponse(responseCode: "55", message: Self.message("55"), reason: reason)
         }
+        let mark = issuer.mark(request.transactionID)
         let answer = issuer.authorize(Self.issuing(request, data))
         let code = answer.code.rawValue
-        if answer.code.isApproval {
-            books.approved(
+        let change =
+            answer.code.isApproval
+            ? books.approved(
                 request.transactionID, terminalID: request.terminalID,
                 amount: answer.approvedAmount ?? request.amount, currency: request.currency,
                 isCredit: request.transactionType == 0x20, isHeld: request.purpose == .preAuthorization)
-        }
+            : nil
+        keep(issuer.change(since: mark), change)
         let reason = ([answer.reason] + answer.remarks).joined(separator: "; ")
         note(request.transactionID, .authorization, code, reason)
         var response = AuthorizationResponse(

@@ -234,7 +234,9 @@ extension Trouble {
     fileprivate init?(_ words: [String]) {
         switch (words.first, words.count) {
         case ("decline", 2):
-            guard words[1].utf8.count == 2, !["00", "10", "11"].contains(words[1]) else { return nil }
+            guard words[1].utf8.count == 2, !ResponseCodeTable.meaning(of: words[1]).isApproval else {
+                return nil
+            }
             self = .decline(words[1])
         case ("silence", 1): self = .silence
         case ("lost", 1): self = .lost

@@ -40,6 +40,9 @@ public struct SHA256 {
         bytes.withUnsafeBytes { buffer in _ = SHA256_Update(&context, buffer.baseAddress, buffer.count) }
     }
 
+    /// Appends bytes.
+    public mutating func update(_ bytes: [UInt8]) { update(bytes.span) }
+
     /// The hash of what was appended. The state is then spent.
     public mutating func finalize() -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: 32) { buffer, count in

@@ -1,6 +1,7 @@
 /// Text as JSON has it, for writers that put their objects together themselves.
 package enum JSONText {
-    /// A JSON string with its quotation marks (RFC 8259, section 7); DEL is escaped as well, for terminals.
+    /// A JSON string with its quotation marks (RFC 8259, section 7); what a terminal would obey is escaped as well
+    /// (`PlainText`).
     package static func quoted(_ value: String) -> String {
         var text = "\""
         for scalar in value.unicodeScalars {
@@ -10,9 +11,8 @@ package enum JSONText {
             case "\n": text += "\\n"
             case "\r": text += "\\r"
             case "\t": text += "\\t"
-            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            case _ where PlainText.isControl(scalar):
+                for unit in String(scalar).utf16 { text += PlainText.escape(unit) }
             default: text.unicodeScalars.append(scalar)
             }
         }

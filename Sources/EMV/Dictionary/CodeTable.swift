@@ -30,6 +30,19 @@ public enum CodeTable {
     /// By numeric code (978) or letters of any case ("EUR"): every currency and fund of ISO 4217's list of
     /// January 2026 and those withdrawn of late (BGN, CUC, HRK, SLL, ZWL), which cards still carry.
     public static func currency(_ numeric: Int) -> Currency? { currencies.first { $0.numeric == numeric } }
+    /// Decimal digits of amounts in a currency: the one place that decides. ISO 4217's minor unit; 2 for a code that is not
+    /// in its list, as most currencies have.
+    public static func minorUnits(of currency: NumericCode) -> UInt8 { minorUnits[Int(currency.value)] }
+
+    /// By numeric code, 0...999.
+    private static let minorUnits: [UInt8] = {
+        var digits = [UInt8](repeating: 2, count: 1000)
+        for currency in currencies where digits.indices.contains(currency.numeric) {
+            digits[currency.numeric] = UInt8(clamping: currency.minorUnits)
+        }
+        return digits
+    }()
+
     public static func currency(_ letters: String) -> Currency? {
         let wanted = letters.uppercased()
         return currencies.first { $0.alpha == wanted }

@@ -1,15 +1,15 @@
-internal import Acquiring
+package import Acquiring
 internal import BERTLV
 internal import EMV
 internal import Foundation
-internal import NIOHTTP1
+package import NIOHTTP1
 
 /// Takes requests, checks who they are from, and has the backend answer them.
-final class HTTPDesk: Sendable {
-    struct Reply: Sendable {
-        var status: Int
-        var headers: HTTPHeaders = [:]
-        var body: [UInt8]
+package final class HTTPDesk: Sendable {
+    package struct Reply: Sendable {
+        package var status: Int
+        package var headers: HTTPHeaders = [:]
+        package var body: [UInt8]
     }
 
     /// Longer bodies are not read to their end, 16 MiB.
@@ -20,7 +20,7 @@ final class HTTPDesk: Sendable {
     private let observer: (@Sendable (HTTPHost.Event) -> Void)?
     private let memory: AnswerMemory
 
-    init(
+    package init(
         _ backend: any AcquirerBackend, _ configuration: HTTPHost.Configuration,
         _ observer: (@Sendable (HTTPHost.Event) -> Void)?
     ) {
@@ -31,13 +31,29 @@ final class HTTPDesk: Sendable {
     }
 
     func tooLong(_ head: HTTPRequestHead) -> Reply {
-        refuse(
-            413, "too-long", "a body has at most \(configuration.longestBody) bytes", HTTPHost.Event(), nil)
+        refuse(Case(head, []), 413, "too-long", "a body has at most \(configuration.longestBody) bytes")
+    }
+
+    /// What is known of one request, for the observer and for its refusal.
+    private struct Case {
+        var event = HTTPHost.Event()
+        var caller: Caller?
+        var refused: RefusedMessage
+
+        /// Of somebody who is not known.
+        init(_ head: HTTPRequestHead, _ body: [UInt8]) {
+            refused = RefusedMessage(keys: head.headers[HTTPSignature.idempotencyHeader], body: body)
+        }
+
+        init(_ caller: Caller) {
+            self.caller = caller
+            event.keyID = caller.keyID
+            refused = RefusedMessage(keys: [caller.idempotencyKey], body: [])
+        }
     }
 
     /// Nil where the connection is to be closed without an answer.
-    func reply(to head: HTTPRequestHead, _ body: [UInt8]) async -> Reply? {
-        var event = HTTPHost.Event()
+    package func reply(to head: HTTPRequestHead, _ body: [UInt8]) async -> Reply? {
         let path = head.uri.prefix { $0 != "?" }
         if path == "/openapi.yaml", head.method == .GET {
             return Reply(
@@ -45,32 +61,35 @@ final class HTTPDesk: Sendable {
                 body: Array(HTTPHost.openAPI.utf8))
         }
         guard path == configuration.path else {
-            return refuse(404, "no-such-path", "messages are posted to \(configuration.path)", event, nil)
+            return refuse(
+                Case(head, body), 404, "no-such-path", "messages are posted to \(configuration.path)")
         }
         guard head.method == .POST else {
-            var reply = refuse(405, "wrong-method", "messages are posted", event, nil)
+            var reply = refuse(Case(head, body), 405, "wrong-method", "messages are posted")
             reply.headers.add(name: "Allow", value: "POST")
             return reply
         }
         let caller: Caller
         do throws(Refusal) { caller = try check(head, body) } catch {
-            return refuse(error.status, error.code, error.message, event, error.signer)
+            var one = Case(head, body)
+            one.caller = error.signer
+            return refuse(one, error.status, error.code, error.message)
         }
-        event.keyID = caller.keyID
+        var one = Case(caller)
         guard
             head.headers.first(name: "Content-Type")?.lowercased().hasPrefix("application/json") == true
-        else { return refuse(415, "wrong-type", "a body is application/json", event, caller) }
+        else { return refuse(one, 415, "wrong-type", "a body is application/json") }
         guard IdempotencyKey.isValid(caller.idempotencyKey) else {
             return refuse(
-                400, "idempotency-key", "expected 1 to 128 letters, digits and ._:- in Idempotency-Key",
-                event, caller)
+                one, 400, "idempotency-key", "expected 1 to 128 letters, digits and ._:- in Idempotency-Key")
         }
         let message: HTTPMessage
         do throws(HTTPMessageError) { message = try HTTPMessage(json: body) } catch {
-            return refuse(400, "malformed", "\(error)", event, caller)
+            return refuse(one, 400, "malformed", "\(error)")
         }
-        event.message = message.kind.rawValue
-        event.transactionID = message.transactionID?.printable
+        one.refused.amount = message.amount?.minorUnits
+        one.event.message = message.kind.rawValue
+        one.event.transactionID = message.transactionID?.printable
         let backend = backend
         let result = await memory.result(
             // Each terminal key has its own keys of messages.
@@ -79,12 +98,11 @@ final class HTTPDesk: Sendable {
         ) { await Self.work(message, backend) }
         switch result {
         case .conflict:
-            return refuse(
-                409, "key-reused", "this idempotency key was used for another content", event, caller)
+            return refuse(one, 409, "key-reused", "this idempotency key was used for another content")
         case .known(let outcome):
-            event.isRepeated = true
-            return answer(outcome, event, caller)
-        case .new(let outcome): return answer(outcome, event, caller)
+            one.event.isRepeated = true
+            return answer(outcome, one, caller)
+        case .new(let outcome): return answer(outcome, one, caller)
         }
     }
 
@@ -168,7 +186,7 @@ final class HTTPDesk: Sendable {
             case .upload(let item): try await backend.upload(item)
             case .reconciliation(let request):
                 if case .outOfBalance(let totals) = try await backend.reconcile(request) {
-                    answer.response.responseCode = "95"
+                    answer.response = AuthorizationResponse(responseCode: "95")
                     answer.totals = totals
                 }
             }
@@ -183,42 +201,41 @@ final class HTTPDesk: Sendable {
         }
     }
 
-    private func answer(_ outcome: Outcome, _ event: HTTPHost.Event, _ caller: Caller) -> Reply? {
-        var event = event
+    private func answer(_ outcome: Outcome, _ one: Case, _ caller: Caller) -> Reply? {
+        var one = one
         switch outcome {
         case .answer(let answer):
             guard let body = try? answer.json() else {
-                return refuse(500, "internal", "the answer cannot be written", event, caller)
+                return refuse(one, 500, "internal", "the answer cannot be written")
             }
-            event.status = 200
-            event.responseCode = answer.response.responseCode
-            event.reason = answer.response.reason?.printable
-            observer?(event)
+            one.event.status = 200
+            one.event.responseCode = answer.response.responseCode
+            one.event.reason = answer.response.reason?.printable
+            observer?(one.event)
             return signed(200, body, caller)
-        case .rejected(let reason): return refuse(422, "rejected", reason.printable, event, caller)
-        case .unavailable(let reason):
-            return refuse(503, "unavailable", reason.printable, event, caller)
+        case .rejected(let reason): return refuse(one, 422, "rejected", reason.printable)
+        case .unavailable(let reason): return refuse(one, 503, "unavailable", reason.printable)
         case .garbage:
-            event.status = 200
-            event.reason = "garbage"
-            observer?(event)
+            one.event.status = 200
+            one.event.reason = "garbage"
+            observer?(one.event)
             return signed(200, Array("{\"version\":1,\"message\":".utf8), caller)
         case .silence:
-            event.reason = "closed without an answer"
-            observer?(event)
+            one.event.reason = "closed without an answer"
+            observer?(one.event)
             return nil
         }
     }
 
-    private func refuse(
-        _ status: Int, _ code: String, _ message: String, _ event: HTTPHost.Event, _ caller: Caller?
-    ) -> Reply {
-        var event = event
+    private func refuse(_ one: Case, _ status: Int, _ code: String, _ message: String) -> Reply {
+        var event = one.event
         event.status = status
         event.reason = message
         observer?(event)
-        let refusal = WireRefusal(error: .init(code: code, message: message))
-        return signed(status, (try? Array(JSONEncoder().encode(refusal))) ?? [], caller)
+        let refusal = WireRefusal(
+            error: .init(code: code, message: message), idempotencyKey: one.refused.idempotencyKey,
+            amount: one.refused.amount)
+        return signed(status, (try? Array(JSONEncoder().encode(refusal))) ?? [], one.caller)
     }
 
     /// Signed where the terminal's key is known.

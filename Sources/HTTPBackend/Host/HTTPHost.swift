@@ -6,6 +6,7 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import NIOSSL
+internal import Networking
 
 /// Serves an acquirer backend over HTTP: the other end of `HTTPBackend`. Behind it may be the simulated acquirer, or
 /// any other backend, which makes it a gateway.
@@ -75,9 +76,10 @@ public final class HTTPHost: Sendable {
         }
     }
 
+    private typealias Server = ConnectionServer<HTTPServerRequestPart, HTTPServerResponsePart>
+
     let configuration: Configuration
     private let desk: HTTPDesk
-    private let server: NIOAsyncChannel<NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>, Never>
     private let running: Task<Void, Never>
     /// The port that was taken.
     public let port: Int
@@ -96,21 +98,22 @@ public final class HTTPHost: Sendable {
         }
         do {
             let tls = try tls(configuration)
-            let limit = ConnectionLimit(configuration.connections)
-            let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+            let bootstrap = ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
                 .serverChannelOption(.backlog, value: 256)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
-                .bind(host: configuration.address, port: configuration.port) { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        let operations = channel.pipeline.syncOperations
-                        try operations.addHandler(limit.handler())
-                        if let tls { try operations.addHandler(NIOSSLServerHandler(context: tls)) }
-                        try operations.configureHTTPServerPipeline(withErrorHandling: true)
-                        return try NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>(
-                            wrappingChannelSynchronously: channel)
-                    }
-                }
+                // What is read at once is decoded at once: so few requests of a pipeline wait in memory.
+                .childChannelOption(.maxMessagesPerRead, value: 1)
+                .childChannelOption(
+                    .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 8192))
+            let server = try await Server.bind(
+                bootstrap, host: configuration.address, port: configuration.port,
+                limit: configuration.connections
+            ) { channel in
+                let operations = channel.pipeline.syncOperations
+                if let tls { try operations.addHandler(NIOSSLServerHandler(context: tls)) }
+                try operations.configureHTTPServerPipeline(withErrorHandling: true)
+            }
             return HTTPHost(backend, configuration, server, observer)
         } catch let error as HTTPHostError {
             throw error
@@ -121,28 +124,14 @@ public final class HTTPHost: Sendable {
     }
 
     private init(
-        _ backend: any AcquirerBackend, _ configuration: Configuration,
-        _ server: NIOAsyncChannel<
-            NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>, Never
-        >, _ observer: (@Sendable (Event) -> Void)?
+        _ backend: any AcquirerBackend, _ configuration: Configuration, _ server: Server,
+        _ observer: (@Sendable (Event) -> Void)?
     ) {
         self.configuration = configuration
-        self.server = server
         let desk = HTTPDesk(backend, configuration, observer)
         self.desk = desk
-        port = server.channel.localAddress?.port ?? configuration.port
-        running = Task {
-            try? await server.executeThenClose { connections in
-                await withDiscardingTaskGroup { group in
-                    do {
-                        for try await connection in connections {
-                            group.addTask { await Self.serve(connection, desk, configuration) }
-                        }
-                    } catch {}
-                    group.cancelAll()
-                }
-            }
-        }
+        port = server.port ?? configuration.port
+        running = Task { try? await server.run { await Self.serve($0, desk, configuration) } }
     }
 
     /// Closes the port and all connections, and waits for that.
@@ -171,49 +160,61 @@ public final class HTTPHost: Sendable {
     // MARK: One connection
 
     private static func serve(
-        _ connection: NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>, _ desk: HTTPDesk,
-        _ configuration: Configuration
+        _ connection: Server.Connection, _ desk: HTTPDesk, _ configuration: Configuration
     ) async {
         try? await connection.executeThenClose { inbound, outbound in
             var parts = inbound.makeAsyncIterator()
-            while true {
-                // A request that trickles in, or none at all, ends the connection.
-                let channel = connection.channel
-                let patience = channel.eventLoop.scheduleTask(
-                    in: .nanoseconds(configuration.requestTime.nanoseconds)
-                ) { channel.close(promise: nil) }
-                defer { patience.cancel() }
-                guard case .head(let head)? = try await parts.next() else { return }
-                let length = head.headers.first(name: "Content-Length").flatMap { Int($0) } ?? 0
-                if length > HTTPDesk.drained {
-                    try await write(desk.tooLong(head), outbound, closes: true)
-                    return
-                }
-                if head.headers.first(name: "Expect")?.lowercased() == "100-continue" {
-                    try await outbound.write(.head(.init(version: head.version, status: .continue)))
-                }
-                var body: [UInt8] = []
-                var count = 0
-                reading: while true {
-                    switch try await parts.next() {
-                    case .body(let buffer):
-                        count += buffer.readableBytes
-                        // Read to its end, so that the sender gets the answer; but not for ever.
-                        guard count <= HTTPDesk.drained else { return }
-                        if count <= configuration.longestBody { body += Array(buffer: buffer) }
-                    case .end: break reading
-                    case .head, nil: return
-                    }
-                }
-                patience.cancel()
-                let isTooLong = count > configuration.longestBody
-                let reply = isTooLong ? desk.tooLong(head) : await desk.reply(to: head, body)
-                guard let reply else { return }
-                let closes = isTooLong || !head.isKeepAlive
-                try await write(reply, outbound, closes: closes)
-                if closes { return }
+            while try await exchange(connection.channel, &parts, outbound, desk, configuration) {}
+        }
+    }
+
+    /// One request and its answer.
+    /// - Returns: whether another may follow.
+    private static func exchange(
+        _ channel: any Channel,
+        _ parts: inout NIOAsyncChannelInboundStream<HTTPServerRequestPart>.AsyncIterator,
+        _ outbound: NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>, _ desk: HTTPDesk,
+        _ configuration: Configuration
+    ) async throws -> Bool {
+        /// What trickles in, or is not taken from us, or none at all, ends the connection.
+        func patience() -> Scheduled<Void> {
+            channel.eventLoop.scheduleTask(in: .nanoseconds(configuration.requestTime.nanoseconds)) {
+                channel.close(promise: nil)
             }
         }
+        let reading = patience()
+        defer { reading.cancel() }
+        guard case .head(let head)? = try await parts.next() else { return false }
+        let length = head.headers.first(name: "Content-Length").flatMap { Int($0) } ?? 0
+        if length > HTTPDesk.drained {
+            try await write(desk.tooLong(head), outbound, closes: true)
+            return false
+        }
+        if head.headers.first(name: "Expect")?.lowercased() == "100-continue" {
+            try await outbound.write(.head(.init(version: head.version, status: .continue)))
+        }
+        var body: [UInt8] = []
+        var count = 0
+        reading: while true {
+            switch try await parts.next() {
+            case .body(let buffer):
+                count += buffer.readableBytes
+                // Read to its end, so that the sender gets the answer; but not for ever.
+                guard count <= HTTPDesk.drained else { return false }
+                if count <= configuration.longestBody { body += Array(buffer: buffer) }
+            case .end: break reading
+            case .head, nil: return false
+            }
+        }
+        reading.cancel()
+        let isTooLong = count > configuration.longestBody
+        let reply = isTooLong ? desk.tooLong(head) : await desk.reply(to: head, body)
+        guard let reply else { return false }
+        let closes = isTooLong || !head.isKeepAlive
+        let writing = patience()
+        defer { writing.cancel() }
+        try await write(reply, outbound, closes: closes)
+        return !closes
     }
 
     private static func write(

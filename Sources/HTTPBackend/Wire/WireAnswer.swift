@@ -1,5 +1,6 @@
 internal import Acquiring
 internal import EMV
+internal import Foundation
 
 /// The answer to every message.
 struct WireAnswer: Codable {
@@ -8,6 +9,16 @@ struct WireAnswer: Codable {
         var currency: String
         var currencyExponent: UInt8
         var rate: String?
+
+        /// The currency, whose decimals are those that were meant.
+        func code(_ member: String) throws(HTTPMessageError) -> NumericCode {
+            let code = try CodeText.code(currency, member + ".currency")
+            let digits = CodeTable.minorUnits(of: code)
+            guard currencyExponent == digits else {
+                throw wrong(member + ".currencyExponent", "currency \(code) has \(digits) decimals")
+            }
+            return code
+        }
     }
 
     var version: Int
@@ -83,25 +94,52 @@ struct WireAnswer: Codable {
             guard let rate = charge.rate else { throw wrong("accountCharge.rate", "missing") }
             response.accountCharge = AccountCharge(
                 amount: try AmountNumber.amount(charge.amount, "accountCharge.amount"),
-                currency: try CodeText.code(charge.currency, "accountCharge.currency"),
-                currencyExponent: charge.currencyExponent, rate: rate)
+                currency: try charge.code("accountCharge"), currencyExponent: charge.currencyExponent,
+                rate: rate)
         }
         if let balance = availableBalance {
             response.availableBalance = AccountBalance(
                 amount: try AmountNumber.amount(balance.amount, "availableBalance.amount"),
-                currency: try CodeText.code(balance.currency, "availableBalance.currency"),
-                currencyExponent: balance.currencyExponent)
+                currency: try balance.code("availableBalance"), currencyExponent: balance.currencyExponent)
         }
         return HTTPAnswer(
             kind: message, transactionID: transactionId, response: response, totals: totals?.totals)
     }
 }
 
-/// The body of every refusal.
+/// The body of every refusal. Key and amount are those of the message: by them the terminal knows that the refusal is
+/// the host's and of this message, where it cannot be signed.
 struct WireRefusal: Codable {
     struct Reason: Codable {
         var code: String
         var message: String
     }
     var error: Reason
+    var idempotencyKey: String?
+    var amount: UInt64?
+
+    /// Whether it names the message.
+    func isOf(_ message: HTTPMessage, _ idempotencyKey: String) -> Bool {
+        self.idempotencyKey == idempotencyKey && amount == message.amount?.minorUnits
+    }
+}
+
+/// What a refusal repeats of a message that may not even be one.
+struct RefusedMessage: Sendable {
+    var idempotencyKey: String?
+    var amount: UInt64?
+
+    private struct WithAmount: Decodable {
+        var amount: UInt64
+    }
+    /// Longer bodies are not looked into.
+    private static let longest = 65_536
+
+    /// - Parameter keys: values of the header; two are none.
+    init(keys: [String], body: [UInt8]) {
+        idempotencyKey = keys.count == 1 && IdempotencyKey.isValid(keys[0]) ? keys[0] : nil
+        guard body.count <= Self.longest else { return }
+        amount = (try? JSONDecoder().decode(WithAmount.self, from: Data(body)))?.amount
+        if let units = amount, Amount(minorUnits: units) == nil { amount = nil }
+    }
 }

@@ -214,6 +214,8 @@ enum WireReversalReason: String, Codable {
         case .cardDeclined: self = .cardDeclined
         case .cancelled: self = .cancelled
         case .lateResponse: self = .lateResponse
+        // The protocol has no word of its own, and a host must not refuse a reversal for one that it does not know.
+        case .approvalNotTaken: self = .cancelled
         }
     }
     var reason: ReversalRequest.Reason {

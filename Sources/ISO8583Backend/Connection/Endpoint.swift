@@ -1,4 +1,4 @@
-public import ProfileFile
+internal import ProfileFile
 
 /// Where a host listens.
 public struct Endpoint: Sendable, Hashable, CustomStringConvertible {

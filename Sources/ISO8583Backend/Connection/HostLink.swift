@@ -5,6 +5,7 @@ internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
 internal import NIOTLS
+internal import Networking
 
 /// One connection to one of several hosts, kept up: sign-on, echo tests, reconnection. Requests of many terminals are
 /// under way at once; answers find them by type, field 11 and field 41.
@@ -27,10 +28,58 @@ actor HostLink {
         var isManagement: Bool
         let number: Int
     }
-    private struct Expired {
-        var late: LateAnswerHandler
-        var since: ContinuousClock.Instant
-        let number: Int
+    /// Requests that nobody waits for any more, for what the host still says to them: the oldest are forgotten.
+    private struct Settled {
+        private struct Entry {
+            var late: LateAnswerHandler
+            var since: ContinuousClock.Instant
+            let number: Int
+            /// Responses so far that nobody waited for.
+            var heard = 0
+        }
+        private var entries: [Key: Entry] = [:]
+        /// Keys of `entries` and of what was there, oldest first, from `oldest` on.
+        private var order: [(key: Key, number: Int)] = []
+        private var oldest = 0
+        private static let limit = 10_000
+        private static let lifetime = Duration.seconds(3600)
+        /// More responses to one request than these are counted and not told: a host must not fill the journal.
+        private static let greatestTold = 5
+
+        mutating func add(
+            _ key: Key, _ number: Int, _ late: @escaping LateAnswerHandler, now: ContinuousClock.Instant
+        ) {
+            entries[key] = Entry(late: late, since: now, number: number)
+            order.append((key, number))
+            forget(now)
+        }
+
+        /// - Returns: nil where nothing of this key is known, or too much was heard; the handler, else.
+        mutating func handler(_ key: Key) -> LateAnswerHandler? {
+            guard var entry = entries[key], entry.heard < Self.greatestTold else { return nil }
+            entry.heard += 1
+            entries[key] = entry
+            return entry.late
+        }
+
+        /// Drops what is too old, or too much.
+        mutating func forget(_ now: ContinuousClock.Instant) {
+            while oldest < order.count {
+                let (key, number) = order[oldest]
+                let entry = entries[key]
+                // The key was used anew.
+                let isGone = entry?.number != number
+                guard
+                    isGone || order.count - oldest > Self.limit
+                        || now - (entry?.since ?? now) > Self.lifetime
+                else { break }
+                oldest += 1
+                if !isGone { entries[key] = nil }
+            }
+            guard oldest > 1024, oldest > order.count / 2 else { return }
+            order.removeFirst(oldest)
+            oldest = 0
+        }
     }
     private enum State { case idle, down, up, closed }
 
@@ -48,13 +97,15 @@ actor HostLink {
     private(set) var current = 0
     private var lastError = "not yet connected"
     private var inFlight: [Key: Waiting] = [:]
-    private var expired: [Key: Expired] = [:]
-    /// Keys of `expired` and of what was there, oldest first.
-    private var expiredOrder: [(key: Key, number: Int)] = []
-    private static let expiredLimit = 10_000
+    /// Left, and not answered in time.
+    private var expired = Settled()
+    /// Answered: a host may say something else afterwards.
+    private var answered = Settled()
     private var queue: [Key] = []
-    /// Answers to the host's own requests.
+    /// Answers to the host's own requests. A host that does not take them gets no more.
     private var replies: [[UInt8]] = []
+    static let replyLimit = 100
+    var waitingReplies: Int { replies.count }
     private var writer: CheckedContinuation<Void, Never>?
     private var connecting: [Int: CheckedContinuation<Bool, Never>] = [:]
     private var nextNumber = 0
@@ -159,31 +210,17 @@ actor HostLink {
             terminal: message.text(41) ?? "")
     }
 
-    /// Ends the wait; a request that has left stays known for a late answer.
+    /// Ends the wait; a request that has left stays known for what comes late.
     private func end(_ key: Key, _ waiting: Waiting, _ answer: Answer) {
         inFlight[key] = nil
-        if case .failure = answer, waiting.frame == nil, let late = waiting.late {
-            expired[key] = Expired(late: late, since: clock.now, number: waiting.number)
-            expiredOrder.append((key, waiting.number))
-            forgetExpired()
+        if waiting.frame == nil, let late = waiting.late {
+            switch answer {
+            case .failure: expired.add(key, waiting.number, late, now: clock.now)
+            // What was heard a moment ago is the time, as near as it matters.
+            case .success: answered.add(key, waiting.number, late, now: lastReceived)
+            }
         }
         waiting.continuation.resume(returning: answer)
-    }
-
-    /// Drops what is too old, or too much.
-    private func forgetExpired() {
-        let now = clock.now
-        while let (key, number) = expiredOrder.first {
-            let entry = expired[key]
-            // Answered since, or the key has expired again.
-            let isGone = entry?.number != number
-            guard
-                isGone || expiredOrder.count > Self.expiredLimit
-                    || now - (entry?.since ?? now) > .seconds(3600)
-            else { return }
-            expiredOrder.removeFirst()
-            if !isGone { expired[key] = nil }
-        }
     }
 
     private func failAll(_ reason: String) {
@@ -300,16 +337,17 @@ actor HostLink {
     ) async throws -> NIOAsyncChannel<ByteBuffer, ByteBuffer> {
         let context = try security?.clientContext()
         let name = security?.serverName ?? (endpoint.isAddress ? nil : endpoint.host)
-        let handshake = MultiThreadedEventLoopGroup.singleton.next().makePromise(of: Void.self)
         let timeout = TimeAmount(settings.connectTimeout)
-        let channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>
-        do {
-            channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                .connectTimeout(timeout)
-                .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .channelOption(.socketOption(.so_keepalive), value: 1)
-                .connect(host: endpoint.host, port: endpoint.port) { channel in
-                    channel.eventLoop.makeCompletedFuture {
+        // One of each for every address that the name has and that is tried.
+        let (channel, handshake) = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connectTimeout(timeout)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .connect(host: endpoint.host, port: endpoint.port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let handshake = channel.eventLoop.makePromise(of: Void.self)
+                    let connection: NIOAsyncChannel<ByteBuffer, ByteBuffer>
+                    do {
                         if let context {
                             try channel.pipeline.syncOperations.addHandlers(
                                 try NIOSSLClientHandler(context: context, serverHostname: name),
@@ -317,16 +355,17 @@ actor HostLink {
                         } else {
                             handshake.succeed()
                         }
-                        return try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
-                            wrappingChannelSynchronously: channel)
+                        connection = try NIOAsyncChannel(wrappingChannelSynchronously: channel)
+                    } catch {
+                        handshake.fail(error)
+                        throw error
                     }
+                    keepUntilClosed(connection, channel)
+                    return (connection, handshake.futureResult)
                 }
-        } catch {
-            handshake.fail(error)
-            throw error
-        }
+            }
         do {
-            try await handshake.futureResult.get()
+            try await handshake.get()
         } catch {
             try? await channel.executeThenClose { _, _ in }
             throw error
@@ -354,8 +393,8 @@ actor HostLink {
     private func keepUp() async throws {
         if settings.signsOn {
             let answer = try await manage(.signOn, settings.answerTimeout)
-            let code = try AnswerReader(interface).code(answer)
-            guard code == "00" else { throw LinkError(reason: "sign-on was refused with \(code)") }
+            let (code, meaning) = try AnswerReader(interface).management(answer)
+            guard meaning == .approved else { throw LinkError(reason: "sign-on was refused with \(code)") }
         }
         try Task.checkCancellation()
         guard state != .closed else { throw CancellationError() }
@@ -427,7 +466,8 @@ actor HostLink {
     private func sweep() {
         let now = clock.now
         for (key, waiting) in inFlight where waiting.deadline <= now { expire(key) }
-        forgetExpired()
+        expired.forget(now)
+        answered.forget(now)
     }
 
     private func expire(_ key: Key) {
@@ -540,9 +580,13 @@ actor HostLink {
         if let waiting = inFlight[key], waiting.frame == nil {
             counters.answered += 1
             end(key, waiting, .success(message))
-        } else if let late = expired.removeValue(forKey: key) {
+        } else if let late = expired.handler(key) {
             counters.lateAnswers += 1
-            late.late(message)
+            late(message)
+        } else if let late = answered.handler(key) {
+            counters.unsolicited += 1
+            log("\(message.type) came after another")
+            late(message)
         } else {
             counters.unsolicited += 1
             log("\(message.type) answers nothing that waits")
@@ -566,7 +610,7 @@ actor HostLink {
         let code = request.text(interface.dialect.version == .v1993 ? 24 : 70) ?? ""
         let isKnown = isManagement && ["001", "002", "301", "801", "802", "831"].contains(code)
         let answer = AnswerBuilder(interface).answer(to: request, code: isKnown ? "00" : "12")
-        guard replies.count < 100, let frame = try? interface.framed(answer) else { return }
+        guard replies.count < Self.replyLimit, let frame = try? interface.framed(answer) else { return }
         replies.append(frame)
         wakeWriter()
     }
@@ -640,6 +684,11 @@ private final class HandshakeWatch: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         if promise != nil { finish(LinkError(reason: "TLS: the host closed the connection")) }
         context.fireChannelInactive()
+    }
+
+    /// Also of a channel that never became active, as of an address that is not the one taken.
+    func handlerRemoved(context: ChannelHandlerContext) {
+        if promise != nil { finish(LinkError(reason: "TLS: the connection was given up")) }
     }
 }
 

@@ -1,4 +1,4 @@
-public import ProfileFile
+internal import ProfileFile
 
 /// Times and limits of a connection to a host.
 public struct LinkSettings: Sendable {
@@ -26,7 +26,7 @@ public struct LinkSettings: Sendable {
         let keys = try place.mapping()
         func duration(_ key: String, _ standard: Duration) throws(ProfileFileError) -> Duration {
             guard let place = keys.optional(key) else { return standard }
-            return try FileReading.duration(place)
+            return try Self.duration(place)
         }
         connectTimeout = try duration("connect-timeout", connectTimeout)
         answerTimeout = try duration("answer-timeout", answerTimeout)
@@ -39,6 +39,19 @@ public struct LinkSettings: Sendable {
         signsOn = try keys.optional("sign-on")?.bool() ?? signsOn
         if firstPause > longestPause { throw place.error("first-pause is longer than longest-pause") }
         try keys.finish()
+    }
+
+    /// `500ms`, `30s` or `5m`, more than nothing and up to a day.
+    private static func duration(_ place: ProfileFile) throws(ProfileFileError) -> Duration {
+        let text = try place.string()
+        for (suffix, unit) in [("ms", 1), ("s", 1000), ("m", 60_000)] where text.hasSuffix(suffix) {
+            guard let number = Int(text.dropLast(suffix.count)), number >= 1, number <= 86_400_000 / unit
+            else {
+                break
+            }
+            return .milliseconds(number * unit)
+        }
+        throw place.error("expected a time such as 500ms, 30s or 5m, found \"\(text.prefix(40))\"")
     }
 }
 

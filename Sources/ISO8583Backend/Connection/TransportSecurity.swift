@@ -1,7 +1,7 @@
 internal import Foundation
 internal import NIOCore
 public import NIOSSL
-public import ProfileFile
+internal import ProfileFile
 
 /// Certificates and keys of one side of a TLS connection, all in PEM files.
 public struct TransportSecurity: Sendable {
@@ -22,17 +22,11 @@ public struct TransportSecurity: Sendable {
         self.serverName = serverName
     }
 
-    init(_ place: ProfileFile, relativeTo folder: String) throws(ProfileFileError) {
+    init(_ place: ProfileFile) throws(ProfileFileError) {
         let keys = try place.mapping()
-        trust = try keys.optional("trust").map { (place) throws(ProfileFileError) in
-            try FileReading.existing(place, relativeTo: folder)
-        }
-        certificate = try keys.optional("certificate").map { (place) throws(ProfileFileError) in
-            try FileReading.existing(place, relativeTo: folder)
-        }
-        key = try keys.optional("key").map { (place) throws(ProfileFileError) in
-            try FileReading.existing(place, relativeTo: folder)
-        }
+        trust = try keys.optional("trust")?.readableFile().path
+        certificate = try keys.optional("certificate")?.readableFile().path
+        key = try keys.optional("key")?.readableFile().path
         serverName = try keys.optional("server-name")?.string()
         if (certificate == nil) != (key == nil) {
             throw place.error("certificate and key go together")

@@ -1,5 +1,5 @@
 internal import BERTLV
-public import EMV
+internal import EMV
 
 /// Whose rules a message follows.
 public enum CardScheme: String, Sendable, CaseIterable {

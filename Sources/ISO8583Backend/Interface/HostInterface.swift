@@ -1,6 +1,7 @@
 internal import BERTLV
+public import EMV
 public import ISO8583
-public import ProfileFile
+internal import ProfileFile
 
 /// How a host wants its messages: the dialect, and what stands in which field. Terminal and simulated host use the
 /// same description.
@@ -38,8 +39,8 @@ public struct HostInterface: Sendable {
     public var chipTags: [CardScheme: [UInt32]]
     /// Private fields by scheme; schemes that are not there get those of `.other`.
     public var additionalData: [CardScheme: [AdditionalField]]
-    /// Codes of field 39 that mean another one: `["Z3": "91"]`.
-    public var responseCodes: [String: String]
+    /// Codes of field 39 that mean something of this host's own: `["Z3": "91"]`.
+    public var responseCodes: ResponseCodeTable.Overrides
     public var mac: MessageMAC?
 
     public init(
@@ -48,7 +49,7 @@ public struct HostInterface: Sendable {
         takesPINs: Bool = true, longPINBlock: Int? = HostInterface.standardLongPINBlock,
         chipTags: [CardScheme: [UInt32]] = [:],
         additionalData: [CardScheme: [AdditionalField]] = [.other: HostInterface.standardFields],
-        responseCodes: [String: String] = [:], mac: MessageMAC? = nil
+        responseCodes: ResponseCodeTable.Overrides = [:], mac: MessageMAC? = nil
     ) {
         self.dialect = dialect
         self.framing = framing
@@ -63,6 +64,11 @@ public struct HostInterface: Sendable {
         self.additionalData = additionalData
         self.responseCodes = responseCodes
         self.mac = mac
+    }
+
+    /// What the host's response codes mean.
+    public var responseCodeTable: ResponseCodeTable {
+        ResponseCodeTable(dialect.version.responseCodes, overrides: responseCodes)
     }
 
     /// A message as it goes on the line: packed, with its MAC where the host wants one, framed.
@@ -111,15 +117,14 @@ public struct HostInterface: Sendable {
     }
 
     /// Reads the keys of a `messages` mapping.
-    /// - Parameter folder: what names of files are relative to.
-    public init(_ place: ProfileFile, relativeTo folder: String) throws(ProfileFileError) {
+    init(_ place: ProfileFile) throws(ProfileFileError) {
         let keys = try place.mapping()
         let dialectPlace = try keys.required("dialect")
         let name = try dialectPlace.string()
         if let builtIn = try Dialect.builtIn(name) {
             dialect = builtIn
         } else if name.contains("/") || name.contains(".") {
-            dialect = try Dialect(path: FileReading.path(name, relativeTo: folder))
+            dialect = try Dialect(path: dialectPlace.namedFile().path)
         } else {
             throw dialectPlace.error(
                 "no such dialect; built in are \(Dialect.builtInNames.joined(separator: ", ")), or name a file"
@@ -186,15 +191,11 @@ public struct HostInterface: Sendable {
         }
         responseCodes = [:]
         if let list = keys.optional("response-codes") {
-            for (key, value) in try list.mapping().entries() {
-                let code = try value.string()
-                guard code.utf8.count == 2 else { throw value.error("expected two characters in quotes") }
-                responseCodes[try key.string()] = code
-            }
+            responseCodes = try ResponseCodeTable.Overrides(list, dialect.version)
         }
         mac = nil
         if let code = keys.optional("mac") {
-            mac = try MessageMAC(code, relativeTo: folder)
+            mac = try MessageMAC(code)
             guard dialect[64] != nil, dialect[128] != nil else {
                 throw code.error("the dialect needs fields 64 and 128 for codes")
             }

@@ -49,14 +49,14 @@ public struct MessageMAC: Sendable {
     }
 
     /// `{ algorithm: retail, key: "..." }` or `key-file` for a file of hexadecimal digits.
-    init(_ place: ProfileFile, relativeTo folder: String) throws(ProfileFileError) {
+    init(_ place: ProfileFile) throws(ProfileFileError) {
         let keys = try place.mapping()
         let algorithm: Algorithm = try keys.required("algorithm").choice()
         let bytes: [UInt8]
         let keyPlace: ProfileFile
         if let file = keys.optional("key-file") {
             keyPlace = file
-            bytes = try FileReading.hexadecimal(file, relativeTo: folder)
+            bytes = try file.hexadecimalFile()
         } else {
             keyPlace = try keys.required("key")
             bytes = try keyPlace.hex(count: 8...32)

@@ -1,46 +1,71 @@
+public import EMV
 public import ISO8583
+internal import ProfileFile
 
-/// Field 39 of both versions. Inside, the codes of ISO 8583:1987 count, always whole.
-enum ResponseCodes {
-    /// ISO 8583:1993, table of action codes, beside the nearest code of 1987.
-    private static let actions: [(action: String, code: String)] = [
-        ("000", "00"), ("002", "10"), ("003", "11"), ("100", "05"), ("101", "54"), ("102", "34"),
-        ("104", "62"),
-        ("106", "75"), ("107", "01"), ("109", "03"), ("110", "13"), ("111", "14"), ("116", "51"),
-        ("117", "55"),
-        ("119", "57"), ("120", "58"), ("121", "61"), ("122", "63"), ("123", "65"), ("125", "78"),
-        ("200", "04"),
-        ("202", "59"), ("208", "41"), ("209", "43"), ("400", "00"), ("500", "00"), ("501", "95"),
-        ("600", "00"),
-        ("800", "00"), ("902", "12"), ("904", "30"), ("907", "91"), ("908", "15"), ("909", "96"),
-        ("911", "68"),
-        ("913", "94"), ("914", "25"), ("915", "95"),
-    ]
+extension Dialect.Version {
+    var responseCodes: ResponseCodeTable.Version {
+        switch self {
+        case .v1987: .v1987
+        case .v1993: .v1993
+        }
+    }
+}
 
-    /// The code inside for what a host sent; a code that is not in the table declines as its first digit says.
-    static func inside(_ text: String, _ version: Dialect.Version) -> String {
-        guard version == .v1993 else { return text }
-        if let known = actions.first(where: { $0.action == text }) { return known.code }
-        switch text.first {
-        case "2": return "04"
-        case "9": return "96"
-        default: return "05"
+extension MessageType {
+    /// What a message of this type, or the response to it, is about; nil where terminals exchange no such messages.
+    public var responseClass: ResponseCodeTable.MessageClass? {
+        let function = rawValue >> 4 & 0x0F
+        return switch rawValue >> 8 & 0x0F {
+        case 1, 2: function <= 1 ? .authorization : .advice
+        case 3: .advice
+        case 4: .reversal
+        case 5: .reconciliation
+        case 8: .networkManagement
+        default: nil
+        }
+    }
+}
+
+extension ResponseCodeTable.Overrides {
+    /// Reads a mapping of codes to what they stand for, and of classes of messages to such mappings.
+    init(_ place: ProfileFile, _ version: Dialect.Version) throws(ProfileFileError) {
+        self.init()
+        for (key, value) in try place.mapping().entries() {
+            let name = try key.string()
+            guard let messageClass = ResponseCodeTable.MessageClass(rawValue: name) else {
+                try set(key, value, in: nil, version)
+                continue
+            }
+            for (key, value) in try value.mapping().entries() {
+                try set(key, value, in: messageClass, version)
+            }
         }
     }
 
-    /// What a host sends for a code inside, by the kind of message (the third digit of its type's class).
-    static func outside(_ code: String, _ version: Dialect.Version, type: MessageType) -> String {
-        guard version == .v1993 else { return code }
-        if code == "00" {
-            switch type.rawValue >> 8 & 0x0F {
-            case 4: return "400"
-            case 5: return "500"
-            case 6: return "600"
-            case 8: return "800"
-            default: return "000"
-            }
+    private mutating func set(
+        _ key: ProfileFile, _ value: ProfileFile, in messageClass: ResponseCodeTable.MessageClass?,
+        _ version: Dialect.Version
+    ) throws(ProfileFileError) {
+        let code = try key.string()
+        let count = version == .v1993 ? 3 : 2
+        guard code.utf8.count == count else {
+            throw key.error(
+                "expected a code of \(count) characters in quotes, or one of \(Self.words(ResponseCodeTable.MessageClass.self))"
+            )
         }
-        if code == "95", type.rawValue >> 8 & 0x0F == 5 { return "501" }
-        return actions.first { $0.code == code }?.action ?? "100"
+        let text = try value.string()
+        if let meaning = ResponseMeaning(rawValue: text) {
+            self[code, messageClass] = .meaning(meaning)
+        } else if text.utf8.count == 2 || text.utf8.count == count, ResponseCodeTable.text(text) != nil {
+            self[code, messageClass] = .code(text)
+        } else {
+            throw value.error(
+                "expected two characters in quotes that ISO 8583:1987 has as a code\(count == 3 ? ", three that 1993 has," : "") or one of \(Self.words(ResponseMeaning.self))"
+            )
+        }
+    }
+
+    private static func words<T: CaseIterable & RawRepresentable<String>>(_ type: T.Type) -> String {
+        type.allCases.map(\.rawValue).joined(separator: ", ")
     }
 }

@@ -22,7 +22,8 @@ public struct AnswerBuilder: Sendable {
             if field == 25, dialect.version == .v1993 { continue }
             if let value = request[field] { message.set(field, value) }
         }
-        put(&message, 39, ResponseCodes.outside(code, dialect.version, type: request.type))
+        let messageClass = request.type.responseClass ?? .authorization
+        put(&message, 39, interface.responseCodeTable.code(for: code, in: messageClass))
         if let text { put(&message, 44, String(text.prefix(min(25, dialect[44]?.most ?? 25)))) }
         return message
     }
@@ -57,11 +58,11 @@ public struct AnswerBuilder: Sendable {
         switch answer {
         case .balanced:
             var message = self.answer(to: request, code: "00")
-            put(&message, 66, "1")
+            settlementCode(&message, "1")
             return message
         case .outOfBalance(let totals):
             var message = self.answer(to: request, code: "95")
-            put(&message, 66, "2")
+            settlementCode(&message, "2")
             guard let totals else { return message }
             put(&message, 74, MessageBuilder.digits(UInt64(max(0, totals.credits)), 10))
             put(&message, 76, MessageBuilder.digits(UInt64(max(0, totals.debits)), 10))
@@ -69,6 +70,11 @@ public struct AnswerBuilder: Sendable {
             put(&message, 88, MessageBuilder.digits(totals.debitAmount, 16))
             return message
         }
+    }
+
+    /// Field 66 of 1987. In 1993 field 66 has original fees (LLL 204), and field 39 says it all: 500, 501.
+    private func settlementCode(_ message: inout Message, _ code: String) {
+        if dialect.version == .v1987 { put(&message, 66, code) }
     }
 
     private func put(_ message: inout Message, _ field: Int, _ text: String) {

@@ -19,9 +19,12 @@ public struct SentAuthorization: Sendable {
 /// Reads a host's answers. That type, field 11 and field 41 fit is the connection's business.
 public struct AnswerReader: Sendable {
     public let interface: HostInterface
-    private var dialect: Dialect { interface.dialect }
+    private let codes: ResponseCodeTable
 
-    public init(_ interface: HostInterface) { self.interface = interface }
+    public init(_ interface: HostInterface) {
+        self.interface = interface
+        codes = interface.responseCodeTable
+    }
 
     /// - Throws: `.malformedResponse` where the answer says another transaction or cannot be used; `.rejected` where
     ///   the host refuses the message for its format.
@@ -35,39 +38,42 @@ public struct AnswerReader: Sendable {
         if let currency = number(answer, 49), currency != UInt64(sent.currency.value) {
             throw .malformedResponse("field 49 has another currency")
         }
-        if code == "30" {
-            throw .rejected("format error (field 39 is 30)\(text(answer).map { ": \($0)" } ?? "")")
+        let meaning = codes.meaning(of: code, in: .authorization)
+        if meaning == .formatError {
+            throw .rejected("format error (field 39 is \(code))\(text(answer).map { ": \($0)" } ?? "")")
         }
-        var response = AuthorizationResponse(responseCode: code)
+        var chip = ChipData([])
+        if let data = answer[55], !data.isEmpty {
+            chip = ChipData(Array(data))
+            if let error = chip.error { throw .malformedResponse("field 55: \(error)") }
+        }
+        var response = AuthorizationResponse(
+            responseCode: code, meaning: meaning,
+            authorisationResponseCode: chip[0x8A].flatMap(Self.issuerCode)
+                ?? codes.authorisationResponseCode(of: code))
         if answer.contains(4) {
             guard let units = number(answer, 4), let amount = Amount(minorUnits: units) else {
                 throw .malformedResponse("field 4 is not an amount")
             }
             if amount != sent.amount {
-                guard code == "10", amount < sent.amount, amount != .zero else {
+                guard meaning == .approvedInPart, amount < sent.amount, amount != .zero else {
                     throw .malformedResponse("field 4 is not the amount that was asked for")
                 }
                 response.approvedAmount = amount
             }
         }
-        if code == "10", response.approvedAmount == nil {
-            throw .malformedResponse("approved for a part, and field 4 does not tell which")
+        if meaning == .approvedInPart, response.approvedAmount == nil {
+            throw .malformedResponse(
+                "approved for a part (field 39 is \(code)), and field 4 does not tell which")
         }
-        response.authorizationCode = answer.text(38).flatMap {
-            let trimmed = $0.trimmed
-            return trimmed.isEmpty ? nil : trimmed
-        }
-        if let data = answer[55], !data.isEmpty {
-            let chip = ChipData(Array(data))
-            if let error = chip.error { throw .malformedResponse("field 55: \(error)") }
-            response.issuerAuthenticationData = chip[0x91].map { Array($0) }
-            response.issuerScripts = chip.encoded { $0 == 0x71 || $0 == 0x72 }
-        }
+        response.authorizationCode = try authorizationCode(answer)
+        response.issuerAuthenticationData = chip[0x91].map { Array($0) }
+        response.issuerScripts = chip.encoded { $0 == 0x71 || $0 == 0x72 }
         if let units = number(answer, 6), let amount = Amount(minorUnits: units),
             let currency = number(answer, 51).flatMap({ NumericCode($0) }), currency != sent.currency
         {
             response.accountCharge = AccountCharge(
-                amount: amount, currency: currency, currencyExponent: CurrencyExponent.of(currency),
+                amount: amount, currency: currency, currencyExponent: CodeTable.minorUnits(of: currency),
                 rate: answer.text(10).flatMap(Self.rate) ?? "")
         }
         response.availableBalance = answer.text(54).flatMap(Self.balance)
@@ -76,25 +82,44 @@ public struct AnswerReader: Sendable {
     }
 
     /// Answers that acknowledge: to reversals, advices, adjustments and uploads.
-    /// - Parameter alsoAccepted: codes besides 00 that mean that nothing is left to do.
-    /// - Throws: `.unreachable` where the host asks to come again, `.rejected` for all other refusals.
-    public func acknowledgement(_ answer: Message, alsoAccepted: [String] = []) throws(AcquirerError) {
+    /// - Parameter alsoAccepted: what besides an approval means that nothing is left to do.
+    /// - Throws: `.unreachable` where the host asks to come again, `.malformedResponse` for a code that does not answer
+    ///   messages of this class, `.rejected` for all other refusals.
+    public func acknowledgement(
+        _ answer: Message, alsoAccepted: Set<ResponseMeaning> = []
+    ) throws(AcquirerError) {
         let code = try code(answer)
-        guard code != "00", code != "10", code != "11", !alsoAccepted.contains(code) else { return }
-        if ["68", "91", "92", "96"].contains(code) {
-            throw .unreachable("the host answered \(code)\(text(answer).map { ": \($0)" } ?? "")")
+        let meaning = meaning(of: code, answer)
+        guard !meaning.isApproval, !alsoAccepted.contains(meaning) else { return }
+        let reason = "the host answered \(code)\(text(answer).map { ": \($0)" } ?? "")"
+        switch meaning {
+        case .tryAgain, .inProgress: throw .unreachable(reason)
+        case .invalid: throw .malformedResponse("\(reason), which is no response to a message of this kind")
+        default: throw .rejected(reason)
         }
-        throw .rejected("the host answered \(code)\(text(answer).map { ": \($0)" } ?? "")")
     }
 
     public func reconciliation(_ answer: Message) throws(AcquirerError) -> ReconciliationAnswer {
-        switch try code(answer) {
-        case "00": return number(answer, 66) == 2 ? .outOfBalance(totals(answer)) : .balanced
-        case "95": return .outOfBalance(totals(answer))
+        switch meaning(of: try code(answer), answer) {
+        case .outOfBalance: return .outOfBalance(totals(answer))
+        case .approved:
+            // Field 66 is the settlement code in 1987 only: in 1993 it holds original fees.
+            let isOutOfBalance = interface.dialect.version == .v1987 && number(answer, 66) == 2
+            return isOutOfBalance ? .outOfBalance(totals(answer)) : .balanced
         default:
             try acknowledgement(answer)
             return .outOfBalance(totals(answer))
         }
+    }
+
+    /// What the host says to one of its network management messages.
+    func management(_ answer: Message) throws(AcquirerError) -> (code: String, meaning: ResponseMeaning) {
+        let code = try code(answer)
+        return (code, codes.meaning(of: code, in: .networkManagement))
+    }
+
+    private func meaning(of code: String, _ answer: Message) -> ResponseMeaning {
+        answer.type.responseClass.map { codes.meaning(of: code, in: $0) } ?? .invalid
     }
 
     private func totals(_ answer: Message) -> BatchTotals? {
@@ -106,12 +131,32 @@ public struct AnswerReader: Sendable {
             creditAmount: creditAmount)
     }
 
-    /// Field 39 as the codes inside.
-    func code(_ answer: Message) throws(AcquirerError) -> String {
+    /// Field 38, an 6: letters, digits and spaces around them (ISO 8583:1987, 4.1); nil where it is absent or blank.
+    private func authorizationCode(_ answer: Message) throws(AcquirerError) -> String? {
+        guard answer.contains(38) else { return nil }
+        let code = answer.text(38)?.trimmed
+        guard let code, code.utf8.count <= 6,
+            code.utf8.allSatisfy({
+                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
+                    || $0 == 0x20
+            })
+        else { throw .malformedResponse("field 38 is not of letters and digits") }
+        return code.isEmpty ? nil : code
+    }
+
+    /// Field 39 as it came.
+    private func code(_ answer: Message) throws(AcquirerError) -> String {
         guard let text = answer.text(39)?.trimmed, !text.isEmpty else {
             throw .malformedResponse("field 39 is missing")
         }
-        return interface.responseCodes[text] ?? ResponseCodes.inside(text, dialect.version)
+        return text
+    }
+
+    /// Tag 8A of the issuer's own data: what its cryptogram was made with.
+    private static func issuerCode(_ value: ArraySlice<UInt8>) -> String? {
+        guard value.count == 2, value.allSatisfy({ (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) })
+        else { return nil }
+        return String(decoding: value, as: UTF8.self)
     }
 
     private func text(_ answer: Message) -> String? {
@@ -150,7 +195,7 @@ public struct AnswerReader: Sendable {
             else { continue }
             let balance = AccountBalance(
                 amount: part(7..<8) == "D" ? .zero : amount, currency: currency,
-                currencyExponent: CurrencyExponent.of(currency))
+                currencyExponent: CodeTable.minorUnits(of: currency))
             if part(2..<4) == "02" { return balance }
             found = found ?? balance
         }
@@ -165,16 +210,5 @@ extension String {
         while text.first == " " { text.removeFirst() }
         while text.last == " " { text.removeLast() }
         return String(text)
-    }
-}
-
-/// Decimal places of currencies whose number is not two (ISO 4217).
-enum CurrencyExponent {
-    static func of(_ currency: NumericCode) -> UInt8 {
-        switch currency.value {
-        case 108, 152, 174, 262, 324, 352, 392, 410, 548, 600, 646, 704, 800, 950, 952, 953: 0
-        case 48, 368, 400, 414, 434, 512, 788: 3
-        default: 2
-        }
     }
 }

@@ -346,7 +346,7 @@ public struct MessageBuilder: Sendable {
         switch reason {
         case .timeout, .lateResponse: "4021"
         case .malformedResponse: "4013"
-        case .restart: "4007"
+        case .restart, .approvalNotTaken: "4007"
         case .cardDeclined: "4013"
         case .cancelled: "4000"
         }

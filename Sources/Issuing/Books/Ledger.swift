@@ -68,19 +68,26 @@ public struct Ledger: Sendable, Codable, Equatable {
         _ kind: LedgerEntry.Kind, transactionID: String, terminalID: String, amount: Amount,
         currency: NumericCode, isCredit: Bool, postings: [Posting]
     ) -> Bool {
+        append(
+            LedgerEntry(
+                sequence: entries.count + 1, kind: kind, transactionID: transactionID,
+                terminalID: terminalID, amount: amount, currency: currency, isCredit: isCredit,
+                postings: postings))
+    }
+
+    /// Adds an entry as it was made; false, and nothing is added, where it does not follow the last one or a sum does not
+    /// fit 64 bits.
+    mutating func append(_ entry: LedgerEntry) -> Bool {
+        guard entry.sequence == entries.count + 1 else { return false }
         var changed: [String: Int64] = [:]
-        for posting in postings {
+        for posting in entry.postings {
             let (sum, overflow) = (changed[posting.account] ?? sum(posting.account))
                 .addingReportingOverflow(posting.minorUnits)
             guard !overflow else { return false }
             changed[posting.account] = sum
         }
         sums.merge(changed) { $1 }
-        entries.append(
-            LedgerEntry(
-                sequence: entries.count + 1, kind: kind, transactionID: transactionID,
-                terminalID: terminalID, amount: amount, currency: currency, isCredit: isCredit,
-                postings: postings))
+        entries.append(entry)
         return true
     }
 

@@ -1,3 +1,5 @@
+internal import EMV
+
 /// Response codes of ISO 8583 field 39 that the simulated hosts give.
 public enum IssuerResponseCode: String, Sendable, Codable, CaseIterable {
     case approved = "00"
@@ -24,8 +26,7 @@ public enum IssuerResponseCode: String, Sendable, Codable, CaseIterable {
     case duplicateTransmission = "94"
     case systemMalfunction = "96"
 
-    /// 00 and 10.
-    public var isApproval: Bool { self == .approved || self == .approvedForPart }
+    public var isApproval: Bool { ResponseCodeTable.meaning(of: rawValue).isApproval }
 
     /// What the code says, in words for a journal.
     public var text: String {

@@ -5,13 +5,17 @@ extension IssuingWorld {
     /// The built-in test world, `Worlds/test-world.yaml`.
     public static let test: IssuingWorld = {
         do {
-            let text = String(decoding: PackageResources.test_world_yaml, as: UTF8.self)
-            return try IssuingWorld(ProfileFile(file: "test-world.yaml", text: text))
+            return try IssuingWorld(ProfileFile(file: "test-world.yaml", text: testText))
         } catch {
             // The file is compiled in: this cannot depend on anything outside.
             fatalError("\(error)")
         }
     }()
+
+    /// The text of the built-in test world.
+    package static var testText: String {
+        String(decoding: PackageResources.test_world_yaml, as: UTF8.self)
+    }
 
     /// Reads a world from a file like the built-in `Worlds/test-world.yaml`, which explains its keys.
     /// - Throws: `ProfileFileError` with file, line and what was expected.
@@ -20,24 +24,20 @@ extension IssuingWorld {
         let rates = try top.optional("rates").items { (place) throws(ProfileFileError) in
             try ExchangeRate(place)
         }
-        var exponents: [NumericCode: UInt8] = [:]
-        if let place = top.optional("exponents") {
-            for (key, value) in try place.mapping().entries() {
-                exponents[try key.numericCode()] = UInt8(try value.integer(in: 0...4))
-            }
+        for (key, value) in try top.optional("exponents")?.mapping().entries() ?? [] {
+            try value.checkExponent(of: try key.numericCode())
         }
         let issuers = try top.required("issuers").items { (place) throws(ProfileFileError) in
             try Issuer(place)
         }
         let accounts = try top.required("accounts").items { (place) throws(ProfileFileError) in
-            try Account(place, exponents)
+            try Account(place)
         }
         let cards = try top.required("cards").items { (place) throws(ProfileFileError) in try Card(place) }
         let tokens = try top.optional("tokens").items { (place) throws(ProfileFileError) in try Token(place) }
         try top.finish()
         self.init(
-            issuers: issuers, accounts: accounts, cards: cards, tokens: tokens, rates: rates,
-            exponents: exponents)
+            issuers: issuers, accounts: accounts, cards: cards, tokens: tokens, rates: rates)
         do throws(IssuingWorldError) { try validate() } catch { throw file.error("\(error)") }
     }
 }
@@ -56,6 +56,14 @@ extension ProfileFile {
             throw error("expected a three-digit ISO code")
         }
         return code
+    }
+
+    /// Decimals follow the currency: where a file gives them, they are the currency's.
+    fileprivate func checkExponent(of currency: NumericCode) throws(ProfileFileError) {
+        let digits = CodeTable.minorUnits(of: currency)
+        guard try integer(in: 0...4) == Int(digits) else {
+            throw error("amounts in currency \(currency) have \(digits) decimals (ISO 4217)")
+        }
     }
 
     fileprivate func digits(_ count: ClosedRange<Int>) throws(ProfileFileError) -> String {
@@ -245,9 +253,7 @@ extension IssuingWorld.RefusalRule {
 }
 
 extension IssuingWorld.Account {
-    fileprivate init(
-        _ place: ProfileFile, _ exponents: [NumericCode: UInt8]
-    ) throws(ProfileFileError) {
+    fileprivate init(_ place: ProfileFile) throws(ProfileFileError) {
         let map = try place.mapping()
         func amount(_ key: String) throws(ProfileFileError) -> UInt64? {
             try map.optional(key).read { (p) throws(ProfileFileError) in try p.minorUnits() }
@@ -255,9 +261,7 @@ extension IssuingWorld.Account {
         let id = try map.required("id").string()
         let kind = try map.required("kind").choice(Kind.self)
         let currency = try map.required("currency").numericCode()
-        let exponent = try map.optional("exponent").read { (p) throws(ProfileFileError) in
-            UInt8(try p.integer(in: 0...4))
-        }
+        try map.optional("exponent")?.checkExponent(of: currency)
         let balance = try amount("balance")
         let credit = try amount("credit_limit")
         if credit != nil, kind == .storedValue {
@@ -273,8 +277,7 @@ extension IssuingWorld.Account {
         }
         try map.finish()
         self.init(
-            id: id, kind: kind, currency: currency, exponent: exponent ?? exponents[currency] ?? 2,
-            balance: balance ?? 0,
+            id: id, kind: kind, currency: currency, balance: balance ?? 0,
             creditLimit: credit ?? 0, status: status ?? .active, singleLimit: single, dailyLimit: daily,
             dailyCount: count)
     }

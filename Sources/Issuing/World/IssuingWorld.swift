@@ -10,19 +10,16 @@ public struct IssuingWorld: Sendable {
     public var cards: [Card]
     public var tokens: [Token]
     public var rates: [ExchangeRate]
-    /// Minor-unit digits of currencies (ISO 4217); 2 where neither this nor an account names the currency.
-    public var exponents: [NumericCode: UInt8]
 
     public init(
         issuers: [Issuer], accounts: [Account], cards: [Card], tokens: [Token] = [],
-        rates: [ExchangeRate] = [], exponents: [NumericCode: UInt8] = [:]
+        rates: [ExchangeRate] = []
     ) {
         self.issuers = issuers
         self.accounts = accounts
         self.cards = cards
         self.tokens = tokens
         self.rates = rates
-        self.exponents = exponents
     }
 
     /// Issuer master keys under one derivation key index (EMV Book 2, A1.4). 3DES, 16 bytes each.
@@ -129,7 +126,7 @@ public struct IssuingWorld: Sendable {
         public var kind: Kind
         public var currency: NumericCode
         /// Minor-unit digits of the currency.
-        public var exponent: UInt8
+        public var exponent: UInt8 { CodeTable.minorUnits(of: currency) }
         /// What is on it at the beginning.
         public var balance: UInt64
         public var creditLimit: UInt64
@@ -139,14 +136,13 @@ public struct IssuingWorld: Sendable {
         public var dailyLimit: UInt64?
         public var dailyCount: Int?
         public init(
-            id: String, kind: Kind, currency: NumericCode, exponent: UInt8 = 2, balance: UInt64 = 0,
+            id: String, kind: Kind, currency: NumericCode, balance: UInt64 = 0,
             creditLimit: UInt64 = 0, status: Status = .active, singleLimit: UInt64? = nil,
             dailyLimit: UInt64? = nil, dailyCount: Int? = nil
         ) {
             self.id = id
             self.kind = kind
             self.currency = currency
-            self.exponent = exponent
             self.balance = balance
             self.creditLimit = creditLimit
             self.status = status
@@ -236,10 +232,6 @@ public struct IssuingWorld: Sendable {
         }
     }
 
-    /// Minor-unit digits of a currency.
-    public func exponent(of currency: NumericCode) -> UInt8 {
-        exponents[currency] ?? accounts.first { $0.currency == currency }?.exponent ?? 2
-    }
 }
 
 /// How the card's data came into the terminal (ISO 8583 field 22).
@@ -292,13 +284,6 @@ extension IssuingWorld {
         }
         for account in accounts {
             let place = "accounts[\(account.id)]"
-            guard account.exponent <= 4, account.exponent == exponent(of: account.currency) else {
-                throw IssuingWorldError(
-                    place: place + ".exponent",
-                    reason:
-                        "\(account.exponent) is above 4 or not that of currency \(account.currency) elsewhere"
-                )
-            }
             for reserved in ["clearing:", "disputed:", "shortfall:", "adjustment:"]
             where account.id.hasPrefix(reserved) {
                 throw IssuingWorldError(place: place, reason: "\(reserved) begins the bank's own accounts")

@@ -34,7 +34,12 @@ final class JournalLock: Sendable {
 
     func release() {
         descriptor.withLock {
-            if let open = $0 { Foundation.close(open) }
+            if let open = $0 {
+                // A child that another thread starts at this moment shares the lock until it has become its program: closing
+                // alone would leave the journal locked for so long.
+                flock(open, LOCK_UN)
+                Foundation.close(open)
+            }
             $0 = nil
         }
     }

@@ -71,6 +71,19 @@ extension SQLiteJournal {
         }
     }
 
+    public func terminals(_ filter: JournalFilter) async throws(JournalError) -> [String] {
+        try await read { database in
+            let (conditions, values) = Self.conditions(filter)
+            // Terminal by terminal: the index of states has the terminal first.
+            let clause = (["terminal = terminals.id"] + conditions).joined(separator: " AND ")
+            return try Self.rows(
+                database,
+                "SELECT id FROM terminals WHERE EXISTS (SELECT 1 FROM transactions WHERE \(clause)) ORDER BY id",
+                StatementArguments(values)
+            ).map { try StoredRow($0, of: "terminals").text(0) }
+        }
+    }
+
     public func statistics(_ filter: JournalFilter) async throws(JournalError) -> JournalStatistics {
         try await read { database in
             let (conditions, values) = Self.conditions(filter)

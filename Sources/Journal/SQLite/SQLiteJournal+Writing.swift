@@ -8,7 +8,7 @@ extension SQLiteJournal {
     ) async throws(JournalError) -> (record: TransactionRecord, isNew: Bool) {
         let fingerprint = intent.idempotencyKey == nil ? nil : Data(intent.fingerprint)
         // A repeat is answered on a full disk, too.
-        if intent.idempotencyKey != nil,
+        if intent.idempotencyKey != nil || intent.replaces != nil,
             let known = try await read({ try Self.known($0, intent, fingerprint) })
         {
             return (known, false)
@@ -19,6 +19,10 @@ extension SQLiteJournal {
         let id = Self.makeID(at)
         return try await commit(isVital: false) { database, chain in
             if let known = try Self.known(database, intent, fingerprint) { return (known, false) }
+            // What takes another's place has that one's right.
+            if let original = intent.original, intent.replaces == nil {
+                try Self.allow(intent.followUp, of: original, in: database)
+            }
             guard let issued = try Self.nextOfDay(database, day) else {
                 throw JournalError.invalidValue("more than \(Self.greatestOfDay) transactions in a day")
             }
@@ -34,8 +38,8 @@ extension SQLiteJournal {
                 """
                 INSERT INTO transactions (id, terminal, merchant, batch, stan, rrn, day, state, created_at,
                     updated_at, amount, amount_other, currency, exponent, type, purpose, idempotency_key,
-                    fingerprint, original)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    fingerprint, original, replaces)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 RETURNING \(StoredRow.transactionList)
                 """,
                 [
@@ -45,17 +49,23 @@ extension SQLiteJournal {
                     Int64(intent.currency.value), Int64(intent.currencyExponent),
                     Int64(intent.transactionType),
                     intent.purpose == .sale ? nil : intent.purpose.rawValue, intent.idempotencyKey,
-                    fingerprint, intent.original,
+                    fingerprint, intent.original, intent.replaces,
                 ])
             try Self.append(database, chain, row, id, .started, time, nil)
             return (try row.transaction(), true)
         }
     }
 
-    /// The transaction that the intent's key names.
+    /// The transaction that the intent's key names, or that is in the same one's place already.
     private static func known(
         _ database: Database, _ intent: TransactionIntent, _ fingerprint: Data?
     ) throws -> TransactionRecord? {
+        if let replaced = intent.replaces {
+            return try rows(
+                database, "SELECT \(StoredRow.transactionList) FROM transactions WHERE replaces = ?",
+                [replaced]
+            ).first.map { try StoredRow($0, of: "transactions").transaction() }
+        }
         guard let key = intent.idempotencyKey else { return nil }
         let sql = """
             SELECT \(StoredRow.transactionList) FROM transactions
@@ -71,6 +81,21 @@ extension SQLiteJournal {
     }
 
     public func apply(_ change: JournalChange) async throws(JournalError) -> TransactionRecord {
+        let sealed = try change.kept.map { (bytes) throws(JournalError) in
+            try keyFile.sealed(bytes, context: change.id)
+        }
+        let subject = change.to.flatMap { state in
+            DoubtFile.states.contains(state) ? CommitQueue.Subject(id: change.id, state: state) : nil
+        }
+        return try await commit(
+            isVital: change.isVital, subject: subject, Self.changing(change, sealed: sealed))
+    }
+
+    /// The change as a part of a write transaction.
+    /// - Parameter sealed: what is kept with it, enciphered.
+    static func changing(
+        _ change: JournalChange, sealed: [UInt8]?
+    ) -> @Sendable (Database, ChangeChain) throws -> TransactionRecord {
         let time = Timestamp.text(change.at)
         var sets = ["updated_at = ?"]
         var values: [(any DatabaseValueConvertible)?] = [time]
@@ -121,18 +146,20 @@ extension SQLiteJournal {
         }
         values.append(change.id)
         values += change.from.map(\.rawValue)
+        if let revision = change.revision { values.append(Int64(revision)) }
         // The compare-and-set: one statement, one row.
         let sql = """
             UPDATE transactions SET \(sets.joined(separator: ", "))
-            WHERE id = ? AND state IN (\(change.from.map { _ in "?" }.joined(separator: ","))) \(Self.isOpen(change))
+            WHERE id = ? AND state IN (\(change.from.map { _ in "?" }.joined(separator: ",")))
+            \(change.revision == nil ? "" : "AND revision = ?") \(Self.isOpen(change))
             RETURNING \(StoredRow.transactionList)
             """
         let arguments = StatementArguments(values)
-        let sealed = try change.kept.map { (bytes) throws(JournalError) in
-            try keyFile.sealed(bytes, context: change.id)
-        }
 
-        return try await commit(isVital: change.isVital) { database, chain in
+        return { database, chain in
+            if let followUp = change.followUp {
+                try Self.allow(followUp, of: change.id, in: database, from: change.from)
+            }
             guard let found = try Self.rows(database, sql, arguments).first else {
                 throw try Self.unchanged(database, change)
             }
@@ -156,6 +183,41 @@ extension SQLiteJournal {
             try Self.append(database, chain, row, change.id, record.state, time, detail)
             return record
         }
+    }
+
+    // MARK: - What is left of a transaction
+
+    /// A transaction with what its refunds hold and what took its place: three look-ups, each by an index.
+    static let remainderQuery = """
+        SELECT \(StoredRow.transactionList),
+            (SELECT sum(coalesce(refunds.final_amount, refunds.approved_amount, refunds.amount))
+                FROM transactions AS refunds WHERE refunds.original = transactions.id AND refunds.type = 32
+                AND refunds.state NOT IN (\(TransactionState.givingNothing.map { "'\($0.rawValue)'" }.joined(separator: ", ")))),
+            (SELECT later.id FROM transactions AS later WHERE later.replaces = transactions.id)
+        FROM transactions WHERE id = ?
+        """
+
+    /// Inside the write, before it changes anything: so that what was left a moment ago is still left.
+    /// - Parameter from: the states that a change expects.
+    /// - Throws: `JournalError`: `.rejected`, `.unknownTransaction`.
+    private static func allow(
+        _ followUp: FollowUp, of id: String, in database: Database, from: [TransactionState] = []
+    ) throws {
+        guard let row = try rows(database, remainderQuery, [id]).first else {
+            throw JournalError.unknownTransaction(id: id)
+        }
+        let stored = StoredRow(row, of: "transaction \(id)")
+        let count = StoredRow.transactionColumns.count
+        let record = try stored.transaction()
+        // A payment that takes back its own approval, which nobody was told of, is no void.
+        if followUp == .void, from.contains(record.state), !TransactionState.voidable.contains(record.state) {
+            return
+        }
+        let remainder = TransactionRemainder(
+            of: record,
+            refunded: Amount(clamping: UInt64(max(0, try stored.optionalInteger(count) ?? 0))),
+            successor: try stored.optionalText(count + 1))
+        if let rejection = remainder.rejection(of: followUp) { throw JournalError.rejected(rejection) }
     }
 
     /// What would change a batch's totals is not done to a transaction in a batch.

@@ -5,42 +5,60 @@ internal import GRDB
 /// The embedded engine: SQLite in one file with a write-ahead log, one writing process at a time.
 ///
 /// Beside `journal.sqlite` lie SQLite's own `-wal` and `-shm`, `.lock` (who writes), `.reserve` (room kept for what
-/// is owed to the host when the disk is full) and `.key` (of what is kept enciphered until it is forwarded).
+/// is owed to the host when the disk is full), `.doubt` (payments that were told to have failed though their commit may
+/// come back) and `.key` (of what is kept enciphered until it is forwarded).
 public final class SQLiteJournal: JournalStore {
     /// Bytes kept in `.reserve`: at some 30 KB a commit enough for more than a hundred last words, while the
     /// write-ahead log itself keeps its size.
     public static let usualReserve = 4 << 20
 
     public let location: String
-    let reader: any DatabaseReader
-    let writer: CommitQueue?
+    private enum Access {
+        case writing(CommitQueue)
+        case reading(any DatabaseReader)
+    }
+    private let access: Access
     private let lock: JournalLock?
     private let chain: ChangeChain?
+    private let doubtFile: DoubtFile?
     let keyFile: KeyFile
 
     private init(
-        _ location: String, reader: any DatabaseReader, writer: CommitQueue? = nil,
-        lock: JournalLock? = nil, chain: ChangeChain? = nil, keyFile: KeyFile
+        _ location: String, _ access: Access, lock: JournalLock? = nil, chain: ChangeChain? = nil,
+        doubtFile: DoubtFile? = nil, keyFile: KeyFile
     ) {
         self.keyFile = keyFile
         self.location = location
-        self.reader = reader
-        self.writer = writer
+        self.access = access
         self.lock = lock
         self.chain = chain
+        self.doubtFile = doubtFile
+    }
+
+    var writer: CommitQueue? { if case .writing(let queue) = access { queue } else { nil } }
+
+    /// What is open at the moment.
+    var reader: any DatabaseReader {
+        switch access {
+        case .writing(let queue): queue.database
+        case .reading(let reader): reader
+        }
     }
 
     // MARK: - Opening
 
     /// Opens a journal for writing and creates it, with its directories, where there is none. Runs SQLite's
-    /// quick check and checks the end of the chain.
+    /// quick check, checks the end of the chain, and brings the log into the file. An approval that came back though its
+    /// payment was told to have failed becomes a reversal that is due.
     /// - Parameters:
     ///   - reserve: bytes kept for a full disk; 0 for none.
+    ///   - patience: how long a write that must not be lost is tried again where the disk is full or the file locked.
     ///   - keyFile: the key of what is kept enciphered: 32 bytes or 64 hexadecimal digits. Nil for the service
     ///     manager's credential `tapbridge-journal-key`, or else `.key` beside the journal, made when needed.
     /// - Throws: `.locked`, `.cannotOpen`, `.notAJournal`, `.damaged`, `.newerSchema`, `.notDurable`.
     public static func open(
-        at path: String, reserve: Int = usualReserve, keyFile: String? = nil
+        at path: String, reserve: Int = usualReserve, keyFile: String? = nil,
+        patience: Duration = .seconds(15)
     ) async throws(JournalError) -> SQLiteJournal {
         try JournalFile.makeDirectory(of: path)
         // Two names of one file must mean one lock.
@@ -55,35 +73,94 @@ public final class SQLiteJournal: JournalStore {
                 try create(path)
             }
             JournalFile.makePrivate(path)
+            let doubtFile = try DoubtFile(path: path + ".doubt")
             let room = SpaceReserve(path: path + ".reserve", size: reserve)
-            let pool: DatabasePool
-            let chain: ChangeChain
+            let first: CommitQueue.Connections
             do {
-                (pool, chain) = try await openPool(path)
-            } catch let error as DatabaseError where isFull(error) && room.release() {
+                first = try await connect(path, doubtFile)
+            } catch let error as DatabaseError where error.isDiskFull {
                 // What is owed to the host must be found and sent on a full disk, too.
-                (pool, chain) = try await openPool(path)
+                _ = room.release()
+                first = try await connect(path, doubtFile, logMayStay: true)
             }
-            let checkpointer = try Checkpointer(path: path, configuration: configuration())
+            let chain = ChangeChain(first.head)
+            let writer = CommitQueue(
+                first, path: path, chain: chain, reserve: room, doubtFile: doubtFile, patience: patience,
+                reopen: { old in
+                    old.checkpointer?.close()
+                    try old.database.close()
+                    return try await connect(path, doubtFile)
+                })
             return SQLiteJournal(
-                path, reader: pool,
-                writer: CommitQueue(
-                    pool, path: path, chain: chain, reserve: room, checkpointer: checkpointer), lock: lock,
-                chain: chain, keyFile: KeyFile.find(keyFile, journal: path))
+                path, .writing(writer), lock: lock, chain: chain, doubtFile: doubtFile,
+                keyFile: KeyFile.find(keyFile, journal: path))
         } catch {
             throw openingError(path, error)
         }
     }
 
-    private static func openPool(_ path: String) async throws -> (DatabasePool, ChangeChain) {
+    /// Opens the file with all checks, and resolves what came back of commits that were told to have failed.
+    /// - Parameter logMayStay: where there is no room to bring the log into the file.
+    private static func connect(
+        _ path: String, _ doubtFile: DoubtFile, logMayStay: Bool = false
+    ) async throws -> CommitQueue.Connections {
+        // Of an unclean end: what lies in the log may be in the system's memory alone, where a sync failed before.
+        let hadLog = !JournalFile.isAtRest(path)
         let pool = try DatabasePool(path: path, configuration: configuration())
-        return (pool, try await pool.writeWithoutTransaction { try prepare($0, path) })
+        do {
+            let (head, frames) = try await pool.writeWithoutTransaction { database in
+                try prepare(database, path)
+                let frames = hadLog ? try bringLogIn(database, mayStay: logMayStay) : 0
+                return (try takeBack(doubtFile, database), frames)
+            }
+            let checkpointer = try Checkpointer(path: path, configuration: configuration(), frames: frames)
+            return CommitQueue.Connections(database: pool, checkpointer: checkpointer, head: head)
+        } catch {
+            try? pool.close()
+            throw error
+        }
     }
 
-    /// SQLite tells a full disk as an input/output error where it makes the shared memory of the log.
-    private static func isFull(_ error: DatabaseError) -> Bool {
-        error.resultCode.primaryResultCode == .SQLITE_FULL
-            || error.extendedResultCode == .SQLITE_IOERR_SHMSIZE
+    /// What a payment was told decides: a success that was told to be a failure, and is there all the same, is taken back.
+    /// - Returns: where the chain ends.
+    private static func takeBack(_ doubtFile: DoubtFile, _ database: Database) throws -> ChangeChain.Head {
+        let chain = ChangeChain(try Verifying.checkEnd(database))
+        let entries = doubtFile.entries
+        let cameBack = try entries.filter { entry in
+            try Data.fetchOne(
+                database, sql: "SELECT chain FROM state_changes WHERE sequence = ?",
+                arguments: [entry.sequence])
+                == Data(entry.link)
+        }
+        if !cameBack.isEmpty {
+            try database.inTransaction(.immediate) {
+                for entry in cameBack {
+                    guard let change = try takingBack(entry, database) else { continue }
+                    _ = try changing(change, sealed: nil)(database, chain)
+                }
+                return .commit
+            }
+        }
+        doubtFile.clear()
+        return chain.head
+    }
+
+    private static func takingBack(_ entry: DoubtFile.Entry, _ database: Database) throws -> JournalChange? {
+        let sql = "SELECT \(StoredRow.transactionList) FROM transactions WHERE id = ?"
+        guard let row = try rows(database, sql, [entry.id]).first else { return nil }
+        let record = try StoredRow(row, of: "transaction \(entry.id)").transaction()
+        // A deferred authorization's approval was told to nobody: the service had been given before.
+        guard record.state == entry.state, record.state != .approved || record.purpose != .deferred else {
+            return nil
+        }
+        var change = JournalChange(
+            id: entry.id, from: [entry.state], to: entry.state == .deferred ? .cancelled : .reversalDue,
+            at: Timestamp.rounded(Date()))
+        change.detail = "told to have failed, as the journal's commit did, which came back"
+        change.result = TransactionResult(reason: change.detail)
+        // As for what else a restart finds (`ReversalRequest.Reason`).
+        if change.to == .reversalDue { change.reversalReason = "restart" }
+        return change
     }
 
     /// A new file is made with a rollback journal and only then turned to a write-ahead log: so its first
@@ -101,16 +178,20 @@ public final class SQLiteJournal: JournalStore {
         try queue.close()
     }
 
+    /// Seconds for which another program's lock is waited for.
+    private static let busyTimeout = 5
+
     private static func configuration() -> Configuration {
         var configuration = Configuration()
-        configuration.busyMode = .timeout(5)
+        configuration.busyMode = .timeout(TimeInterval(busyTimeout))
         configuration.foreignKeysEnabled = true
         configuration.maximumReaderCount = 2
         configuration.label = "journal"
         return configuration
     }
 
-    private static func prepare(_ database: Database, _ path: String) throws -> ChangeChain {
+    /// Settings and checks of a connection that writes.
+    private static func prepare(_ database: Database, _ path: String) throws {
         let version = try Schema.userVersion(database)
         guard version <= Schema.version else {
             throw JournalError.newerSchema(path: path, found: version, supported: Schema.version)
@@ -122,6 +203,7 @@ public final class SQLiteJournal: JournalStore {
                 PRAGMA synchronous = FULL;
                 PRAGMA secure_delete = ON;
                 PRAGMA wal_autocheckpoint = 8000;
+                PRAGMA journal_size_limit = \(greatestIdleLog);
                 """)
         let synchronous = try Int.fetchOne(database, sql: "PRAGMA synchronous") ?? -1
         guard synchronous == 2 else {
@@ -134,8 +216,26 @@ public final class SQLiteJournal: JournalStore {
             try Schema.migrate(database)
             return .commit
         }
-        let head = try Verifying.checkEnd(database)
-        return ChangeChain(head)
+    }
+
+    /// The log gives back what is above this when it begins anew.
+    private static let greatestIdleLog = 8 << 20
+
+    /// An unclean end leaves the log as it was: many of them, one after the other, must not let it grow. Where another
+    /// program reads at the moment it stays as it is.
+    /// - Parameter mayStay: where there is no room for it in the file.
+    /// - Returns: pages that are not in the file.
+    private static func bringLogIn(_ database: Database, mayStay: Bool) throws -> Int {
+        try database.execute(sql: "PRAGMA busy_timeout = 0")
+        defer { try? database.execute(sql: "PRAGMA busy_timeout = \(busyTimeout * 1000)") }
+        do {
+            let result = try database.checkpoint(.truncate)
+            return max(0, result.walFrameCount - result.checkpointedFrameCount)
+        } catch let error as DatabaseError where error.resultCode.primaryResultCode == .SQLITE_BUSY {
+            return 1
+        } catch let error as DatabaseError where error.isDiskFull && mayStay {
+            return 1
+        }
     }
 
     /// Opens an existing journal for reading, beside a writer or alone.
@@ -172,7 +272,8 @@ public final class SQLiteJournal: JournalStore {
             guard version <= Schema.version else {
                 throw JournalError.newerSchema(path: path, found: version, supported: Schema.version)
             }
-            return SQLiteJournal(path, reader: database, keyFile: KeyFile.find(keyFile, journal: path))
+            if version < Schema.version { try database.inDatabase(Schema.coverMissingColumns) }
+            return SQLiteJournal(path, .reading(database), keyFile: KeyFile.find(keyFile, journal: path))
         } catch {
             throw openingError(path, error)
         }
@@ -191,10 +292,11 @@ public final class SQLiteJournal: JournalStore {
                 return ChangeChain(try Verifying.checkEnd(database))
             }
             return SQLiteJournal(
-                path, reader: queue,
-                writer: CommitQueue(queue, path: path, chain: chain, reserve: nil, checkpointer: nil),
-                chain: chain,
-                keyFile: KeyFile(path: nil))
+                path,
+                .writing(
+                    CommitQueue(
+                        CommitQueue.Connections(database: queue, checkpointer: nil, head: chain.head),
+                        path: path, chain: chain)), chain: chain, keyFile: KeyFile(path: nil))
         } catch {
             throw openingError(path, error)
         }
@@ -204,7 +306,7 @@ public final class SQLiteJournal: JournalStore {
         switch error {
         case let error as JournalError: return error
         case let error as StoredRow.Unfit: return .damaged(path: path, reason: error.reason)
-        case let error as DatabaseError where isFull(error): return .diskFull(path: path)
+        case let error as DatabaseError where error.isDiskFull: return .diskFull(path: path)
         case let error as DatabaseError:
             switch error.resultCode.primaryResultCode {
             case .SQLITE_CORRUPT, .SQLITE_NOTADB:
@@ -228,9 +330,17 @@ public final class SQLiteJournal: JournalStore {
     }
 
     public func close() async throws(JournalError) {
-        writer?.stop(.stopped(path: location, reason: "it was closed"))
-        writer?.closeCheckpointer()
-        if let pool = reader as? DatabasePool {
+        let open: (any DatabaseReader)? =
+            switch access {
+            case .writing(let queue): queue.end(.stopped(path: location, reason: "it was closed"))
+            case .reading(let reader): reader
+            }
+        defer {
+            doubtFile?.close()
+            lock?.release()
+        }
+        guard let open else { return }
+        if let pool = open as? DatabasePool {
             // The log's content into the file, so that the file alone is the whole journal. Where a reader is in the
             // way the log stays, and nothing is lost.
             _ = try? await pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
@@ -239,11 +349,23 @@ public final class SQLiteJournal: JournalStore {
             pool.releaseMemory()
         }
         do {
-            try reader.close()
+            try open.close()
         } catch {
             throw .writeFailed(path: location, reason: "closing: \(error)")
         }
-        lock?.release()
+    }
+
+    // MARK: - How it is
+
+    public func checkWrites() async throws(JournalError) {
+        guard let writer else {
+            throw .writeFailed(path: location, reason: "it was opened for reading only")
+        }
+        try await writer.checkWrites()
+    }
+
+    public func healthChanges() -> AsyncStream<JournalHealth> {
+        writer?.healthChanges() ?? AsyncStream { $0.finish() }
     }
 
     // MARK: - What is kept enciphered
@@ -266,12 +388,13 @@ public final class SQLiteJournal: JournalStore {
     // MARK: - Access
 
     func commit<T: Sendable>(
-        isVital: Bool, _ work: @escaping @Sendable (Database, ChangeChain) throws -> T
+        isVital: Bool, subject: CommitQueue.Subject? = nil,
+        _ work: @escaping @Sendable (Database, ChangeChain) throws -> T
     ) async throws(JournalError) -> T {
         guard let writer, let chain else {
             throw .writeFailed(path: location, reason: "it was opened for reading only")
         }
-        return try await writer.commit(isVital: isVital) { [location] database in
+        return try await writer.commit(isVital: isVital, subject: subject) { [location] database in
             do {
                 return try work(database, chain)
             } catch let error as StoredRow.Unfit {

@@ -94,6 +94,11 @@ enum Schema {
         """
         CREATE INDEX transactions_by_key_alone ON transactions (idempotency_key) WHERE idempotency_key IS NOT NULL;
         """,
+        // What takes the place of a transaction is named by that one, apart from clients' keys.
+        """
+        ALTER TABLE transactions ADD COLUMN replaces TEXT;
+        CREATE UNIQUE INDEX transactions_by_replaced ON transactions (replaces) WHERE replaces IS NOT NULL;
+        """,
     ]
 
     static func userVersion(_ database: Database) throws -> Int {
@@ -105,6 +110,7 @@ enum Schema {
         let found = try userVersion(database)
         guard found < version else { return }
         for migration in migrations[max(0, found)...] { try database.execute(sql: migration) }
+        if (4..<6).contains(found) { try separateInternalKeys(database) }
         if found == 0 {
             try database.execute(
                 sql: "INSERT INTO journal (only, id, chain) VALUES (1, ?, 'sha-256')",
@@ -112,6 +118,45 @@ enum Schema {
         }
         try database.execute(
             sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = \(version);")
+    }
+
+    /// With schemas 4 and 5 a transaction in place of another was found by the idempotency key `again:ID`, and named that one
+    /// as its original. It names in `replaces` now, and gives back what that one gave back. What a client wrote under such
+    /// a key stays as it is: a client's original is given back by a refund, and never a refund itself.
+    private static func separateInternalKeys(_ database: Database) throws {
+        let ids = try String.fetchAll(
+            database,
+            sql: """
+                SELECT id FROM transactions WHERE idempotency_key = 'again:' || original AND purpose = 'deferred'
+                AND (type <> 32 OR EXISTS (SELECT 1 FROM transactions AS earlier
+                    WHERE earlier.id = transactions.original AND earlier.type = 32))
+                ORDER BY id
+                """)
+        guard !ids.isEmpty else { return }
+        let chain = ChangeChain(try Verifying.checkEnd(database))
+        for id in ids {
+            let row = try SQLiteJournal.first(
+                database, "transaction \(id)",
+                """
+                UPDATE transactions SET replaces = original, idempotency_key = NULL, fingerprint = NULL, original =
+                    (SELECT earlier.original FROM transactions AS earlier WHERE earlier.id = transactions.original)
+                WHERE id = ? RETURNING \(StoredRow.transactionList)
+                """, [id])
+            // The time of the change before it: nothing happened to the payment.
+            try SQLiteJournal.append(
+                database, chain, row, id, row.state(7), row.text(9),
+                "schema 6: named by the transaction that it replaces")
+        }
+    }
+
+    /// For a connection that may only read an older file: columns that this file has not yet read as empty ones.
+    static func coverMissingColumns(_ database: Database) throws {
+        let present = Set(try database.columns(in: "transactions").map(\.name))
+        let columns = StoredRow.transactionColumns.map { present.contains($0) ? $0 : "NULL AS \($0)" }
+        try database.execute(
+            sql:
+                "CREATE TEMP VIEW transactions AS SELECT \(columns.joined(separator: ", ")) FROM main.transactions"
+        )
     }
 
     /// Where the chain begins: after what was pruned, else at the journal's identity.

@@ -122,7 +122,7 @@ extension StoredRow {
         "request_digest", "response_code", "authorization_code", "approved_amount", "reason",
         "reversal_reason", "reversal_attempts", "forward_attempts", "parked", "purpose", "final_amount",
         "adjustment", "revision", "adjustment_attempts", "idempotency_key", "fingerprint", "original",
-        "settled_batch",
+        "settled_batch", "replaces",
     ]
     static let transactionList = transactionColumns.joined(separator: ", ")
 
@@ -151,7 +151,7 @@ extension StoredRow {
             revision: try optionalInteger(39, as: Int.self) ?? 0,
             adjustmentAttempts: try optionalInteger(40, as: Int.self) ?? 0,
             idempotencyKey: try optionalText(41), original: try optionalText(43),
-            settledBatch: try optionalInteger(44, as: Int.self))
+            settledBatch: try optionalInteger(44, as: Int.self), replaces: try optionalText(45))
     }
 
     static let changeList = "sequence, transaction_id, state, at, detail, row_digest, chain"

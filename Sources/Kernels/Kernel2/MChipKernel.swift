@@ -1,6 +1,6 @@
 import BERTLV
-public import EMV
-public import SmartCard
+internal import EMV
+internal import SmartCard
 
 /// Kernel 2: Mastercard's contactless applications (Book C-2), EMV mode and mag-stripe mode.
 ///

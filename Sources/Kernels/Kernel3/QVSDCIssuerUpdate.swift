@@ -138,7 +138,7 @@ extension QVSDCKernel {
     /// The host's decision stands; what the card made of the update is told beside it.
     mutating func finishIssuerUpdate() -> KernelAction {
         let code = activation.issuerUpdate?.authorisationResponseCode ?? []
-        let isApproved = ["00", "10", "11"].contains(String(decoding: code, as: UTF8.self))
+        let isApproved = ResponseCodeTable.meaning(of: String(decoding: code, as: UTF8.self)).isApproval
         var data: DataObjects = [:]
         if let results = terminal[0x95] { data.set(0x95, results) }
         if !scriptResults.isEmpty { data.set(0x9F5B, scriptResults) }

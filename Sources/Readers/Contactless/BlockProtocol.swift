@@ -1,10 +1,10 @@
-internal import SmartCard
+package import SmartCard
 
 /// The terminal's side of the half-duplex block protocol (ISO/IEC 14443-4, clause 7; EMV Contactless Book D,
 /// chapter 10). It carries APDUs in blocks, gives the card more time when asked, and repairs what is lost on the
 /// way: on the air and between reader and host alike.
-struct BlockProtocol {
-    enum Failure: Error, Equatable {
+package struct BlockProtocol {
+    package enum Failure: Error, Equatable {
         /// The card kept silent, each time it was asked again.
         case timeout
         /// Answers came, and all were damaged.
@@ -31,8 +31,10 @@ struct BlockProtocol {
     static let linkAttempts = 3
     /// 65536 data bytes and the status word.
     static let responseLimit = 65538
+    /// Where no deadline ends it, a card that asks for more time without end is given up.
+    static let extensionLimit = 1000
 
-    init(
+    package init(
         modulation: ContactlessActivation.Modulation, frameSize: Int, ownFrameSize: Int,
         frameWaitingTime: Duration
     ) {
@@ -46,7 +48,7 @@ struct BlockProtocol {
     /// - Parameters:
     ///   - deadline: when the card has had time enough, however often it asks for more.
     ///   - isAbandoned: looked at before each block.
-    mutating func transmit(
+    package mutating func transmit(
         _ command: [UInt8], over link: some FrameLink, deadline: ContinuousClock.Instant?,
         isAbandoned: () -> Bool
     ) throws(Failure) -> [UInt8] {
@@ -90,7 +92,7 @@ struct BlockProtocol {
     }
 
     /// R(NAK): whether the card is in the field and in its session (ISO/IEC 14443-4, 7.5.5: presence check).
-    func isPresent(over link: some FrameLink) throws(LinkFailure) -> Bool {
+    package func isPresent(over link: some FrameLink) throws(LinkFailure) -> Bool {
         for _ in 0..<Self.attempts {
             switch try link.exchange([0xB2 | blockNumber], lastBits: 0, checked: true, wait: frameWaitingTime)
             {
@@ -102,7 +104,7 @@ struct BlockProtocol {
     }
 
     /// S(DESELECT): whether the card confirmed that the session is over.
-    func deselect(over link: some FrameLink) throws(LinkFailure) -> Bool {
+    package func deselect(over link: some FrameLink) throws(LinkFailure) -> Bool {
         for _ in 0..<Self.attempts {
             let answer = try link.exchange(
                 [0xC2], lastBits: 0, checked: true, wait: ContactlessTiming.deselect)
@@ -121,6 +123,7 @@ struct BlockProtocol {
         var wait = frameWaitingTime
         var attempts = 0
         var linkFailures = 0
+        var extensions = 0
         var failure = Failure.timeout
         while true {
             if isAbandoned() { throw .abandoned }
@@ -178,6 +181,10 @@ struct BlockProtocol {
                 // Rule 3: S(WTX) is answered with the same multiplier, 1 to 59.
                 guard received.count == 2, (1...59).contains(received[1] & 0x3F) else {
                     throw .violation("a waiting time extension of no valid length")
+                }
+                extensions += 1
+                guard deadline != nil || extensions <= Self.extensionLimit else {
+                    throw .violation("the card asks for more time without end")
                 }
                 let multiplier = received[1] & 0x3F
                 wait = min(frameWaitingTime * Int(multiplier), ContactlessTiming.longest)

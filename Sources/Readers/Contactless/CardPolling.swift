@@ -1,9 +1,9 @@
-internal import SmartCard
+package import SmartCard
 
 /// Polling, collision detection, activation and removal over single frames (EMV Contactless Book D, chapter 9;
 /// ISO/IEC 14443-3).
-struct CardPolling {
-    enum Failure: Error, Equatable {
+package struct CardPolling {
+    package enum Failure: Error, Equatable {
         /// More than one card.
         case collision
         /// The card fell silent, or what it said was damaged: it may be on its way into or out of the field.
@@ -14,21 +14,25 @@ struct CardPolling {
     }
 
     /// An activated card.
-    struct Session {
-        var activation: ContactlessActivation
-        var blocks: BlockProtocol
+    package struct Session {
+        package var activation: ContactlessActivation
+        package var blocks: BlockProtocol
     }
 
     /// What one round of the schedule saw.
-    struct Presence: Equatable {
-        var typeA = false
-        var typeB = false
+    package struct Presence: Equatable {
+        package var typeA = false
+        package var typeB = false
+        package init(typeA: Bool = false, typeB: Bool = false) {
+            self.typeA = typeA
+            self.typeB = typeB
+        }
         var isNobody: Bool { !typeA && !typeB }
     }
 
     /// One round of a schedule.
     /// - Parameter poll: polls for FeliCa or ISO/IEC 15693 as the device can; their cards are not used.
-    static func round(
+    package static func round(
         _ schedule: PollingSchedule, over link: some FrameLink,
         poll: (PollingSchedule.Step) throws(LinkFailure) -> Void
     ) throws(LinkFailure) -> Presence {
@@ -70,7 +74,7 @@ struct CardPolling {
     }
 
     /// Collision detection and activation of the card that a round has seen.
-    static func activate(_ presence: Presence, over link: some FrameLink) throws(Failure) -> Session {
+    package static func activate(_ presence: Presence, over link: some FrameLink) throws(Failure) -> Session {
         if presence.typeA, presence.typeB { throw .collision }
         return presence.typeA ? try activateTypeA(link) : try activateTypeB(link)
     }

@@ -1,7 +1,7 @@
-internal import SmartCard
+package import SmartCard
 
 /// How cards answered a frame.
-enum FrameAnswer: Equatable {
+package enum FrameAnswer: Equatable {
     /// The frame without its checksum, where one was asked for; `lastBits` tells how many bits of the last byte
     /// came, 0 for all.
     case frame([UInt8], lastBits: Int = 0)
@@ -13,7 +13,7 @@ enum FrameAnswer: Equatable {
 }
 
 /// The way to the reader failed; whether the card got the frame is unknown.
-enum LinkFailure: Error, Equatable {
+package enum LinkFailure: Error, Equatable {
     /// The reader did not answer.
     case timeout
     /// What came was no answer.
@@ -29,7 +29,7 @@ enum LinkFailure: Error, Equatable {
 /// A reader that lets single frames through: what ISO/IEC 14443-3 and -4 are spoken over.
 ///
 /// Functions block; they are called from one thread at a time.
-protocol FrameLink: AnyObject {
+package protocol FrameLink: AnyObject {
     /// The largest frame, checksum included, that the reader carries in either direction.
     var frameLimit: Int { get }
     /// Sets the modulation of the frames that follow.

@@ -1,6 +1,6 @@
 internal import CNFC
 internal import CNFCGuard
-public import SmartCard
+internal import SmartCard
 internal import Synchronization
 
 /// The NFC devices that libnfc knows on this machine.

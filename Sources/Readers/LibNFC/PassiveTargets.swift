@@ -1,13 +1,13 @@
-internal import SmartCard
+package import SmartCard
 
 /// A chip of the PN53x family, as GetFirmwareVersion tells it (NXP UM0701-02, 7.2.2).
-struct ChipIdentity: Equatable {
-    enum Family { case pn531, pn532, pn533 }
+package struct ChipIdentity: Equatable {
+    package enum Family { case pn531, pn532, pn533 }
     var family: Family
     var knowsTypeB: Bool
 
     /// - Parameter answer: version and revision of a PN531; IC, version, revision and what it supports of the others.
-    init?(_ answer: [UInt8]) {
+    package init?(_ answer: [UInt8]) {
         switch (answer.count, answer.first) {
         case (2, _): (family, knowsTypeB) = (.pn531, false)
         case (4, 0x32): (family, knowsTypeB) = (.pn532, answer[3] & 0x02 != 0)
@@ -18,12 +18,12 @@ struct ChipIdentity: Equatable {
 }
 
 /// The answer of a PN53x to InListPassiveTarget (NXP UM0701-02, 7.3.5).
-struct PassiveTargets {
+package struct PassiveTargets {
     /// The answer contradicts itself: a length leads beyond its end, or is none that a card can have.
-    struct Nonsense: Error, Equatable {}
+    package struct Nonsense: Error, Equatable {}
 
     /// In the chip's order.
-    private(set) var found: [ContactlessActivation] = []
+    package private(set) var found: [ContactlessActivation] = []
 
     private let bytes: [UInt8]
     private var offset = 0
@@ -32,7 +32,7 @@ struct PassiveTargets {
     /// - Parameters:
     ///   - type: of the cards that were asked for, at 106 kbit/s.
     ///   - limit: MaxTg of the command.
-    init(
+    package init(
         _ answer: [UInt8], type: ContactlessActivation.Modulation, limit: UInt8, family: ChipIdentity.Family
     ) throws(Nonsense) {
         bytes = answer

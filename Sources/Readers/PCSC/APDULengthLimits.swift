@@ -1,5 +1,5 @@
 /// What a reader carries and a card understands beyond short APDUs, and how a command fits into it.
-struct APDULengthLimits: Equatable {
+package struct APDULengthLimits: Equatable {
     /// The reader's dwMaxAPDUDataSize (PC/SC part 10, 2.6.14): 0 is short APDUs only; up to 256, short APDUs with
     /// no more data than that; above, extended APDUs with no more data than that. Nil where the driver does not
     /// tell: then nothing is held back.
@@ -7,12 +7,12 @@ struct APDULengthLimits: Equatable {
     /// The card announces command chaining.
     var cardChains = false
 
-    init(maximumDataSize: UInt32?, cardChains: Bool = false) {
+    package init(maximumDataSize: UInt32?, cardChains: Bool = false) {
         self.maximumDataSize = maximumDataSize
         self.cardChains = cardChains
     }
 
-    enum Plan: Equatable {
+    package enum Plan: Equatable {
         case send([UInt8])
         /// One after the other, each but the last to be answered with 9000 (ISO/IEC 7816-4, 5.3.3).
         case chain([[UInt8]])
@@ -20,7 +20,7 @@ struct APDULengthLimits: Equatable {
     }
 
     /// - Parameter command: a command with extended length fields: its fifth byte is 00 and more follow.
-    func plan(_ command: [UInt8]) -> Plan {
+    package func plan(_ command: [UInt8]) -> Plan {
         guard let limit = maximumDataSize, command.count > 5, command[4] == 0 else { return .send(command) }
         guard command.count >= 7 else { return .refuse("the command is cut off inside its length field") }
         let first = Int(command[5]) << 8 | Int(command[6])
@@ -82,7 +82,7 @@ struct APDULengthLimits: Equatable {
 
     /// Whether the historical bytes announce command chaining: third byte of the card capabilities, bit 8
     /// (ISO/IEC 7816-4, 12.1.1.9), in compact-TLV with category indicator 00 or 80.
-    static func chains(_ answerToReset: [UInt8]) -> Bool {
+    package static func chains(_ answerToReset: [UInt8]) -> Bool {
         let historical = historicalBytes(answerToReset)
         guard let category = historical.first, category == 0x80 || category == 0x00 else { return false }
         // Category 00 ends with three status bytes outside the compact-TLV.

@@ -1,7 +1,7 @@
 internal import CPCSC
 
 /// The features of a reader and its driver: tag and control code (PC/SC part 10, 2.2 and 2.3).
-struct PCSCFeatures: Equatable {
+package struct PCSCFeatures: Equatable {
     var controlCodes: [UInt8: UInt32] = [:]
 
     static let names: [UInt8: String] = [
@@ -19,7 +19,7 @@ struct PCSCFeatures: Equatable {
 
     /// Reads a list of tag, length 04 and control code, most significant byte first. What does not fit is left out:
     /// it comes from a driver.
-    init(_ bytes: some Sequence<UInt8>) {
+    package init(_ bytes: some Sequence<UInt8>) {
         var rest = ArraySlice(Array(bytes))
         while rest.count >= 6 {
             let tag = rest[rest.startIndex]
@@ -41,7 +41,7 @@ struct PCSCFeatures: Equatable {
 
 /// The TLV properties of a reader (PC/SC part 10, 2.6.14): one byte of tag, one of length, values least significant
 /// byte first.
-struct PCSCProperties: Equatable {
+package struct PCSCProperties: Equatable {
     var firmware: String?
     var maximumDataSize: UInt32?
     var vendorID: UInt16?
@@ -50,7 +50,7 @@ struct PCSCProperties: Equatable {
     var pseudoAPDUs: UInt8?
 
     init() {}
-    init(_ bytes: some Sequence<UInt8>) {
+    package init(_ bytes: some Sequence<UInt8>) {
         var rest = ArraySlice(Array(bytes))
         while rest.count >= 2 {
             let tag = rest[rest.startIndex]

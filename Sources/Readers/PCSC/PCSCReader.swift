@@ -68,6 +68,15 @@ public final class PCSCReader: CardReader {
         }
     }
 
+    /// Any card in the reader counts: one that was away for a moment may have been noticed by nobody.
+    public func mayHoldLastCard() async -> Bool {
+        let isThere = try? await perform(deadline: .now + .seconds(2), late: .noCard) {
+            [device, self] _ throws(ReaderError) in
+            device.isCardThere(connected: { connection in self.connection.withLock { $0 = connection } })
+        }
+        return isThere ?? false
+    }
+
     public func fieldOff() async {
         _ = await thread.perform(deadline: .now + .seconds(2)) { [device] _ in device.powerDown() }
     }
@@ -517,6 +526,18 @@ private final class PCSCDevice: @unchecked Sendable {
 
     /// Nobody waits for the running command of this activation any more. Callable from any thread.
     func giveUp(_ generation: Int) { abandoned.store(generation, ordering: .relaxed) }
+
+    /// Also before the first activation. False where the daemon or the reader is gone.
+    func isCardThere(connected: (PCSCConnection) -> Void) -> Bool {
+        var state = PCSCConnection.ReaderState(name: slotName)
+        do throws(PCSCStatus) {
+            try wait(&state, try connectionOrNew(connected), deadline: .now)
+        } catch {
+            if error.meansNoService { forgetConnection() }
+            return false
+        }
+        return state.isPresent
+    }
 
     func awaitRemoval(
         deadline: ContinuousClock.Instant?, isAbandoned: () -> Bool

@@ -1,3 +1,4 @@
+internal import BERTLV
 internal import Foundation
 public import ProfileFile
 
@@ -130,7 +131,7 @@ public struct ReaderDriver: Sendable, Equatable {
             let bytes = try entry.required("bytes")
             var elements: [Element] = []
             for word in try bytes.string().split(separator: " ") {
-                if word.utf8.count == 2, let byte = UInt8(word, radix: 16) {
+                if word.utf8.count == 2, let byte = Hex.bytes(word)?.first {
                     elements.append(.byte(byte))
                 } else if word.hasPrefix("ms/"), let unit = Int(word.dropFirst(3)), 1...10000 ~= unit {
                     elements.append(.duration(unit: unit))
@@ -153,6 +154,9 @@ public struct ReaderDriver: Sendable, Equatable {
         // The files are part of the program; a test reads them all.
         try? ReaderDriver(file: file, text: String(decoding: bytes, as: UTF8.self))
     }
+
+    /// The texts of the built-in files.
+    package static var texts: [String] { files.map { String(decoding: $0.bytes, as: UTF8.self) } }
 
     static let files: [(name: String, bytes: [UInt8])] = [
         ("acs-acr122u.yaml", PackageResources.acs_acr122u_yaml),
@@ -185,10 +189,12 @@ public struct USBIdentifier: Sendable, Hashable, Codable, CustomStringConvertibl
     public init?(_ text: String) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2, parts.allSatisfy({ $0.utf8.count == 4 }),
-            let vendor = UInt16(parts[0], radix: 16),
-            let product = UInt16(parts[1], radix: 16)
+            let vendor = Hex.bytes(parts[0]), let product = Hex.bytes(parts[1]), vendor.count == 2,
+            product.count == 2
         else { return nil }
-        self.init(vendor: vendor, product: product)
+        self.init(
+            vendor: UInt16(vendor[0]) << 8 | UInt16(vendor[1]),
+            product: UInt16(product[0]) << 8 | UInt16(product[1]))
     }
 
     public var description: String {

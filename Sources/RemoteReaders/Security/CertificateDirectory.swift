@@ -1,8 +1,6 @@
-internal import Crypto
+internal import Certificates
 public import Foundation
 internal import NIOCore
-internal import SwiftASN1
-internal import X509
 
 /// A directory with a small certification authority for tests: `ca.pem`, `ca.key`, and `<name>.pem`, `<name>.key`
 /// for each server and terminal. Keys are P-256 and readable by their owner only. Nothing that exists is ever
@@ -26,19 +24,12 @@ public struct CertificateDirectory: Sendable {
     public func makeAuthority(
         name: String = "Tapbridge test CA", replaces: Bool = false, now: Date = Date()
     ) throws(RemoteReaderError) {
-        let key = P256.Signing.PrivateKey()
-        let certificate = try making("ca.pem") {
-            let subject = try DistinguishedName { CommonName(name) }
-            return try Certificate(
-                version: .v3, serialNumber: .init(), publicKey: .init(key.publicKey),
-                notValidBefore: now.addingTimeInterval(-Self.clockSkew),
-                notValidAfter: now.addingTimeInterval(Double(Self.authorityDays) * 86400), issuer: subject,
-                subject: subject, signatureAlgorithm: .ecdsaWithSHA256,
-                extensions: try Certificate.Extensions {
-                    Critical(BasicConstraints.isCertificateAuthority(maxPathLength: 0))
-                    Critical(KeyUsage(keyCertSign: true, cRLSign: true))
-                    SubjectKeyIdentifier(hash: Certificate.PublicKey(key.publicKey))
-                }, issuerPrivateKey: .init(key))
+        let (certificate, key) = try making("ca.pem") { () throws(CertificateError) in
+            let key = try PrivateKey.generate()
+            let contents = Certificate.Contents(
+                commonName: name, use: .authority, notValidBefore: now.addingTimeInterval(-Self.clockSkew),
+                notValidAfter: now.addingTimeInterval(Double(Self.authorityDays) * 86400))
+            return (try Certificate.make(contents, for: key), key)
         }
         try write(name: Self.authorityName, certificate: certificate, key: key, replaces: replaces)
     }
@@ -66,28 +57,19 @@ public struct CertificateDirectory: Sendable {
             throw .credentials(file: file, reason: "valid for 1 to \(Self.authorityDays) days")
         }
         let (authority, authorityKey) = try readAuthority()
-        let key = P256.Signing.PrivateKey()
-        var names: [GeneralName] = role == .terminal ? [.dnsName(name)] : []
-        for host in hosts { names.append(try Self.generalName(host, file: file)) }
-        let certificate = try making(file) { [names] in
-            let usage: ExtendedKeyUsage.Usage = role == .server ? .serverAuth : .clientAuth
-            var extensions = try Certificate.Extensions {
-                Critical(BasicConstraints.notCertificateAuthority)
-                Critical(KeyUsage(digitalSignature: true))
-                try ExtendedKeyUsage([usage])
-                SubjectAlternativeNames(names)
-                SubjectKeyIdentifier(hash: Certificate.PublicKey(key.publicKey))
-            }
-            if let identifier = try authority.extensions.subjectKeyIdentifier?.keyIdentifier {
-                try extensions.append(
-                    .init(AuthorityKeyIdentifier(keyIdentifier: identifier), critical: false))
-            }
-            return try Certificate(
-                version: .v3, serialNumber: .init(), publicKey: .init(key.publicKey),
-                notValidBefore: max(now.addingTimeInterval(-Self.clockSkew), authority.notValidBefore),
-                notValidAfter: min(now.addingTimeInterval(Double(days) * 86400), authority.notValidAfter),
-                issuer: authority.subject, subject: try DistinguishedName { CommonName(name) },
-                signatureAlgorithm: .ecdsaWithSHA256, extensions: extensions, issuerPrivateKey: authorityKey)
+        var names: [Certificate.AlternativeName] = role == .terminal ? [.dns(name)] : []
+        for host in hosts { names.append(try Self.alternativeName(host, file: file)) }
+        let (certificate, key) = try making(file) { [names] () throws(CertificateError) in
+            let key = try PrivateKey.generate()
+            let ownStart = now.addingTimeInterval(-Self.clockSkew)
+            let ownEnd = now.addingTimeInterval(Double(days) * 86400)
+            let contents = Certificate.Contents(
+                commonName: name, use: role == .server ? .server : .client, alternativeNames: names,
+                notValidBefore: authority.notValidBefore.map { max($0, ownStart) } ?? ownStart,
+                notValidAfter: authority.notValidAfter.map { min($0, ownEnd) } ?? ownEnd)
+            return (
+                try Certificate.make(contents, for: key, issuer: authority, issuerKey: authorityKey), key
+            )
         }
         try write(name: name, certificate: certificate, key: key, replaces: replaces)
     }
@@ -106,61 +88,53 @@ public struct CertificateDirectory: Sendable {
     /// Clocks of two machines may differ by so many seconds.
     private static let clockSkew: Double = 600
 
-    private static func generalName(_ host: String, file: String) throws(RemoteReaderError) -> GeneralName {
+    private static func alternativeName(
+        _ host: String, file: String
+    ) throws(RemoteReaderError) -> Certificate.AlternativeName {
         switch try? SocketAddress(ipAddress: host, port: 0) {
         case .v4(let address):
-            return .ipAddress(
-                ASN1OctetString(
-                    contentBytes: withUnsafeBytes(of: address.address.sin_addr) { Array($0)[...] }))
+            return .address(withUnsafeBytes(of: address.address.sin_addr) { Array($0) })
         case .v6(let address):
-            return .ipAddress(
-                ASN1OctetString(
-                    contentBytes: withUnsafeBytes(of: address.address.sin6_addr) { Array($0)[...] }))
+            return .address(withUnsafeBytes(of: address.address.sin6_addr) { Array($0) })
         case .unixDomainSocket, nil:
             let labels = host.split(separator: ".", omittingEmptySubsequences: false)
             guard host.utf8.count <= 253, labels.allSatisfy({ isName(String($0)) || $0 == "ca" }) else {
                 throw .credentials(file: file, reason: "\"\(host)\" is neither a host name nor an address")
             }
-            return .dnsName(host)
+            return .dns(host)
         }
     }
 
-    private func readAuthority() throws(RemoteReaderError) -> (Certificate, Certificate.PrivateKey) {
-        func text(_ file: String) throws(RemoteReaderError) -> String {
+    private func readAuthority() throws(RemoteReaderError) -> (Certificate, PrivateKey) {
+        func read<T>(
+            _ file: String, _ parse: (String) throws(CertificateError) -> T
+        ) throws(RemoteReaderError) -> T {
+            let text: String
             do {
-                return try String(contentsOfFile: path + "/" + file, encoding: .utf8)
+                text = try String(contentsOfFile: path + "/" + file, encoding: .utf8)
             } catch {
                 throw .credentials(
                     file: path + "/" + file,
                     reason: "the authority's certificate and key are needed (\(error.localizedDescription))")
             }
+            do throws(CertificateError) {
+                return try parse(text)
+            } catch {
+                throw .credentials(file: path + "/" + file, reason: "\(error)")
+            }
         }
-        let certificate: Certificate
-        do {
-            certificate = try Certificate(pemEncoded: try text("ca.pem"))
-        } catch let error as RemoteReaderError {
-            throw error
-        } catch {
-            throw .credentials(file: path + "/ca.pem", reason: "holds no certificate: \(error)")
-        }
-        let key: P256.Signing.PrivateKey
-        do {
-            key = try P256.Signing.PrivateKey(pemRepresentation: try text("ca.key"))
-        } catch let error as RemoteReaderError {
-            throw error
-        } catch {
-            throw .credentials(file: path + "/ca.key", reason: "holds no P-256 private key: \(error)")
-        }
-        guard certificate.publicKey == Certificate.PublicKey(key.publicKey) else {
+        let certificate = try read("ca.pem") { text throws(CertificateError) in try Certificate(pem: text) }
+        let key = try read("ca.key") { text throws(CertificateError) in try PrivateKey(pem: text) }
+        guard certificate.isOf(key) else {
             throw .credentials(file: path + "/ca.key", reason: "is not the key of ca.pem")
         }
-        return (certificate, .init(key))
+        return (certificate, key)
     }
 
-    private func making(
-        _ file: String, _ body: () throws -> Certificate
-    ) throws(RemoteReaderError) -> Certificate {
-        do {
+    private func making<T>(
+        _ file: String, _ body: () throws(CertificateError) -> T
+    ) throws(RemoteReaderError) -> T {
+        do throws(CertificateError) {
             return try body()
         } catch {
             throw .credentials(file: path + "/" + file, reason: "the certificate cannot be made: \(error)")
@@ -169,7 +143,7 @@ public struct CertificateDirectory: Sendable {
 
     /// The key first: a certificate without its key is of no use to anybody.
     private func write(
-        name: String, certificate: Certificate, key: P256.Signing.PrivateKey, replaces: Bool
+        name: String, certificate: Certificate, key: PrivateKey, replaces: Bool
     ) throws(RemoteReaderError) {
         if !replaces {
             for file in ["\(name).pem", "\(name).key"] where exists(file) {
@@ -182,14 +156,11 @@ public struct CertificateDirectory: Sendable {
         } catch {
             throw .credentials(file: path, reason: "cannot be made: \(error.localizedDescription)")
         }
-        let pem: String
-        do {
-            pem = try certificate.serializeAsPEM().pemString
-        } catch {
-            throw .credentials(file: path + "/\(name).pem", reason: "\(error)")
+        let (keyText, text) = try making("\(name).pem") { () throws(CertificateError) in
+            (try key.pem(), try certificate.pem())
         }
-        try write("\(name).key", key.pemRepresentation, mode: 0o600)
-        try write("\(name).pem", pem, mode: 0o644)
+        try write("\(name).key", keyText, mode: 0o600)
+        try write("\(name).pem", text, mode: 0o644)
     }
 
     /// Written beside and moved: nobody ever reads half a file, and a key is never there with wider permissions.

@@ -1,7 +1,7 @@
+internal import Certificates
 internal import NIOCore
 internal import NIOSSL
 internal import Readers
-internal import X509
 
 /// One terminal's connection. Requests are done one after the other; whatever ends the connection, the reader is
 /// let go of.
@@ -57,6 +57,7 @@ final class ServerConnection: ChannelInboundHandler, @unchecked Sendable {
     private var heartbeat: RepeatedTask?
     private var lastHeard = NIODeadline.now()
     private var lastSaid = NIODeadline.now()
+    private var pings = PingCount()
     /// What is said meanwhile goes out together.
     private var isReading = false
     private var waiting: [Waiting] = []
@@ -151,6 +152,7 @@ final class ServerConnection: ChannelInboundHandler, @unchecked Sendable {
     private func beat() {
         let limit = TimeAmount(server.options.heartbeat)
         let now = NIODeadline.now()
+        pings.reset()
         if now - lastHeard > limit * 3 {
             return end(
                 "silence", RemoteFault(code: .closing, reason: "nothing was heard for three heartbeats"))
@@ -198,7 +200,9 @@ final class ServerConnection: ChannelInboundHandler, @unchecked Sendable {
     private func handle(_ frame: Frame<TerminalMessage>) throws(WireError) {
         lastHeard = .now()
         switch frame {
-        case .ping(let id): write(Frame<ServerMessage>.pong(id: id).encoded)
+        case .ping(let id):
+            try pings.note()
+            write(Frame<ServerMessage>.pong(id: id).encoded)
         case .pong: break
         case .message(let id, let message):
             try sequence.accept(id)
@@ -266,10 +270,7 @@ final class ServerConnection: ChannelInboundHandler, @unchecked Sendable {
 
     /// The DNS names of a certificate.
     private static func names(_ der: [UInt8]) -> [String] {
-        guard let certificate = try? Certificate(derEncoded: der),
-            let names = try? certificate.extensions.subjectAlternativeNames
-        else { return [] }
-        return names.compactMap { if case .dnsName(let name) = $0 { name } else { nil } }
+        (try? Certificate(der: der))?.dnsNames ?? []
     }
 
     private func send(_ events: [ReaderEvent]) {

@@ -49,12 +49,15 @@ final class TerminalConnection: ChannelInboundHandler, @unchecked Sendable {
     private var watchID: UInt32?
     /// Who waits for the line's end.
     private var enders: [(Ticket, Continuation)] = []
+    /// Nil once it was fulfilled.
     private var welcome: EventLoopPromise<Welcome>?
+    private let welcomed: EventLoopFuture<Welcome>
     private var greetingLimit: Scheduled<Void>?
     private var heartbeat: RepeatedTask?
     private var interval: TimeAmount = .seconds(2)
     private var lastHeard = NIODeadline.now()
     private var lastSaid = NIODeadline.now()
+    private var pings = PingCount()
     /// What is said meanwhile goes out together.
     private var isReading = false
 
@@ -67,6 +70,7 @@ final class TerminalConnection: ChannelInboundHandler, @unchecked Sendable {
         self.greeting = greeting
         self.loop = loop
         self.welcome = welcome
+        welcomed = welcome.futureResult
         self.onEvent = onEvent
     }
 
@@ -79,36 +83,35 @@ final class TerminalConnection: ChannelInboundHandler, @unchecked Sendable {
     ) async throws(LineFailure) -> (TerminalConnection, Welcome) {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let opened = loop.makePromise(of: (TerminalConnection, Welcome).self)
-        let bootstrap = ClientBootstrap(group: loop)
-            .connectTimeout(TimeAmount(greeting.limit))
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    if let credentials {
-                        try channel.pipeline.syncOperations.addHandler(
-                            NIOSSLClientHandler(
-                                context: credentials.context,
-                                // A numeric address is compared with the certificate's addresses instead.
-                                serverHostname: address.isNumeric ? nil : address.host))
-                    }
-                    // One for each address that the name has and that is tried.
-                    try channel.pipeline.syncOperations.addHandler(
-                        TerminalConnection(
-                            address: address, isEncrypted: credentials != nil, greeting: greeting, loop: loop,
-                            welcome: loop.makePromise(), onEvent: onEvent))
-                }
-            }
-        // The bootstrap has one loop only: its futures and the channel are on it.
-        bootstrap.connect(host: address.host, port: Int(address.port)).whenComplete { result in
+        Task {
+            // It has one loop only: the channel and all promises are on it.
+            let bootstrap = ClientBootstrap(group: loop)
+                .connectTimeout(TimeAmount(greeting.limit))
+                .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             do {
-                let channel = try result.get()
-                let connection = try channel.pipeline.syncOperations.handler(type: Self.self)
+                let connection = try await bootstrap.connect(host: address.host, port: Int(address.port)) {
+                    channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        let operations = channel.pipeline.syncOperations
+                        if let credentials {
+                            try operations.addHandler(
+                                NIOSSLClientHandler(
+                                    context: credentials.context,
+                                    // A numeric address is compared with the certificate's addresses instead.
+                                    serverHostname: address.isNumeric ? nil : address.host))
+                        }
+                        // One for each address that the name has and that is tried.
+                        let connection = TerminalConnection(
+                            address: address, isEncrypted: credentials != nil, greeting: greeting, loop: loop,
+                            welcome: loop.makePromise(), onEvent: onEvent)
+                        try operations.addHandler(connection)
+                        return connection
+                    }
+                }
                 // Nobody waits any more: the connection is let go of.
                 opened.futureResult.whenFailure { _ in connection.end(.cancelled) }
-                guard let welcome = connection.welcome else {
-                    return opened.fail(connection.failure.withLock { $0 } ?? .lost("the line dropped"))
-                }
-                welcome.futureResult.map { (connection, $0) }.cascade(to: opened)
+                // The server may have greeted, or hung up, by now.
+                connection.welcomed.map { (connection, $0) }.cascade(to: opened)
             } catch {
                 opened.fail(Self.words(error, address))
             }
@@ -205,6 +208,9 @@ final class TerminalConnection: ChannelInboundHandler, @unchecked Sendable {
             write(TerminalMessage.cancel(request: id).encoded(id: lastID))
         }
         request.continuation.resume(returning: .failure(reason))
+        if abandoned.count > Wire.abandonedLimit {
+            end(.lost("\(address.server) answers no requests"))
+        }
     }
 
     // MARK: - The channel
@@ -235,10 +241,17 @@ final class TerminalConnection: ChannelInboundHandler, @unchecked Sendable {
         isReading = true
         decoder.append(unwrapInboundIn(data).readableBytesView)
         do {
-            while ended == nil, let frame = try decoder.next() { handle(frame) }
+            while ended == nil, let frame = try decoder.next() { try handle(frame) }
         } catch {
             end(.hopeless("\(address.server) does not speak the protocol: \(error)"))
         }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        // A server that does not take what it asked for is not listened to: nothing piles up here, and its silence
+        // ends it.
+        try? context.channel.syncOptions?.setOption(.autoRead, value: context.channel.isWritable)
+        context.fireChannelWritabilityChanged()
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -265,10 +278,12 @@ final class TerminalConnection: ChannelInboundHandler, @unchecked Sendable {
         if !isReading { context.flush() }
     }
 
-    private func handle(_ frame: Frame<ServerMessage>) {
+    private func handle(_ frame: Frame<ServerMessage>) throws(WireError) {
         lastHeard = .now()
         switch frame {
-        case .ping(let id): write(Frame<TerminalMessage>.pong(id: id).encoded)
+        case .ping(let id):
+            try pings.note()
+            write(Frame<TerminalMessage>.pong(id: id).encoded)
         case .pong: break
         case .message(0, .fault(let fault)): end(.refused(fault))
         case .message(let id, .welcome(let version, let milliseconds, let name, let readers)):
@@ -301,6 +316,7 @@ final class TerminalConnection: ChannelInboundHandler, @unchecked Sendable {
 
     private func beat() {
         let now = NIODeadline.now()
+        pings.reset()
         if now - lastHeard > interval * 3 {
             return end(.lost("nothing was heard from \(address.server) for three heartbeats"))
         }

@@ -90,3 +90,18 @@ public struct RequestSequence: Sendable, Equatable {
         last = id
     }
 }
+
+/// Pings of a peer since the last look. Each makes an answer: who sends them by the thousand is not answered.
+struct PingCount: Sendable, Equatable {
+    private var count = 0
+
+    mutating func note() throws(WireError) {
+        count += 1
+        guard count <= Wire.pingLimit else {
+            throw .invalid(
+                field: "ping", offset: Wire.prefixCount,
+                reason: "more than \(Wire.pingLimit) within half a heartbeat time")
+        }
+    }
+    mutating func reset() { count = 0 }
+}

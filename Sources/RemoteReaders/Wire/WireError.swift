@@ -43,6 +43,10 @@ public enum Wire {
     static let prefixCount = 4
     /// Type and request id.
     static let headerCount = 5
+    /// Most pings of a peer in half a heartbeat time: one in a whole one is due.
+    static let pingLimit = 100
+    /// Most requests that a terminal has given up and whose answers may still come; a server lets fewer wait.
+    static let abandonedLimit = 64
     /// Most bytes after the length field: the longest response APDU (65538 bytes), its fields, and room.
     public static let frameLimit = 66_048
     /// Longest name of a reader, terminal or server in UTF-8 bytes.

@@ -5,9 +5,10 @@ internal import ProfileFile
 struct CardRoutes: Sendable {
     let hall: TerminalHall
 
-    func add(to router: Router<APIContext>) {
+    func add(to routes: Routes) {
+        let hall = hall
         let shelf = hall.shelf
-        router.getAndHead("/v1/card-profiles") { request, _ in
+        routes.get("/v1/card-profiles", .observer) { request, _ in
             let page = try Paging.page(CardLibrary.identifiers, Query(request), id: { $0 }) {
                 (id) throws(Problem) in
                 do throws(ProfileFileError) {
@@ -25,18 +26,18 @@ struct CardRoutes: Sendable {
             }
             return try Response.json(page)
         }
-        router.getAndHead("/v1/card-profiles/{id}") { _, context in
+        routes.get("/v1/card-profiles/{id}", .observer) { _, context in
             let id = try context.parameters.require("id")
             guard let text = CardLibrary.text(of: id) else { throw Problem.notFound("card profile \(id)") }
             return .text(text, type: "application/yaml; charset=utf-8")
         }
-        router.getAndHead("/v1/cards") { request, _ in
+        routes.get("/v1/cards", .observer) { request, _ in
             try .json(
                 try Paging.page(shelf.identifiers, Query(request), id: { $0 }) { (id) throws(Problem) in
                     CardView(try shelf.card(id))
                 })
         }
-        router.post("/v1/cards") { request, _ in
+        routes.post("/v1/cards", .operator) { request, _ in
             var body = try await RequestObject.read(request, limit: 512 << 10)
             let id = try body.text("id", 1...64)
             let name = try body.text("profile", 1...128)
@@ -59,7 +60,9 @@ struct CardRoutes: Sendable {
                         )
                     }
                     profile = try CardLibrary.profile(name)
-                case (nil, let text?): profile = try CardProfile(ProfileFile(file: "profileText", text: text))
+                case (nil, let text?):
+                    profile = try CardProfile(
+                        ProfileFile(file: "profileText", text: text, files: .names(hall.options.files)))
                 default: throw ProfileFileError(file: "card", reason: "give either profile or profileText")
                 }
             } catch {
@@ -69,24 +72,24 @@ struct CardRoutes: Sendable {
             return try Response.json(
                 CardView(card), status: .created, headers: [.location: "/v1/cards/\(card.id)"])
         }
-        router.getAndHead("/v1/cards/{id}") { _, context in
+        routes.get("/v1/cards/{id}", .observer) { _, context in
             try .json(CardView(try shelf.card(context.parameters.require("id"))))
         }
-        router.delete("/v1/cards/{id}") { _, context in
+        routes.delete("/v1/cards/{id}", .operator) { _, context in
             try shelf.remove(context.parameters.require("id"))
             return Response(status: .noContent)
         }
-        router.post("/v1/cards/{id}/unlock") { _, context in
+        routes.post("/v1/cards/{id}/unlock", .operator) { _, context in
             let card = try shelf.card(context.parameters.require("id"))
             card.unlock()
             return try Response.json(CardView(card))
         }
-        router.post("/v1/cards/{id}/lock") { _, context in
+        routes.post("/v1/cards/{id}/lock", .operator) { _, context in
             let card = try shelf.card(context.parameters.require("id"))
             card.relock()
             return try Response.json(CardView(card))
         }
-        router.post("/v1/cards/{id}/reset") { _, context in
+        routes.post("/v1/cards/{id}/reset", .operator) { _, context in
             let card = try shelf.card(context.parameters.require("id"))
             guard card.terminal == nil else { throw Problem.conflict("card \(card.id) lies in a field") }
             try card.reset()

@@ -1,4 +1,5 @@
-internal import Crypto
+internal import BERTLV
+internal import EMV
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
@@ -8,16 +9,16 @@ enum ConsoleRoutes {
     static let policy =
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-    static func add(to router: Router<APIContext>, files: [ConsoleFiles.File] = ConsoleFiles.all) {
+    static func add(to routes: Routes, files: [ConsoleFiles.File] = ConsoleFiles.all) {
         for file in files {
-            let digest = SHA256.hash(data: file.bytes).prefix(12).map { String($0, radix: 16) }.joined()
+            let digest = Hex.string(SHA256.hash(file.bytes.span).prefix(12))
             let tag = "\"\(digest)\""
             let headers: HTTPFields = [
                 .contentType: file.type, .eTag: tag, .cacheControl: "no-cache",
                 .contentSecurityPolicy: policy,
                 .init("Referrer-Policy")!: "no-referrer", .xContentTypeOptions: "nosniff",
             ]
-            router.getAndHead(file.path) { request, _ in
+            routes.get(file.path, .everybody) { request, _ in
                 if request.headers[.ifNoneMatch]?.split(separator: ",").contains(where: {
                     let candidate = $0.drop { $0 == " " }
                     return candidate == tag || candidate == "W/\(tag)" || candidate == "*"
@@ -27,22 +28,6 @@ enum ConsoleRoutes {
                 return Response(
                     status: .ok, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: file.bytes)))
             }
-        }
-    }
-}
-
-extension Router where Context == APIContext {
-    func getAndHead(
-        _ path: String, use handler: @escaping @Sendable (Request, APIContext) async throws -> Response
-    ) {
-        get(RouterPath(path), use: handler)
-        head(RouterPath(path)) { request, context in
-            let response = try await handler(request, context)
-            var headers = response.headers
-            if headers[.contentLength] == nil, let length = response.body.contentLength {
-                headers[.contentLength] = String(length)
-            }
-            return Response(status: response.status, headers: headers)
         }
     }
 }

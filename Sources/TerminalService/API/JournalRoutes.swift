@@ -35,15 +35,15 @@ struct JournalRoutes: Sendable {
         return filter
     }
 
-    func add(to router: Router<APIContext>) {
+    func add(to routes: Routes) {
         let hall = hall
-        router.getAndHead("/v1/journal") { request, _ in
+        routes.get("/v1/journal", .observer) { request, _ in
             let query = Query(request)
             let page = try await hall.journalPage(
                 try Self.filter(query), limit: try Paging.limit(query), cursor: query["cursor"])
             return try Response.json(Page(items: page.items.map(JournalView.init), next: page.next))
         }
-        router.get("/v1/journal/export") { request, _ in
+        routes.stream("/v1/journal/export", .export) { request, _ in
             let query = Query(request)
             let word = query["format"] ?? "json"
             guard let format = JournalExport.Format(rawValue: word) else {
@@ -83,14 +83,14 @@ struct JournalRoutes: Sendable {
                     .cacheControl: "no-store",
                 ], body: body)
         }
-        router.getAndHead("/v1/journal/verification") { _, _ in
+        routes.get("/v1/journal/verification", .observer) { _, _ in
             let result = try await hall.verification()
             return try Response.json(
                 VerificationView(
                     sound: result.isSound, transactions: result.transactions, changes: result.changes,
                     problems: Array(result.problems.prefix(200))))
         }
-        router.getAndHead("/v1/journal/{id}") { _, context in
+        routes.get("/v1/journal/{id}", .observer) { _, context in
             try .json(try await hall.journalEntry(context.parameters.require("id")))
         }
     }

@@ -15,11 +15,11 @@ enum OpenAPIDocument {
             withJSONObject: tree, options: [.sortedKeys, .withoutEscapingSlashes])
     }()
 
-    static func add(to router: Router<APIContext>) {
-        router.getAndHead("/openapi.yaml") { _, _ in
+    static func add(to routes: Routes) {
+        routes.get("/openapi.yaml", .everybody) { _, _ in
             .text(yaml, type: "application/yaml; charset=utf-8", headers: [.cacheControl: "no-cache"])
         }
-        router.getAndHead("/openapi.json") { _, _ in
+        routes.get("/openapi.json", .everybody) { _, _ in
             guard let json else {
                 throw Problem(.internal, status: 500, title: "The document cannot be read")
             }

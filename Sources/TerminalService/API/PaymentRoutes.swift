@@ -1,5 +1,6 @@
 internal import Acquiring
 internal import EMV
+internal import HTTPTypes
 internal import Hummingbird
 internal import Journal
 internal import Terminal
@@ -52,18 +53,22 @@ struct PaymentRoutes: Sendable {
         return order
     }
 
-    func add(to router: Router<APIContext>) {
+    /// A payment after a void, completion or tip, and whether it was like that before.
+    private static func changed(_ answer: (payment: PaymentView, isRepeated: Bool)) throws -> Response {
+        try Response.json(answer.payment, headers: answer.isRepeated ? [.idempotentReplayed: "true"] : [:])
+    }
+
+    func add(to routes: Routes) {
         let hall = hall
         let streams = EventStreams(hub: hall.hub, most: hall.options.mostEventClients)
-        router.post("/v1/payments") { request, _ in
+        routes.post("/v1/payments", .operator) { request, _ in
             let order = try await Self.order(request)
             let (payment, isReplayed) = try await hall.pay(order)
-            var response = try Response.json(
-                payment, status: .created, headers: [.location: "/v1/payments/\(payment.id)"])
-            if isReplayed { response.headers[.idempotentReplayed] = "true" }
-            return response
+            var headers: HTTPFields = [.location: "/v1/payments/\(payment.id)"]
+            if isReplayed { headers[.idempotentReplayed] = "true" }
+            return try Response.json(payment, status: .created, headers: headers)
         }
-        router.getAndHead("/v1/payments") { request, _ in
+        routes.get("/v1/payments", .observer) { request, _ in
             let query = Query(request)
             let limit = try Paging.limit(query)
             var filter = JournalFilter(terminalID: query["terminal"])
@@ -89,14 +94,14 @@ struct PaymentRoutes: Sendable {
             return try Response.json(
                 Page(items: page.items.map { hall.view($0, hall.livePayment($0.id)) }, next: page.next))
         }
-        router.getAndHead("/v1/payments/{id}") { request, context in
+        routes.get("/v1/payments/{id}", .waiting) { request, context in
             let id = try context.parameters.require("id")
             if let wait = try Query(request).integer("wait", in: 0...60), let live = hall.livePayment(id) {
                 await live.finished.wait(atMost: .seconds(wait))
             }
             return try Response.json(try await hall.payment(id))
         }
-        router.post("/v1/payments/{id}/cancel") { _, context in
+        routes.post("/v1/payments/{id}/cancel", .operator) { _, context in
             let id = try context.parameters.require("id")
             let view = try await hall.payment(id)
             guard let live = hall.livePayment(id), live.cancel() else {
@@ -104,33 +109,33 @@ struct PaymentRoutes: Sendable {
             }
             return try Response.json(view, status: .accepted)
         }
-        router.post("/v1/payments/{id}/void") { request, context in
+        routes.post("/v1/payments/{id}/void", .operator) { request, context in
             let body = try await RequestObject.read(request, optional: true)
             try body.finish()
-            return try Response.json(
+            return try Self.changed(
                 try await hall.atDesk(context.parameters.require("id")) { (desk, id) throws(DeskError) in
                     try await desk.void(id)
                 })
         }
         for (word, isTip) in [("complete", false), ("tip", true)] {
-            router.post(RouterPath("/v1/payments/{id}/\(word)")) { request, context in
+            routes.post("/v1/payments/{id}/\(word)", .operator) { request, context in
                 var body = try await RequestObject.read(request)
                 guard let amount = try body.amount("amount") else { throw body.missing("amount") }
                 try body.finish()
-                return try Response.json(
+                return try Self.changed(
                     try await hall.atDesk(context.parameters.require("id")) { (desk, id) throws(DeskError) in
                         isTip ? try await desk.tip(id, amount) : try await desk.complete(id, amount)
                     })
             }
         }
-        router.get("/v1/payments/{id}/events") { request, context in
+        routes.stream("/v1/payments/{id}/events", .eventStream) { request, context in
             let id = try context.parameters.require("id")
             guard let live = try await hall.begunPayment(id) else {
                 throw Problem.notFound("record of the events of payment \(id) any more")
             }
             return try streams.response(request, context, payment: live)
         }
-        router.getAndHead("/v1/payments/{id}/receipt") { _, context in
+        routes.get("/v1/payments/{id}/receipt", .observer) { _, context in
             let id = try context.parameters.require("id")
             if let text = hall.livePayment(id)?.receipt { return .text(text) }
             guard let copy = try await hall.receiptCopy(of: id) else {
@@ -138,7 +143,7 @@ struct PaymentRoutes: Sendable {
             }
             return .text(copy.text())
         }
-        router.getAndHead("/v1/payments/{id}/trace") { _, context in
+        routes.get("/v1/payments/{id}/trace", .observer) { _, context in
             let id = try context.parameters.require("id")
             guard let live = try await hall.begunPayment(id) else {
                 throw Problem.notFound("trace of payment \(id) any more")

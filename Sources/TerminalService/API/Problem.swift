@@ -17,6 +17,7 @@ public struct Problem: Error, Sendable, Equatable, Encodable {
         case tooManyStreams = "too_many_streams"
         case unsupportedMediaType = "unsupported_media_type"
         case stopping
+        case notReady = "not_ready"
         case journalFailed = "journal_failed"
         case `internal` = "internal_error"
     }
@@ -30,10 +31,20 @@ public struct Problem: Error, Sendable, Equatable, Encodable {
     public var code: Code
     /// Whether the same request may succeed later.
     public var retryable: Bool
+    /// The transaction that does not allow what was asked, and where it stands in the journal.
+    public struct Transaction: Sendable, Equatable, Encodable {
+        public var id: String
+        public var state: String
+    }
+    public var transaction: Transaction?
+    /// Each reason by itself, where there may be several.
+    public var reasons: [String]?
 
     public init(
-        _ code: Code, status: Int, title: String, detail: String? = nil, retryable: Bool = false
+        _ code: Code, status: Int, title: String, detail: String? = nil, retryable: Bool = false,
+        reasons: [String]? = nil
     ) {
+        self.reasons = reasons
         self.code = code
         self.status = status
         self.title = title
@@ -41,7 +52,9 @@ public struct Problem: Error, Sendable, Equatable, Encodable {
         self.retryable = retryable
     }
 
-    enum CodingKeys: String, CodingKey { case type, title, status, detail, code, retryable }
+    enum CodingKeys: String, CodingKey {
+        case type, title, status, detail, code, retryable, transaction, reasons
+    }
     public func encode(to encoder: any Encoder) throws {
         var object = encoder.container(keyedBy: CodingKeys.self)
         try object.encode(type, forKey: .type)
@@ -50,5 +63,7 @@ public struct Problem: Error, Sendable, Equatable, Encodable {
         try object.encodeIfPresent(detail, forKey: .detail)
         try object.encode(code, forKey: .code)
         try object.encode(retryable, forKey: .retryable)
+        try object.encodeIfPresent(transaction, forKey: .transaction)
+        try object.encodeIfPresent(reasons, forKey: .reasons)
     }
 }

@@ -2,6 +2,7 @@ internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
+internal import NIOHTTP1
 
 extension Response {
     static func json(
@@ -26,11 +27,19 @@ extension Response {
         var headers = headers
         headers[.contentType] = "application/problem+json"
         headers[.cacheControl] = "no-store"
-        let data = (try? JSON.encode(problem)) ?? Data("{}".utf8)
         return Response(
-            status: .init(code: problem.status), headers: headers,
-            body: .init(byteBuffer: ByteBuffer(data: data)))
+            status: .init(code: problem.status), headers: headers, body: .init(byteBuffer: problem.body))
     }
+}
+
+extension Problem {
+    /// What cannot be read as a request: a chunk's size, a transfer coding, a trailer that is too large.
+    static let malformed = Problem(
+        .badRequest, status: 400, title: "The request is malformed",
+        detail: "it cannot be read as HTTP/1.1: the connection is closed")
+
+    /// As it is sent.
+    var body: ByteBuffer { ByteBuffer(data: (try? JSON.encode(self)) ?? Data("{}".utf8)) }
 }
 
 /// Turns whatever is thrown into a problem (RFC 9457).
@@ -45,6 +54,9 @@ struct ProblemMiddleware: RouterMiddleware {
             return try await next(request, context)
         } catch let problem as Problem {
             return .problem(problem)
+        } catch is HTTPParserError {
+            // The body could not be read to its end; the connection's guard has counted it.
+            return .problem(.malformed, headers: [.connection: "close"])
         } catch is NIOTooManyBytesError {
             return .problem(
                 Problem(
@@ -78,6 +90,8 @@ struct ProblemMiddleware: RouterMiddleware {
     }
 
     private func failure(_ error: any Error, _ context: APIContext) -> Response {
+        // Who has gone reads no response, and its going is no failure of the daemon's.
+        guard context.channel.isActive else { return .problem(.malformed) }
         context.logger.error("request failed", metadata: ["error": "\(error)"])
         return .problem(
             Problem(

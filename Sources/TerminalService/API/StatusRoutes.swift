@@ -16,10 +16,10 @@ struct StatusView: Encodable, Sendable {
 struct StatusRoutes: Sendable {
     let hall: TerminalHall
 
-    func add(to router: Router<APIContext>) {
+    func add(to routes: Routes) {
         let hall = hall
         let streams = EventStreams(hub: hall.hub, most: hall.options.mostEventClients)
-        router.getAndHead("/v1/status") { _, context in
+        routes.get("/v1/status", .observer) { _, context in
             let figures = hall.figures
             return try Response.json(
                 StatusView(
@@ -29,17 +29,17 @@ struct StatusRoutes: Sendable {
                     paymentsUnderWay: figures.paymentsUnderWay, payments: figures.payments,
                     eventClients: figures.eventClients, role: context.role ?? .operator))
         }
-        router.getAndHead("/v1/readers") { request, _ in
+        routes.get("/v1/readers", .observer) { request, _ in
             try .json(
                 try Paging.page(hall.readers, Query(request), id: \.id) { (reader) throws(Problem) in reader }
             )
         }
-        router.get("/v1/events") { request, context in
+        routes.stream("/v1/events", .eventStream) { request, context in
             let terminal = Query(request)["terminal"]
             if let terminal { _ = try hall.terminal(terminal) }
             return try streams.response(request, context, terminal: terminal)
         }
-        router.post("/v1/decode") { request, _ in
+        routes.post("/v1/decode", .operator) { request, _ in
             var body = try await RequestObject.read(request, limit: 256 << 10)
             guard let hex = try body.text("hex", 0...(200 << 10)) else { throw body.missing("hex") }
             let kind = try body.choice("kind", DecodeKind.self)

@@ -8,15 +8,15 @@ internal import Terminal
 struct TerminalRoutes: Sendable {
     let hall: TerminalHall
 
-    func add(to router: Router<APIContext>) {
+    func add(to routes: Routes) {
         let hall = hall
-        router.getAndHead("/v1/terminals") { request, _ in
+        routes.get("/v1/terminals", .observer) { request, _ in
             try .json(
                 try Paging.page(hall.terminals, Query(request), id: \.id) { (terminal) throws(Problem) in
                     terminal.stage.view
                 })
         }
-        router.post("/v1/terminals") { request, _ in
+        routes.post("/v1/terminals", .operator) { request, _ in
             var body = try await RequestObject.read(request, limit: 512 << 10, optional: true)
             let id = try body.text("id", 8...8)
             let name = try body.text("profile", 1...128)
@@ -33,24 +33,26 @@ struct TerminalRoutes: Sendable {
                 profile = known
             case (nil, let text?):
                 do throws(ProfileFileError) {
-                    profile = try TerminalProfile(text: text, source: "profileText")
+                    profile = try TerminalProfile(
+                        text: text, source: "profileText", files: .names(hall.options.files))
                 } catch {
                     throw Problem.profile(error)
                 }
             default: throw Problem.bad("give either profile or profileText")
             }
             let terminal = try hall.addTerminal(id: id, profile: profile, reader: reader)
+            await terminal.recover()
             return try Response.json(
                 terminal.stage.view, status: .created, headers: [.location: "/v1/terminals/\(terminal.id)"])
         }
-        router.getAndHead("/v1/terminals/{id}") { _, context in
+        routes.get("/v1/terminals/{id}", .observer) { _, context in
             try .json(try hall.terminal(context.parameters.require("id")).stage.view)
         }
-        router.delete("/v1/terminals/{id}") { _, context in
+        routes.delete("/v1/terminals/{id}", .operator) { _, context in
             try await hall.removeTerminal(context.parameters.require("id"))
             return Response(status: .noContent)
         }
-        router.post("/v1/terminals/{id}/taps") { request, context in
+        routes.post("/v1/terminals/{id}/taps", .operator) { request, context in
             let terminal = try hall.terminal(context.parameters.require("id"))
             var body = try await RequestObject.read(request)
             let tap = try body.tap()
@@ -60,11 +62,11 @@ struct TerminalRoutes: Sendable {
             try terminal.stage.tap(cards, tap.removal)
             return try Response.json(TapView(cards: tap.cards, terminal: terminal.id), status: .accepted)
         }
-        router.delete("/v1/terminals/{id}/taps") { _, context in
+        routes.delete("/v1/terminals/{id}/taps", .operator) { _, context in
             try hall.terminal(context.parameters.require("id")).stage.remove()
             return Response(status: .noContent)
         }
-        router.post("/v1/terminals/{id}/pin") { request, context in
+        routes.post("/v1/terminals/{id}/pin", .operator) { request, context in
             let terminal = try hall.terminal(context.parameters.require("id"))
             var body = try await RequestObject.read(request, limit: 4096)
             let digits = try body.text("pin", 0...64)
@@ -79,16 +81,16 @@ struct TerminalRoutes: Sendable {
             }
             return Response(status: .noContent)
         }
-        router.getAndHead("/v1/terminals/{id}/batch") { _, context in
+        routes.get("/v1/terminals/{id}/batch", .observer) { _, context in
             try .json(try await hall.batch(context.parameters.require("id")))
         }
-        router.post("/v1/terminals/{id}/settlements") { request, context in
+        routes.post("/v1/terminals/{id}/settlements", .operator) { request, context in
             let terminal = try hall.terminal(context.parameters.require("id"))
             let body = try await RequestObject.read(request, optional: true)
             try body.finish()
             return try Response.json(try await hall.settle(terminal))
         }
-        router.getAndHead("/v1/settlements") { request, _ in
+        routes.get("/v1/settlements", .observer) { request, _ in
             try .json(try await hall.settlements(Query(request)))
         }
     }

@@ -14,18 +14,18 @@ enum ReplayMode: String, CaseIterable {
 struct TraceRoutes: Sendable {
     let hall: TerminalHall
 
-    func add(to router: Router<APIContext>) {
+    func add(to routes: Routes) {
         let hall = hall
-        router.getAndHead("/v1/traces") { request, _ in
+        routes.get("/v1/traces", .observer) { request, _ in
             try .json(
                 try Paging.page(hall.traces.items, Query(request), id: \.name) { (item) throws(Problem) in
                     item
                 })
         }
-        router.getAndHead("/v1/traces/{name}") { _, context in
+        routes.get("/v1/traces/{name}", .observer) { _, context in
             .text(try hall.traces.text(context.parameters.require("name")))
         }
-        router.put("/v1/traces/{name}") { request, context in
+        routes.put("/v1/traces/{name}", .operator) { request, context in
             let name = try context.parameters.require("name")
             try TraceShelf.check(name)
             let buffer = try await request.body.collect(upTo: TraceShelf.mostBytes)
@@ -38,11 +38,11 @@ struct TraceRoutes: Sendable {
                 item, status: isNew ? .created : .ok, headers: isNew ? [.location: "/v1/traces/\(name)"] : [:]
             )
         }
-        router.delete("/v1/traces/{name}") { _, context in
+        routes.delete("/v1/traces/{name}", .operator) { _, context in
             try hall.traces.delete(context.parameters.require("name"))
             return Response(status: .noContent)
         }
-        router.post("/v1/traces/{name}/replay") { request, context in
+        routes.post("/v1/traces/{name}/replay", .operator) { request, context in
             let name = try context.parameters.require("name")
             let text = try hall.traces.text(name)
             var body = try await RequestObject.read(request, optional: true)
@@ -69,9 +69,9 @@ extension TerminalHall {
             throw Problem(.badRequest, status: 400, title: "The trace cannot be replayed", detail: "\(error)")
         }
         var profile = given ?? options.profile
-        if given == nil, let own = traces.profileText(name) {
+        if given == nil {
             do throws(ProfileFileError) {
-                profile = try TerminalProfile(text: own, source: name + ".profile.yaml")
+                profile = try traces.profile(name) ?? profile
             } catch {
                 throw Problem.profile(error)
             }

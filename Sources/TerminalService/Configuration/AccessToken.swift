@@ -1,5 +1,5 @@
 internal import BERTLV
-internal import Crypto
+internal import EMV
 internal import Foundation
 
 /// A bearer token as the daemon knows it: its hash. A token has 256 random bits, so a plain hash of it tells nothing.
@@ -20,15 +20,17 @@ public struct AccessToken: Sendable, Equatable, CustomStringConvertible {
     public var hashText: String { Hex.string(hash).lowercased() }
 
     /// A new token's text; it is shown once and kept nowhere.
-    public static func make() -> String {
+    public static func make() -> String { "tapbridge_" + randomText() }
+
+    /// 256 bits of the system's generator, in characters that headers and cookies take (RFC 4648, 5).
+    static func randomText() -> String {
         var generator = SystemRandomNumberGenerator()
         let bytes = (0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) }
         let text = Data(bytes).base64EncodedString()
-        return "tapbridge_"
-            + text.replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
+        return text.replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
     }
 
-    public static func hash(of token: String) -> [UInt8] { Array(Crypto.SHA256.hash(data: Data(token.utf8))) }
+    public static func hash(of token: String) -> [UInt8] { SHA256.hash(Array(token.utf8).span) }
 }
 
 /// The tokens that a daemon takes.
@@ -38,6 +40,9 @@ public struct AccessTokens: Sendable, Equatable {
     public init(_ tokens: [AccessToken]) { self.tokens = tokens }
 
     public var isEmpty: Bool { tokens.isEmpty }
+
+    /// Whether this token is still one, with the same name and role.
+    public func contains(_ token: AccessToken) -> Bool { tokens.contains(token) }
 
     /// Whose token this is. Looks at every byte of every hash, so that time tells nothing of how near a guess was.
     public func holder(of token: String) -> AccessToken? {

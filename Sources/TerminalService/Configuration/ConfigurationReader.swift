@@ -12,8 +12,13 @@ struct ConfigurationOverride {
 final class ConfigurationReader {
     private(set) var mistakes: [ProfileFileError] = []
     let overrides: [String: ConfigurationOverride]
+    /// What relative paths of overrides begin at, as those of the file do.
+    private let folder: String
 
-    init(overrides: [String: ConfigurationOverride]) { self.overrides = overrides }
+    init(overrides: [String: ConfigurationOverride], folder: String) {
+        self.overrides = overrides
+        self.folder = folder
+    }
 
     func note(_ mistake: ProfileFileError) { mistakes.append(mistake) }
 
@@ -29,7 +34,8 @@ final class ConfigurationReader {
     func override<T>(_ key: String, _ read: (ProfileFile) throws(ProfileFileError) -> T) -> T? {
         guard let override = overrides[key] else { return nil }
         do throws(ProfileFileError) {
-            return try read(ProfileFile(file: override.source, text: override.text))
+            return try read(
+                ProfileFile(file: override.source, text: override.text, files: .paths(relativeTo: folder)))
         } catch {
             // Line and column of a single value say nothing.
             note(ProfileFileError(file: error.file, path: error.path, reason: error.reason))
@@ -148,14 +154,5 @@ extension ProfileFile {
             )
         }
         return text
-    }
-
-    /// A path, relative to `folder`.
-    func path(in folder: String) throws(ProfileFileError) -> String {
-        let text = try string()
-        guard !text.isEmpty, !text.utf8.contains(0) else { throw error("expected a path") }
-        if text.hasPrefix("/") { return text }
-        if text == "~" || text.hasPrefix("~/") { return NSHomeDirectory() + text.dropFirst(1) }
-        return folder.isEmpty ? text : folder + "/" + text
     }
 }

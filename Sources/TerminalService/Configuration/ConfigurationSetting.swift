@@ -7,7 +7,7 @@ public struct ConfigurationSetting: Sendable {
         case integer(ClosedRange<Int>)
         case duration
         case byteCount
-        case hosts, tokens, terminals
+        case hosts, tokens, terminals, files
     }
     /// Such as `listen.port`.
     public let key: String
@@ -45,6 +45,9 @@ public struct ConfigurationSetting: Sendable {
         .init(
             "terminals", .terminals, "[{count: 1}]",
             "Terminals that the daemon begins with: id, count, profile, reader."),
+        .init(
+            "files", .files, "{}",
+            "Files that texts of clients may name, such as a profile's pin-pad key-file: name and path."),
         .init("profile-folder", .path, nil, "Folder of terminal profiles that clients may name."),
         .init("acquirer", .path, nil, "Acquirer file; without one the profile's, else the built-in host."),
         .init("journal", .path, nil, "Journal file; by default the one in the state directory."),
@@ -69,12 +72,25 @@ public struct ConfigurationSetting: Sendable {
         ),
         .init("limits.event-streams", .integer(1...100_000), "256", "Event streams at a time."),
         .init("limits.event-streams-per-client", .integer(1...100_000), "64", "Event streams of one client."),
+        .init(
+            "limits.exports", .integer(1...1000), "8",
+            "Exports of the journal at a time; one client has half of them."),
+        .init(
+            "limits.unread", .byteCount, "64 MiB",
+            "Responses that clients leave unread, of all connections; beyond, the one that leaves the most is closed."
+        ),
         .init("limits.payments", .integer(1...1_000_000), "500", "Latest payments whose events are kept."),
         .init(
             "limits.header-timeout", .duration, "15 s",
             "For a request's head, and between two requests of a connection."),
         .init("limits.body-timeout", .duration, "30 s", "For a request's body."),
         .init("limits.write-timeout", .duration, "30 s", "How long a client may leave an answer unread."),
+        .init(
+            "limits.session-idle", .duration, "30 min",
+            "A browser's session ends when it was not used for so long."),
+        .init(
+            "limits.session-lifetime", .duration, "12 h",
+            "A browser's session ends after so long, used or not."),
         .init(
             "stop-timeout", .duration, "25 s",
             "How long payments under way may take when the daemon is asked to end."),
@@ -152,6 +168,12 @@ public struct ConfigurationSetting: Sendable {
                     + name
                     + #"}, "role": {"enum": ["operator", "observer"]}, "sha256": {"type": "string", "pattern": "^[0-9A-Fa-f]{64}$"}}}"#,
             ]
+        case .files:
+            fields = [
+                #""type": ["object", "null"]"#,
+                #""propertyNames": {"pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,39}$"}"#,
+                #""additionalProperties": {"type": "string"}"#,
+            ]
         case .terminals:
             fields = [
                 #""type": ["array", "null"]"#,
@@ -162,6 +184,7 @@ public struct ConfigurationSetting: Sendable {
             switch kind {
             case .integer: fields.append("\"default\": \(defaultValue)")
             case .hosts, .tokens: fields.append("\"default\": []")
+            case .files: fields.append("\"default\": {}")
             case .terminals: fields.append("\"default\": [{\"count\": 1}]")
             default: fields.append("\"default\": \"\(defaultValue)\"")
             }

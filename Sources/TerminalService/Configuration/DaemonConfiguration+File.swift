@@ -73,7 +73,9 @@ extension DaemonConfiguration {
         throws(ConfigurationMistakes)
     {
         let place: ProfileFile
-        do throws(ProfileFileError) { place = try ProfileFile(file: file, text: text) } catch {
+        do throws(ProfileFileError) {
+            place = try ProfileFile(file: file, text: text, files: .paths(relativeTo: folder))
+        } catch {
             throw ConfigurationMistakes([error])
         }
         try self.init(place: place, folder: folder, sources: ConfigurationSources())
@@ -83,37 +85,38 @@ extension DaemonConfiguration {
         place: ProfileFile?, folder: String, sources: ConfigurationSources
     ) throws(ConfigurationMistakes) {
         let (overrides, unknown) = Self.overrides(sources)
-        let reader = ConfigurationReader(overrides: overrides)
+        let reader = ConfigurationReader(overrides: overrides, folder: folder)
         for mistake in unknown { reader.note(mistake) }
         self.init()
         let top = ConfigurationSection(reader: reader, place: place)
-        readListen(top.section("listen"), folder)
+        readListen(top.section("listen"))
         tokens = top.value("tokens", tokens) { (place) throws(ProfileFileError) in
             try Self.tokens(place, reader)
         }
         terminals = top.value("terminals", terminals) { (place) throws(ProfileFileError) in
-            try Self.terminals(place, folder, reader)
+            try Self.terminals(place, reader)
         }
-        func path(_ place: ProfileFile) throws(ProfileFileError) -> String { try place.path(in: folder) }
+        func path(_ place: ProfileFile) throws(ProfileFileError) -> String { try place.namedFile().path }
         func existingFolder(_ place: ProfileFile) throws(ProfileFileError) -> String {
-            let path = try place.path(in: folder)
-            var isFolder: ObjCBool = false
-            guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
-            else {
-                throw place.error("there is no folder \(path)")
+            try place.namedFolder().path
+        }
+        files = top.value("files", files) { (place) throws(ProfileFileError) in
+            var files: [String: String] = [:]
+            for (name, file) in try place.mapping().entries() {
+                files[try name.identifier()] = try file.readableFile().path
             }
-            return path
+            return files
         }
         profileFolder = top.optional("profile-folder", existingFolder)
         acquirer = top.optional("acquirer") { (place) throws(ProfileFileError) in
-            let path = try place.path(in: folder)
+            let path = try place.namedFile().path
             try Self.checkAcquirer(path, place)
             return path
         }
         journal = top.optional("journal", path)
         traces = top.optional("traces", existingFolder)
         certificates = top.optional("certificates") { (place) throws(ProfileFileError) in
-            let path = try place.path(in: folder)
+            let path = try place.namedFile().path
             guard CertificateDirectory(path: path).exists("ca.pem") else {
                 throw place.error("there is no ca.pem in \(path): make certificates with `tapbridge certs`")
             }
@@ -154,7 +157,7 @@ extension DaemonConfiguration {
         guard reader.mistakes.isEmpty else { throw ConfigurationMistakes(reader.mistakes) }
     }
 
-    private mutating func readListen(_ section: ConfigurationSection, _ folder: String) {
+    private mutating func readListen(_ section: ConfigurationSection) {
         listen.address = section.value("address", listen.address) { (place) throws(ProfileFileError) in
             let text = try place.string()
             guard !text.isEmpty, text.utf8.count <= 253, !text.contains(where: \.isWhitespace),
@@ -180,11 +183,7 @@ extension DaemonConfiguration {
         }
         let tls = section.section("tls")
         func file(_ place: ProfileFile) throws(ProfileFileError) -> String {
-            let path = try place.path(in: folder)
-            guard FileManager.default.isReadableFile(atPath: path) else {
-                throw place.error("\(path) is not there, or cannot be read")
-            }
-            return path
+            try place.readableFile().path
         }
         let certificate = tls.optional("certificate", file)
         let key = tls.optional("key", file)
@@ -222,9 +221,10 @@ extension DaemonConfiguration {
         func count(_ key: String, _ otherwise: Int, _ range: ClosedRange<Int>) -> Int {
             section.value(key, otherwise) { (place) throws(ProfileFileError) in try place.integer(in: range) }
         }
-        func time(_ key: String, _ otherwise: Duration) -> Duration {
+        func time(_ key: String, _ otherwise: Duration, atMost longest: Duration = .seconds(3600)) -> Duration
+        {
             section.value(key, otherwise) { (place) throws(ProfileFileError) in
-                try place.duration(.milliseconds(100) ... .seconds(3600))
+                try place.duration(.milliseconds(100)...longest)
             }
         }
         limits.body = section.value("body", limits.body) { (place) throws(ProfileFileError) in
@@ -236,10 +236,17 @@ extension DaemonConfiguration {
         limits.eventStreams = count("event-streams", limits.eventStreams, 1...100_000)
         limits.eventStreamsPerClient = count(
             "event-streams-per-client", limits.eventStreamsPerClient, 1...100_000)
+        limits.exports = count("exports", limits.exports, 1...1000)
+        limits.unread = section.value("unread", limits.unread) { (place) throws(ProfileFileError) in
+            try place.byteCount(8 << 20...1024 << 20)
+        }
         limits.payments = count("payments", limits.payments, 1...1_000_000)
         limits.headerTimeout = time("header-timeout", limits.headerTimeout)
         limits.bodyTimeout = time("body-timeout", limits.bodyTimeout)
         limits.writeTimeout = time("write-timeout", limits.writeTimeout)
+        limits.sessionIdle = time("session-idle", limits.sessionIdle, atMost: .seconds(7 * 24 * 3600))
+        limits.sessionLifetime = time(
+            "session-lifetime", limits.sessionLifetime, atMost: .seconds(7 * 24 * 3600))
         section.finish()
     }
 
@@ -275,12 +282,15 @@ extension DaemonConfiguration {
         return tokens
     }
 
+    private static let mostTerminals = 100_000
+
     private static func terminals(
-        _ place: ProfileFile, _ folder: String, _ reader: ConfigurationReader
+        _ place: ProfileFile, _ reader: ConfigurationReader
     ) throws(ProfileFileError) -> [TerminalGroup] {
         var groups: [TerminalGroup] = []
         var names: Set<String> = []
         var readers: Set<ReaderName> = []
+        var total = 0
         for item in try place.list() {
             let section = ConfigurationSection(reader: reader, place: item)
             guard let mapping = section.mapping else { continue }
@@ -289,12 +299,17 @@ extension DaemonConfiguration {
                 try place.identifier(atMost: 8)
             }
             group.count = section.value("count", 1) { (place) throws(ProfileFileError) in
-                try place.integer(in: 1...100_000)
+                try place.integer(in: 1...mostTerminals)
+            }
+            total += group.count
+            // Each has a name, which is made and compared below.
+            guard total <= mostTerminals else {
+                throw item.error("with these there are more than \(mostTerminals) terminals")
             }
             group.profile =
                 section.value("profile", nil) { (place) throws(ProfileFileError) -> String? in
                     if try place.string() == "built-in" { return nil }
-                    let path = try place.path(in: folder)
+                    let path = try place.namedFile().path
                     do throws(ProfileFileError) {
                         _ = try TerminalProfile(path: path)
                     } catch {

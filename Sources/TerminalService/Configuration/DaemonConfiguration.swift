@@ -103,6 +103,10 @@ public struct DaemonConfiguration: Sendable, Equatable {
         /// Event streams of all clients, and of one.
         public var eventStreams = 256
         public var eventStreamsPerClient = 64
+        /// Exports of the journal of all clients; one has half of them.
+        public var exports = 8
+        /// Bytes of responses that clients leave unread, of all connections.
+        public var unread = 64 << 20
         /// Latest payments whose events, exchange and receipt are kept; counts from the next start on.
         public var payments = 500
         /// For the request's head, and between two requests of a connection.
@@ -111,12 +115,17 @@ public struct DaemonConfiguration: Sendable, Equatable {
         public var bodyTimeout: Duration = .seconds(30)
         /// How long a client may leave what was sent to it unread.
         public var writeTimeout: Duration = .seconds(30)
+        /// A browser's session ends when it was not used for so long, and at the end of its life.
+        public var sessionIdle: Duration = .seconds(30 * 60)
+        public var sessionLifetime: Duration = .seconds(12 * 3600)
         public init() {}
     }
 
     public var listen = Listen()
     public var tokens: [AccessToken] = []
     public var terminals = [TerminalGroup()]
+    /// Files that texts of clients may name, such as a profile's PIN key file, by name.
+    public var files: [String: String] = [:]
     /// Folder of terminal profiles that clients may name (`NAME.yaml`); nil offers the built-in one alone.
     public var profileFolder: String?
     /// Path of an acquirer file; nil is that of the terminal's profile, else the built-in host.

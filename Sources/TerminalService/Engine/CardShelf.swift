@@ -1,4 +1,4 @@
-public import Cards
+internal import Cards
 internal import EMV
 internal import ProfileFile
 internal import SmartCard

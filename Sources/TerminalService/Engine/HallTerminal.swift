@@ -1,7 +1,7 @@
-public import Acquiring
+internal import Acquiring
 internal import EMV
-public import Journal
-public import Readers
+internal import Journal
+internal import Readers
 internal import Synchronization
 public import Terminal
 
@@ -12,6 +12,7 @@ public final class HallTerminal: Sendable {
     let stage: Stage
     private let journal: Journal
     private let forwarding = Mutex<Task<Void, Never>?>(nil)
+    private let predecessor = Mutex<Task<Void, Never>?>(nil)
 
     init(
         stage: Stage, reader: any CardReader, backend: any AcquirerBackend, journal: Journal,
@@ -38,19 +39,52 @@ public final class HallTerminal: Sendable {
             journal: journal, environment: environment)
     }
 
-    /// Resolves in the journal what an earlier run left unfinished, and delivers what is owed beside the payments: a host
-    /// that does not answer holds nobody up.
-    func recover() async throws(JournalError) {
-        guard try await !session.forwarder.resolveInterrupted().found.isEmpty else { return }
+    /// Resolves in the journal what was left unfinished here, and delivers what is owed beside the payments: a host that
+    /// does not answer holds nobody up. Where the journal fails it is tried again beside the payments.
+    func recover() async {
+        let found = try? await session.forwarder.resolveInterrupted().found
+        if let found, found.isEmpty { return }
         await countBacklog()
         startForwarding()
+        // What was due already has its own times.
+        if found?.contains(where: { TransactionState.inProgress.contains($0.state) }) == true {
+            await session.forwarder.wake()
+        }
+    }
+
+    /// Sends nothing before another one, which delivered for this terminal so far, is over.
+    func deliver(after other: Task<Void, Never>) {
+        predecessor.withLock { $0 = other }
+        startForwarding()
+    }
+
+    /// What is owed to the host, in words; nil where nothing is.
+    func owed() async throws(Problem) -> String? {
+        let records: [TransactionRecord]
+        do throws(JournalError) {
+            try await session.forwarder.resolveInterrupted()
+            records = try await journal.owed(terminal: id, includingParked: true)
+        } catch {
+            throw Problem(error)
+        }
+        guard !records.isEmpty else { return nil }
+        let parts = TransactionState.owed.compactMap { state -> String? in
+            let count = records.count { $0.state == state }
+            return count == 0 ? nil : "\(count) \(state.rawValue)"
+        }
+        let parked = records.count { $0.isParked }
+        return parts.joined(separator: ", ") + (parked == 0 ? "" : " (\(parked) set aside for a person)")
     }
 
     /// Delivers what is owed beside the payments, from the first one on.
     func startForwarding() {
         forwarding.withLock { forwarding in
             guard forwarding == nil else { return }
-            forwarding = Task { [forwarder = session.forwarder] in await forwarder.run() }
+            let other = predecessor.withLock { $0 }
+            forwarding = Task { [forwarder = session.forwarder] in
+                if let other { await forwarder.follow(other) }
+                await forwarder.run()
+            }
         }
     }
     func stopForwarding() async { await endForwarding()?.value }
@@ -127,6 +161,8 @@ extension Problem {
                 .terminalBusy, status: 409, title: "The terminal is busy", detail: "\(error)", retryable: true
             )
         case .keyReused: self = .keyReused("\(error)")
+        case .rejected(let rejection):
+            self = .conflict("\(rejection)", transaction: rejection.id, in: rejection.state)
         case .invalidRequest: self.init(.badRequest, status: 400, title: "Not a payment", detail: "\(error)")
         case .journal(let reason): self = .journal(reason)
         }
@@ -147,5 +183,11 @@ extension Problem {
     }
     static func conflict(_ detail: String) -> Problem {
         Problem(.conflict, status: 409, title: "Not possible as things stand", detail: detail)
+    }
+    /// - Parameter id: the transaction that does not allow it.
+    static func conflict(_ detail: String, transaction id: String, in state: TransactionState) -> Problem {
+        var problem = conflict(detail)
+        problem.transaction = Transaction(id: id, state: state.rawValue)
+        return problem
     }
 }

@@ -1,3 +1,4 @@
+internal import EMV
 internal import Foundation
 
 /// JSON as the API writes it.
@@ -32,7 +33,10 @@ enum JSON {
             var container = encoder.singleValueContainer()
             try container.encode(time(date))
         }
-        return try encoder.encode(value)
+        let data = try encoder.encode(value)
+        // Texts of hosts and cards may be shown on a terminal: by curl, in a log of a proxy.
+        guard data.withUnsafeBytes({ $0.contains { $0 >= 0x7F } }) else { return data }
+        return Data(PlainText.escaped(json: String(decoding: data, as: UTF8.self)).utf8)
     }
 }
 

@@ -56,3 +56,17 @@ final class OneShot: Sendable {
         state.withLock { $0.waiters.removeValue(forKey: id) }?.resume()
     }
 }
+
+/// Wakes one who waits, again and again: by whoever rings, or by the clock.
+final class Bell: Sendable {
+    private let next = Mutex(OneShot())
+
+    func ring() { next.withLock { $0 }.happen() }
+
+    /// Returns when somebody has rung since the last wait, the time is over, or the task is cancelled.
+    func wait(atMost limit: Duration) async {
+        await next.withLock { $0 }.wait(atMost: limit)
+        // Whoever rings from here on is heard by the next wait.
+        next.withLock { $0 = OneShot() }
+    }
+}

@@ -1,5 +1,4 @@
 internal import Acquiring
-internal import Journal
 
 /// One host for many terminals. Its late answers have one listener, the hall, as any terminal's would take them from the
 /// others.
@@ -20,13 +19,4 @@ struct SharedBackend: AcquirerBackend {
     }
     func upload(_ item: BatchItem) async throws(AcquirerError) { try await base.upload(item) }
     func answersOutOfTime() async -> AsyncStream<LateAnswer> { AsyncStream { $0.finish() } }
-
-    /// Notes late answers in the journal until the task is cancelled.
-    static func noteLateAnswers(of backend: any AcquirerBackend, in journal: Journal) async {
-        for await answer in await backend.answersOutOfTime() {
-            // A transaction of another journal is nobody's business here.
-            try? await journal.note(
-                answer.transactionID, "late answer, response code \(answer.response.responseCode)")
-        }
-    }
 }

@@ -2,7 +2,7 @@ internal import Acquiring
 internal import EMV
 internal import Foundation
 internal import Kernels
-public import Readers
+internal import Readers
 internal import SmartCard
 internal import Synchronization
 public import Terminal
@@ -203,6 +203,9 @@ final class Stage: Sendable {
         return isClosed
     }
 
+    /// It stays after all.
+    func reopen() { state.withLock { $0.isClosed = false } }
+
     // MARK: Cards in the field
 
     /// Holds cards to the terminal.
@@ -368,7 +371,7 @@ final class Stage: Sendable {
             ObservedEvent(
                 terminal: id, payment: payment?.id, elapsed: payment.map { .now - $0.start }, event: event))
         switch event {
-        case .transaction, .kernelMemory, .tornRecordsLeft, .finished: break
+        case .transaction, .kernelMemory, .tornRecordsLeft, .resolved, .parked, .finished: break
         case .message(let message):
             state.withLock { $0.message = message }
             tell(.display(message), payment)
@@ -465,6 +468,7 @@ final class Stage: Sendable {
             defer { payment.goesOn() }
             return try await base.awaitRemoval(deadline: deadline)
         }
+        func mayHoldLastCard() async -> Bool { await base.mayHoldLastCard() }
         func fieldOff() async {
             guard let recorder = stage.payment?.recorder else { return await base.fieldOff() }
             await RecordingReader(base, recorder: recorder).fieldOff()

@@ -47,6 +47,7 @@ struct JournalView: Encodable, Sendable {
     var idempotencyKey: String?
     var original: String?
     var settledBatch: Int?
+    var replaces: String?
 
     init(_ record: TransactionRecord) {
         id = record.id
@@ -90,6 +91,7 @@ struct JournalView: Encodable, Sendable {
         idempotencyKey = record.idempotencyKey
         original = record.original
         settledBatch = record.settledBatch
+        replaces = record.replaces
     }
 }
 
@@ -205,39 +207,53 @@ extension TerminalHall {
         return Receipt(copyOf: record, profile: terminal(named: record.terminalID)?.stage.profile)
     }
 
+    /// Verifies the whole journal: one at a time, as each reads all of it. Who asks meanwhile gets the same result.
     func verification() async throws(Problem) -> JournalVerification {
-        try await books { () async throws(JournalError) in try await options.journal.verify() }
+        try await verifying.run { [self] () async throws(Problem) in
+            try await books { () async throws(JournalError) in try await options.journal.verify() }
+        }
     }
 
     var paymentsUnderWay: [PaymentView] {
         underWay.map(\.view).filter { !$0.id.isEmpty }.sorted { $0.id > $1.id }
     }
 
+    /// A host approved what was declined or reversed: its terminal delivers the reversal, and whoever looks on is told.
+    func tookLateResponse(_ action: LateResponse.Action, _ record: TransactionRecord) async {
+        guard action != .noted, let terminal = terminal(named: record.terminalID) else { return }
+        terminal.startForwarding()
+        await terminal.session.forwarder.wake()
+        terminal.stage.tellChange(view(record, livePayment(record.id)))
+        await terminal.countBacklog()
+    }
+
     /// Voids, completions and tips, at the desk of the terminal that took the payment.
+    /// - Returns: the payment; and whether the same was done before.
     func atDesk(
         _ id: String,
-        _ body: (PaymentDesk, String) async throws(DeskError) -> TransactionRecord
-    ) async throws(Problem) -> PaymentView {
+        _ body: (PaymentDesk, String) async throws(DeskError) -> PaymentDesk.Change
+    ) async throws(Problem) -> (payment: PaymentView, isRepeated: Bool) {
         let view = try await payment(id)
         guard view.state == .finished else { throw .conflict("payment \(id) is still under way") }
         guard let terminal = terminal(named: view.terminal) else {
             throw .conflict("its terminal, \(view.terminal), is not here any more: make it again first")
         }
         terminal.startForwarding()
-        let record: TransactionRecord
+        let change: PaymentDesk.Change
         do throws(DeskError) {
-            record = try await body(terminal.desk, id)
+            change = try await body(terminal.desk, id)
         } catch {
             switch error {
             case .notFound: throw .notFound("payment \(id)")
-            case .notPossible: throw .conflict("\(error)")
+            case .notPossible(let id, let state, let reason):
+                throw .conflict(reason, transaction: id, in: state)
             case .journal(let error): throw Problem(error)
             }
         }
-        let changed = self.view(record, livePayment(id))
+        let changed = self.view(change.record, livePayment(id))
         terminal.stage.tellChange(changed)
         await terminal.countBacklog()
-        return changed
+        return (changed, change.isRepeated)
     }
 
     func batch(_ id: String) async throws(Problem) -> BatchView {

@@ -15,6 +15,8 @@ public final class TerminalHall: Sendable {
         public var profile: TerminalProfile
         /// Profiles that new terminals may be made from, by name.
         public var profiles: [String: TerminalProfile]
+        /// Files that texts of clients may name, by name.
+        public var files: [String: String]
         public var journal: Journal
         public var backend: any AcquirerBackend
         /// Counts the transactions of PIN pads; all terminals have one key.
@@ -36,13 +38,15 @@ public final class TerminalHall: Sendable {
 
         public init(
             profile: TerminalProfile, journal: Journal, backend: any AcquirerBackend,
-            profiles: [String: TerminalProfile] = [:], pinKeyCounter: any KeyCounter = MemoryKeyCounter(),
+            profiles: [String: TerminalProfile] = [:], files: [String: String] = [:],
+            pinKeyCounter: any KeyCounter = MemoryKeyCounter(),
             version: String = "0.1.0", observer: (@Sendable (ObservedEvent) -> Void)? = nil,
             mostTerminals: Int = 10_000, paymentsKept: Int = 500, eventsKept: Int = 8192,
             eventsPerClient: Int = 2048, mostEventClients: Int = 256, traceDirectory: String? = nil
         ) {
             self.profile = profile
             self.profiles = profiles
+            self.files = files
             self.journal = journal
             self.backend = backend
             self.pinKeyCounter = pinKeyCounter
@@ -73,6 +77,7 @@ public final class TerminalHall: Sendable {
     let hub: EventHub
     let shelf = CardShelf()
     let traces = TraceShelf()
+    let verifying = SharedRun<JournalVerification>()
 
     /// A reader that was attached, and the terminal that has it.
     private struct AttachedReader {
@@ -91,12 +96,16 @@ public final class TerminalHall: Sendable {
         var recent: [String] = []
         var keys: [String: LivePayment] = [:]
         var underWay: [ObjectIdentifier: LivePayment] = [:]
+        /// What delivers for terminals that are not here, by their ids.
+        var absent: [String: AbsentTerminal] = [:]
         var count: UInt64 = 0
         var number = 0
         var isStopping = false
     }
     private let state = Mutex(State())
     private let pulse = Mutex<[Task<Void, Never>]>([])
+    /// Something may be left behind: makes the hall look at once.
+    private let lookout = Bell()
 
     public init(_ options: Options) {
         self.options = options
@@ -113,8 +122,8 @@ public final class TerminalHall: Sendable {
 
     // MARK: - Life
 
-    /// Resolves what an earlier run left unfinished for the terminals that are there, and begins to serve; what is owed to
-    /// the host is delivered meanwhile.
+    /// Resolves what an earlier run left unfinished, at the terminals that are there and at those that are not, and begins to
+    /// serve; what is owed to the host is delivered meanwhile.
     /// Call it when the terminals were added, before the first payment.
     public func start() async throws(JournalError) {
         pulse.withLock { pulse in
@@ -125,16 +134,82 @@ public final class TerminalHall: Sendable {
                     hub.beat()
                 }
             }
-            let listening = Task { [options] in
-                await SharedBackend.noteLateAnswers(of: options.backend, in: options.journal)
+            let listening = Task { [options, weak self] in
+                await LateResponse.listen(to: options.backend, journal: options.journal) {
+                    [weak self] _, action, record in
+                    await self?.tookLateResponse(action, record)
+                }
             }
-            pulse = [beating, listening]
+            let looking = Task { [weak self, lookout] in
+                while !Task.isCancelled {
+                    await lookout.wait(atMost: Self.lookoutInterval)
+                    if Task.isCancelled { return }
+                    // A journal that cannot be read is looked at again in the next round; `/readyz` tells.
+                    try? await self?.lookAfterJournal(includingParked: false)
+                }
+            }
+            let healing = Task { [weak self, journal = options.journal] in
+                for await health in journal.healthChanges() where health == .takesWrites {
+                    await self?.journalIsBack()
+                }
+            }
+            pulse = [beating, listening, looking, healing]
         }
-        let unfinished = try await options.journal.list(
-            JournalFilter(states: TransactionState.unfinished), order: .oldestFirst)
-        for id in Set(unfinished.map(\.terminalID)) {
-            try await terminal(named: id)?.recover()
+        try await lookAfterJournal(includingParked: true)
+    }
+
+    /// How often the hall looks for what was left behind though nobody told of anything.
+    static let lookoutInterval = Duration.seconds(60)
+
+    /// Recovery belongs to the journal and not to the terminals that happen to be here: whatever is unfinished without a
+    /// payment under way is resolved, and delivered by its terminal, or for one that is not here.
+    /// - Throws: where the journal does not say which terminals have something. One terminal's failure keeps no other from
+    ///   being looked after.
+    private func lookAfterJournal(includingParked: Bool) async throws(JournalError) {
+        for id in try await options.journal.unfinishedTerminals(includingParked: includingParked) {
+            if let terminal = terminal(named: id) {
+                await terminal.recover()
+            } else {
+                await recoverAbsent(id)
+            }
         }
+    }
+
+    /// What could not be written waits for its time no longer.
+    private func journalIsBack() async {
+        for terminal in terminals { await terminal.session.forwarder.wake() }
+        for absent in state.withLock({ Array($0.absent.values) }) { await absent.forwarder.wake() }
+        lookout.ring()
+    }
+
+    private func recoverAbsent(_ id: String) async {
+        let made = state.withLock { state -> AbsentTerminal? in
+            guard state.terminals[id] == nil, state.absent[id] == nil, !state.isStopping else { return nil }
+            let made = AbsentTerminal(id, options)
+            state.absent[id] = made
+            return made
+        }
+        guard let made else { return }
+        // What is due is in the journal before anything else goes on.
+        _ = try? await made.forwarder.resolveInterrupted()
+        made.begin { [weak self] in
+            self?.state.withLock { state in
+                if state.absent[id] === made { state.absent[id] = nil }
+            }
+        }
+    }
+
+    /// What is owed for terminals that are not here, parked or not.
+    func absentBacklog() async -> Int {
+        let present = Set(state.withLock { $0.terminals.keys })
+        guard let ids = try? await options.journal.unfinishedTerminals(includingParked: true) else {
+            return 0
+        }
+        var count = 0
+        for id in ids where !present.contains(id) {
+            count += (try? await options.journal.owed(terminal: id, includingParked: true).count) ?? 0
+        }
+        return count
     }
 
     /// Takes no more payments, lets those under way come to their end, and cancels those that still wait for a card.
@@ -159,8 +234,8 @@ public final class TerminalHall: Sendable {
             _ = payment.cancel()
             if await !payment.finished.wait(atMost: left(until: end)) { unfinished += 1 }
         }
-        let terminals = state.withLock { Array($0.terminals.values) }
-        let forwarding = terminals.compactMap { $0.endForwarding() }
+        let (terminals, absent) = state.withLock { (Array($0.terminals.values), Array($0.absent.values)) }
+        let forwarding = terminals.compactMap { $0.endForwarding() } + absent.compactMap { $0.end() }
         let delivered = OneShot()
         Task {
             for task in forwarding { await task.value }
@@ -195,7 +270,7 @@ public final class TerminalHall: Sendable {
         }
     }
 
-    /// Makes a terminal.
+    /// Makes a terminal. In a hall that has started `HallTerminal.recover` follows, before its first payment.
     /// - Parameters:
     ///   - id: 8 letters, digits, `.`, `_` or `-`; nil takes the profile's, or the next number.
     ///   - profile: nil is the hall's.
@@ -256,6 +331,10 @@ public final class TerminalHall: Sendable {
             }
             state.terminals[name] = terminal
             state.order.append(name)
+            // It delivers from now on.
+            if let delivering = state.absent.removeValue(forKey: name)?.end() {
+                terminal.deliver(after: delivering)
+            }
             return nil
         }
         if let problem {
@@ -265,13 +344,26 @@ public final class TerminalHall: Sendable {
         return terminal
     }
 
-    /// - Throws: `Problem` while a payment runs there.
-    public func removeTerminal(_ id: String) async throws(Problem) {
+    /// - Parameter leavingWhatItOwes: what is owed to the host is delivered though the terminal is gone.
+    /// - Throws: `Problem` while a payment runs there, and where it owes something that it is not to leave.
+    public func removeTerminal(_ id: String, leavingWhatItOwes: Bool = false) async throws(Problem) {
         let terminal = try terminal(id)
         guard terminal.stage.close() else {
             throw Problem(
                 .terminalBusy, status: 409, title: "A payment is under way", detail: "terminal \(id)",
                 retryable: true)
+        }
+        if !leavingWhatItOwes {
+            do throws(Problem) {
+                if let owed = try await terminal.owed() {
+                    throw .conflict(
+                        "terminal \(id) owes the host \(owed): it stays until that is delivered or voided by a person"
+                    )
+                }
+            } catch {
+                terminal.stage.reopen()
+                throw error
+            }
         }
         state.withLock { state in
             state.terminals[id] = nil
@@ -281,6 +373,7 @@ public final class TerminalHall: Sendable {
             }
         }
         await terminal.stopForwarding()
+        lookout.ring()
     }
 
     /// Closes a reader that was attached and takes it away; one that a terminal has stays.
@@ -445,7 +538,10 @@ public final class TerminalHall: Sendable {
     func view(_ record: TransactionRecord, _ live: LivePayment?) -> PaymentView {
         guard var view = live?.view else { return PaymentView(record) }
         view.journalState = record.state.rawValue
-        view.result?.reversalOutstanding = record.state == .reversalDue
+        // Of one that is over, with the journal's write still missing, the reversal is about to become due.
+        let isOutstanding: [TransactionState] =
+            view.state == .finished ? [.reversalDue, .authorizing, .answered] : [.reversalDue]
+        view.result?.reversalOutstanding = isOutstanding.contains(record.state)
         return view
     }
 }

@@ -1,5 +1,7 @@
 internal import Foundation
+internal import ProfileFile
 internal import Synchronization
+internal import Terminal
 internal import Traces
 
 /// Traces that can be replayed: those of a directory, read only, and those that were uploaded, in memory.
@@ -96,14 +98,13 @@ final class TraceShelf: Sendable {
         throw .notFound("trace \(name)")
     }
 
-    /// A profile that lies beside a trace of the directory.
-    func profileText(_ name: String) -> String? {
+    /// The profile that lies beside a trace of the directory.
+    func profile(_ name: String) throws(ProfileFileError) -> TerminalProfile? {
         guard (try? Self.check(name)) != nil, let directory = state.withLock({ $0.directory }) else {
             return nil
         }
-        return FileManager.default.contents(atPath: directory + "/" + name + ".profile.yaml").map {
-            String(decoding: $0, as: UTF8.self)
-        }
+        let path = directory + "/" + name + ".profile.yaml"
+        return FileManager.default.fileExists(atPath: path) ? try TerminalProfile(path: path) : nil
     }
 
     /// Keeps a trace, masked where it holds card numbers that are no test numbers.

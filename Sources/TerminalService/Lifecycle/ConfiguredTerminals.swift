@@ -57,16 +57,6 @@ final class ConfiguredTerminals: Sendable {
         return failures
     }
 
-    private func recover(_ terminal: HallTerminal) async {
-        do {
-            try await terminal.recover()
-        } catch {
-            logger.error(
-                "terminal \(terminal.id): what an earlier run left unfinished",
-                metadata: ["error": "\(error)"])
-        }
-    }
-
     /// Makes the terminals that are new and takes away those that are not named any more.
     /// - Returns: what could not be done, and why.
     func apply(_ groups: [DaemonConfiguration.TerminalGroup]) async -> [String] {
@@ -104,7 +94,7 @@ final class ConfiguredTerminals: Sendable {
         }
         for (key, id) in gone {
             do throws(Problem) {
-                try await hall.removeTerminal(id)
+                try await hall.removeTerminal(id, leavingWhatItOwes: true)
             } catch  where error.code == .notFound {
                 // A client took it away before.
             } catch {
@@ -160,8 +150,8 @@ final class ConfiguredTerminals: Sendable {
             let terminal = try hall.addTerminal(id: item.key.id, profile: item.profile, reader: readerID)
             state.withLock { $0.present[item.key] = terminal.id }
             if readerID != nil { watch.note(terminal: terminal.id, readerKind: item.key.reader.kind) }
-            // What an earlier run left unfinished there comes first; those of the beginning are looked after by `start`.
-            if state.withLock({ $0.hasStarted }) { await recover(terminal) }
+            // What was left unfinished there comes first; those of the beginning are looked after by `start`.
+            if state.withLock({ $0.hasStarted }) { await terminal.recover() }
             return nil
         } catch {
             return "terminal \(item.key.id ?? "of \(item.profile.source)"): \(error.detail ?? error.title)"

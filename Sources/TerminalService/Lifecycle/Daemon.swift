@@ -55,6 +55,8 @@ public final class Daemon: Sendable {
     let settings: GuardSettings
     let keeper: ConnectionKeeper
     let streams = StreamCount()
+    let sessions = Sessions()
+    let guesses: GuessLimit
     let notifier: SystemNotifier
     let logger: Logger
     let terminals: ConfiguredTerminals
@@ -72,7 +74,9 @@ public final class Daemon: Sendable {
         self.settings = settings
         keeper = ConnectionKeeper(
             limit: { settings.current.limits.connections },
+            unreadLimit: { settings.current.limits.unread },
             rejected: { [metrics = parts.metrics] in metrics.noteRejection($0) })
+        guesses = GuessLimit(rejected: { [metrics = parts.metrics] in metrics.noteRejection($0) })
         notifier = SystemNotifier(environment: parts.environment)
         logger = parts.log.logger("daemon")
         identity = try parts.configuration.listen.tls.map { try ServerIdentity($0) }
@@ -84,15 +88,18 @@ public final class Daemon: Sendable {
     var configuration: DaemonConfiguration { state.withLock { $0.configuration } }
 
     /// All routes, with the guards before them.
-    func router() -> Router<APIContext> {
+    /// - Throws: `UndeclaredRoutes`.
+    func router() throws -> Router<APIContext> {
         let rejected: @Sendable (Rejection) -> Void = { [metrics] in metrics.noteRejection($0) }
-        return API.router(
+        return try API.router(
             hall: hall,
             outer: [RequestMeter(metrics, parts.log.logger("http")), SecurityHeaders(settings)],
             guards: [
-                OriginGuard(settings, rejected: rejected), AccessGuard(settings, rejected: rejected),
-                RateGuard(settings, rejected: rejected), BodyGuard(settings, rejected: rejected),
-                StreamGuard(settings, streams, rejected: rejected),
+                OriginGuard(settings, rejected: rejected),
+                AuthenticationGuard(settings, sessions, guesses),
+                RateGuard(settings, rejected: rejected), AuthorizationGuard(rejected: rejected),
+                BodyGuard(settings, rejected: rejected),
+                StreamGuard(settings, streams, sessions, rejected: rejected),
             ],
             more: { DaemonRoutes(daemon: self).add(to: $0) })
     }
@@ -101,12 +108,13 @@ public final class Daemon: Sendable {
     /// - Parameter signals: whether SIGTERM, SIGINT and SIGHUP are heeded.
     public func run(signals: Bool = true) async throws {
         let configuration = configuration
+        let router = try router()
         // Emulated terminals are there before the first client; readers may take their time.
         for failure in try await terminals.start(configuration.terminals) { logger.error("\(failure)") }
 
         let listen = configuration.listen
         let application = Application(
-            router: router(),
+            router: router,
             server: .guarded(keeper, settings, identity: identity),
             configuration: .init(
                 address: .hostname(listen.address, port: listen.port), serverName: nil, backlog: 1024),
@@ -121,6 +129,7 @@ public final class Daemon: Sendable {
                 return await isAlive()
             },
             application, HallService(daemon: self), ReaderService(terminals: terminals),
+            JournalService(journal: hall.options.journal, logger: logger),
         ]
         if signals { services.append(ReloadSignalService(daemon: self)) }
         var group = ServiceGroupConfiguration(
@@ -159,26 +168,28 @@ public final class Daemon: Sendable {
 
     /// Why the daemon should get no payments now; empty where it should.
     func reasonsNotReady() async -> [String] {
+        let journal = hall.options.journal
         var reasons: [String] = []
         let figures = hall.figures
         if figures.isStopping { reasons.append("stopping") }
         if !state.withLock({ $0.isListening }) { reasons.append("starting") }
-        switch await journalAnswers() {
+        switch await journalAnswers({ () async throws(JournalError) in try await journal.checkWrites() }) {
         case .some(nil): break
-        case .some(let error?): reasons.append("journal: \(error)")
-        case nil: reasons.append("journal: no answer within 2 s")
+        case .some(let error?): reasons.append("\(error)")
+        case nil: reasons.append("journal \(journal.path) takes no writes: no answer within 2 s")
         }
         reasons += terminals.missing.map { "reader \($0.key): \($0.value)" }.sorted()
         return reasons
     }
 
     /// Nil: no answer in time; else the error, if there was one.
-    private func journalAnswers() async -> JournalError?? {
-        let journal = hall.options.journal
-        return await withTaskGroup(of: JournalError??.self) { group in
+    private func journalAnswers(
+        _ question: @escaping @Sendable () async throws(JournalError) -> Void
+    ) async -> JournalError?? {
+        await withTaskGroup(of: JournalError??.self) { group in
             group.addTask {
                 do throws(JournalError) {
-                    _ = try await journal.list(limit: 1)
+                    try await question()
                     return .some(nil)
                 } catch { return .some(error) }
             }
@@ -195,7 +206,9 @@ public final class Daemon: Sendable {
     /// Whether terminals and journal answer at all: what a restart could mend.
     func isAlive() async -> Bool {
         _ = hall.figures
-        return await journalAnswers() != nil
+        let journal = hall.options.journal
+        return await journalAnswers { () async throws(JournalError) in _ = try await journal.list(limit: 1) }
+            != nil
     }
 
     func gauges() async -> ServiceMetrics.Gauges {
@@ -213,6 +226,7 @@ public final class Daemon: Sendable {
             gauges.terminals[view.state.rawValue, default: 0] += 1
             gauges.backlog += view.backlog.count
         }
+        gauges.backlog += await hall.absentBacklog()
         let figures = hall.figures
         gauges.paymentsUnderWay = figures.paymentsUnderWay
         gauges.eventClients = figures.eventClients
@@ -280,6 +294,7 @@ public final class Daemon: Sendable {
         needsRestart("journal", \.journal)
         needsRestart("traces", \.traces)
         needsRestart("certificates", \.certificates)
+        needsRestart("files", \.files)
         needsRestart("profile-folder", \.profileFolder)
         needsRestart("stop-timeout", \.stopTimeout)
 
@@ -302,7 +317,11 @@ public final class Daemon: Sendable {
             ("tokens", old.tokens == new.tokens), ("log", old.log == new.log),
             ("limits", old.limits == new.limits),
         ] where !isSame { report.changed.append(setting) }
-        settings.replace(.init(result))
+        let values = GuardSettings.Values(result)
+        settings.replace(values)
+        // What tokens that are gone have opened goes with them.
+        sessions.keep(values.tokens)
+        streams.keep(values, sessions)
         parts.log.set(new.log)
 
         // Also where the list is the same: the profiles that it names may have changed.
@@ -332,6 +351,25 @@ public final class Daemon: Sendable {
                     "payments without an answer of the host are left to the next start, which reverses them",
                     metadata: ["payments": "\(unfinished)"])
             }
+        }
+    }
+
+    /// Ends the daemon when its journal has stopped for good: the next start resolves what could not be written.
+    private struct JournalService: Service {
+        let journal: Journal
+        let logger: Logger
+        func run() async throws {
+            for await health in journal.healthChanges().cancelOnGracefulShutdown() {
+                switch health {
+                case .takesWrites: logger.notice("the journal takes writes again")
+                case .failing(let error):
+                    logger.error("the journal takes no writes", metadata: ["error": "\(error)"])
+                case .stopped(let error):
+                    logger.critical("the journal has stopped", metadata: ["error": "\(error)"])
+                    throw error
+                }
+            }
+            try await gracefulShutdown()
         }
     }
 

@@ -87,6 +87,12 @@ public final class PaymentWatch: Sendable {
                     "payment": "\(request.transactionID)", "reason": "\(request.reason.rawValue)",
                     "transmission": "\(request.transmission)",
                 ])
+        case .resolved(let id, let was, let action):
+            say(
+                .notice, "left behind, resolved",
+                ["payment": "\(id)", "was": "\(was.rawValue)", "action": "\(action)"])
+        case .parked(let id, let reason):
+            say(.error, "set aside for a person: still owed", ["payment": "\(id)", "reason": "\(reason)"])
         case .finished(let result):
             var metadata: Logger.Metadata = [
                 "payment": "\(result.transactionID)", "status": "\(result.status.rawValue)",

@@ -1,6 +1,6 @@
 internal import Foundation
 internal import Glibc
-public import ServiceLifecycle
+internal import ServiceLifecycle
 
 /// Tells the service manager how the daemon is (sd_notify(3)): one datagram to the socket that `$NOTIFY_SOCKET` names.
 /// Without that variable nothing is told.

@@ -90,21 +90,14 @@ enum LogLine {
             for (key, value) in metadata {
                 let value = flat(CardNumbers.masked(value))
                 let isPlain = !value.isEmpty && !value.contains { $0 == " " || $0 == "\"" || $0 == "=" }
-                line += "  \(key)=" + (isPlain ? value : JSONText.quoted(value))
+                line += "  \(flat(key))=" + (isPlain ? value : JSONText.quoted(value))
             }
             return line + "\n"
         }
     }
 
     /// On one line, without what a terminal would obey.
-    private static func flat(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else {
-            return text
-        }
-        return String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : $0 }))
-    }
+    private static func flat(_ text: String) -> String { PlainText.clean(text, replacement: " ") }
 }
 
 /// The last fence before the log: what looks like a card number loses its middle digits, whoever wrote it. Types mask

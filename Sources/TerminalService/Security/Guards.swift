@@ -38,6 +38,10 @@ public enum Rejection: String, Sendable, CaseIterable {
     case slowBody = "slow_body"
     case slowReader = "slow_reader"
     case malformed
+    /// More responses unread than `limits.unread` allows.
+    case unread
+    /// Requests on end, without the responses having been read.
+    case pipelined
 }
 
 /// Refuses requests that a page of another site may have caused: a `Host` that is none of the daemon's (DNS rebinding), and
@@ -56,6 +60,13 @@ public struct OriginGuard: RouterMiddleware {
         _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
     ) async throws -> Response {
         let values = settings.current
+        // The first one is the authority; one that is left over is a second (RFC 9112, 3.2).
+        guard request.head.authority != nil, request.headers[values: .secondHost].isEmpty else {
+            rejected(.host)
+            throw Problem(
+                .badRequest, status: 400, title: "The Host is not clear",
+                detail: "a request has exactly one Host header")
+        }
         guard let authority = request.head.authority, let host = Authority(authority), host.isAllowed(values)
         else {
             rejected(.host)
@@ -123,127 +134,6 @@ struct Authority: Equatable {
     }
 }
 
-/// Knows clients by their tokens and what they may do. Without configured tokens everybody is operator: the daemon then
-/// listens on loopback alone.
-public struct AccessGuard: RouterMiddleware {
-    public typealias Context = APIContext
-    /// The cookie that carries the token where no header can be sent (EventSource).
-    public static let cookie = "tapbridge_token"
-    let settings: GuardSettings
-    let rejected: @Sendable (Rejection) -> Void
-    /// Slows down who guesses.
-    private let guesses = TokenBuckets()
-    private let now: @Sendable () -> ContinuousClock.Instant
-
-    public init(
-        _ settings: GuardSettings, now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
-        rejected: @escaping @Sendable (Rejection) -> Void = { _ in }
-    ) {
-        self.settings = settings
-        self.now = now
-        self.rejected = rejected
-    }
-
-    /// 401; 429 for an address from which too many wrong tokens came: twenty at once, then one a second.
-    private func refuse(_ context: APIContext, _ detail: String) -> Response {
-        rejected(.unauthorized)
-        guard let wait = guesses.take(context.remoteAddress ?? "unknown", rate: 1, burst: 20, at: now())
-        else {
-            return Self.unauthorized(detail)
-        }
-        rejected(.rate)
-        return .problem(
-            Problem(
-                .tooManyRequests, status: 429, title: "Too many requests",
-                detail: "too many without a token of the daemon's", retryable: true),
-            headers: [.retryAfter: "\(max(1, Int(wait.rounded(.up))))"])
-    }
-
-    public func handle(
-        _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
-    ) async throws -> Response {
-        var context = context
-        context.client = context.remoteAddress ?? "unknown"
-        let values = settings.current
-        if values.tokens.isEmpty {
-            context.role = .operator
-            return try await next(request, context)
-        }
-        if let token = Self.token(of: request) {
-            guard let holder = values.tokens.holder(of: token) else {
-                if request.headers[.authorization] == nil {
-                    // A cookie of former times must not keep anybody from asking for a new one.
-                    return try await open(request, context, next)
-                }
-                return refuse(context, "the token is not one of the daemon's")
-            }
-            context.role = holder.role
-            context.client = holder.name
-        }
-        return try await open(request, context, next)
-    }
-
-    private func open(
-        _ request: Request, _ context: APIContext, _ next: (Request, APIContext) async throws -> Response
-    ) async throws -> Response {
-        let path = request.uri.path
-        let needsToken =
-            (path == "/v1" || path.hasPrefix("/v1/") || path == "/metrics")
-            && !(path == "/v1/session" && (request.method == .post || request.method == .delete))
-        guard needsToken else { return try await next(request, context) }
-        guard let role = context.role else {
-            return refuse(context, "the daemon wants a token: Authorization: Bearer TOKEN")
-        }
-        if role == .observer, request.method != .get, request.method != .head {
-            rejected(.forbidden)
-            throw Problem(
-                .forbidden, status: 403, title: "Forbidden",
-                detail: "an observer may look and not change anything: this takes an operator's token")
-        }
-        return try await next(request, context)
-    }
-
-    /// Of the header; of the cookie for requests that change nothing.
-    static func token(of request: Request) -> String? {
-        if let header = request.headers[.authorization] {
-            let parts = header.split(separator: " ", maxSplits: 1)
-            // Another scheme is a token that nobody has.
-            guard parts.count == 2, parts[0].lowercased() == "bearer" else { return "" }
-            return String(parts[1])
-        }
-        guard request.method == .get || request.method == .head else { return nil }
-        for field in request.headers[values: .cookie] {
-            for pair in field.split(separator: ";") {
-                let pair = pair.drop { $0 == " " }
-                if pair.hasPrefix(cookie + "=") { return String(pair.dropFirst(cookie.count + 1)) }
-            }
-        }
-        return nil
-    }
-
-    static func unauthorized(_ detail: String) -> Response {
-        var response = Response.problem(
-            Problem(.unauthorized, status: 401, title: "Unauthorized", detail: detail))
-        response.headers[.wwwAuthenticate] = "Bearer realm=\"tapbridge\""
-        return response
-    }
-
-    /// The cookie for a token that was proved; nil where it is not one of the daemon's.
-    public static func sessionCookie(for token: String, _ settings: GuardSettings) -> (
-        cookie: String, role: Role
-    )? {
-        let values = settings.current
-        guard let holder = values.tokens.holder(of: token) else { return nil }
-        return (
-            "\(cookie)=\(token); Path=/; HttpOnly; SameSite=Strict" + (values.isTLS ? "; Secure" : ""),
-            holder.role
-        )
-    }
-
-    /// Takes the cookie back.
-    public static var endedCookie: String { "\(cookie)=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0" }
-}
-
 /// Slows clients down that ask too often (a token bucket each): 429 with Retry-After.
 public struct RateGuard: RouterMiddleware {
     public typealias Context = APIContext
@@ -267,22 +157,14 @@ public struct RateGuard: RouterMiddleware {
         let limits = settings.current.limits
         guard limits.requestsPerSecond > 0 else { return try await next(request, context) }
         // What watches the daemon is never kept out.
-        let path = request.uri.path
-        guard path != "/healthz", path != "/readyz" else { return try await next(request, context) }
-        let client = context.client.isEmpty ? context.remoteAddress ?? "unknown" : context.client
+        guard context.access.rate != .probe else { return try await next(request, context) }
         if let wait = buckets.take(
-            client, rate: Double(limits.requestsPerSecond), burst: Double(limits.burst), at: now())
+            context.client, rate: Double(limits.requestsPerSecond), burst: Double(limits.burst), at: now())
         {
             rejected(.rate)
-            var response = Response.problem(
-                Problem(
-                    .tooManyRequests, status: 429, title: "Too many requests",
-                    detail:
-                        "at most \(limits.requestsPerSecond) requests a second: see limits.requests-per-second",
-                    retryable: true
-                ))
-            response.headers[.retryAfter] = "\(max(1, Int(wait.rounded(.up))))"
-            return response
+            return .tooManyRequests(
+                "at most \(limits.requestsPerSecond) requests a second: see limits.requests-per-second",
+                seconds: wait)
         }
         return try await next(request, context)
     }
@@ -293,6 +175,10 @@ final class TokenBuckets: Sendable {
     private struct Bucket {
         var tokens: Double
         var at: ContinuousClock.Instant
+
+        func filled(rate: Double, burst: Double, at now: ContinuousClock.Instant) -> Double {
+            min(burst, tokens + rate * at.duration(to: now).seconds)
+        }
     }
     private let buckets = Mutex<[String: Bucket]>([:])
     let capacity: Int
@@ -304,9 +190,7 @@ final class TokenBuckets: Sendable {
     /// Takes a token. Nil is granted; else the seconds until there is one.
     func take(_ client: String, rate: Double, burst: Double, at now: ContinuousClock.Instant) -> Double? {
         buckets.withLock { buckets in
-            func filled(_ bucket: Bucket) -> Double {
-                min(burst, bucket.tokens + rate * bucket.at.duration(to: now).seconds)
-            }
+            func filled(_ bucket: Bucket) -> Double { bucket.filled(rate: rate, burst: burst, at: now) }
             var bucket = buckets[client] ?? Bucket(tokens: burst, at: now)
             bucket.tokens = filled(bucket)
             bucket.at = now
@@ -322,6 +206,15 @@ final class TokenBuckets: Sendable {
             }
             buckets[client] = bucket
             return granted ? nil : (1 - bucket.tokens) / rate
+        }
+    }
+
+    /// Looks whether there is a token, without taking it. Nil is yes; else the seconds until there is one.
+    func wait(_ client: String, rate: Double, burst: Double, at now: ContinuousClock.Instant) -> Double? {
+        buckets.withLock { buckets in
+            guard let bucket = buckets[client] else { return nil }
+            let tokens = bucket.filled(rate: rate, burst: burst, at: now)
+            return tokens >= 1 ? nil : (1 - tokens) / rate
         }
     }
 }
@@ -380,23 +273,27 @@ public struct SecurityHeaders: RouterMiddleware {
         } catch let problem as Problem {
             response = .problem(problem)
         }
-        response.headers[.contentSecurityPolicy] = Self.contentSecurityPolicy
-        response.headers[.xContentTypeOptions] = "nosniff"
-        response.headers[.xFrameOptions] = "DENY"
-        response.headers[.referrerPolicy] = "no-referrer"
-        response.headers[.crossOriginOpenerPolicy] = "same-origin"
-        response.headers[.crossOriginResourcePolicy] = "same-origin"
-        response.headers[.permissionsPolicy] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
-        if settings.current.isTLS { response.headers[.strictTransportSecurity] = "max-age=31536000" }
-        // Answers of the API hold payments: they belong in nobody's cache.
-        if response.headers[.cacheControl] == nil, request.uri.path.hasPrefix("/v1") {
-            response.headers[.cacheControl] = "no-store"
-        }
+        Self.add(to: &response.headers, isTLS: settings.current.isTLS)
         return response
+    }
+
+    static func add(to headers: inout HTTPFields, isTLS: Bool) {
+        headers[.contentSecurityPolicy] = contentSecurityPolicy
+        headers[.xContentTypeOptions] = "nosniff"
+        headers[.xFrameOptions] = "DENY"
+        headers[.referrerPolicy] = "no-referrer"
+        headers[.crossOriginOpenerPolicy] = "same-origin"
+        headers[.crossOriginResourcePolicy] = "same-origin"
+        headers[.permissionsPolicy] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+        if isTLS { headers[.strictTransportSecurity] = "max-age=31536000" }
+        // What says nothing else belongs in nobody's cache: responses of the API hold payments.
+        if headers[.cacheControl] == nil { headers[.cacheControl] = "no-store" }
     }
 }
 
 extension HTTPField.Name {
+    /// The first one has become the authority.
+    static let secondHost = HTTPField.Name("Host")!
     static let xFrameOptions = HTTPField.Name("X-Frame-Options")!
     static let referrerPolicy = HTTPField.Name("Referrer-Policy")!
     static let crossOriginOpenerPolicy = HTTPField.Name("Cross-Origin-Opener-Policy")!

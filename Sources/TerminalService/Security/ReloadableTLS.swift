@@ -1,10 +1,11 @@
-internal import Crypto
+internal import EMV
 internal import Foundation
 internal import Hummingbird
 internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
 internal import NIOSSL
+internal import Networking
 internal import Synchronization
 
 /// Certificate and key that new connections get: they may be replaced while the daemon runs, as certificates expire.
@@ -28,11 +29,11 @@ public final class ServerIdentity: Sendable {
     var current: NIOSSLContext { state.withLock { $0.context } }
 
     private static func digest(_ tls: DaemonConfiguration.TLS) throws -> [UInt8] {
-        var hash = Crypto.SHA256()
+        var hash = SHA256()
         for file in [tls.certificate, tls.key] {
-            hash.update(data: try Data(contentsOf: URL(fileURLWithPath: file)))
+            hash.update(Array(try Data(contentsOf: URL(fileURLWithPath: file))))
         }
-        return Array(hash.finalize())
+        return hash.finalize()
     }
 }
 
@@ -46,6 +47,22 @@ struct ReloadableTLSChannel<Base: ServerChildChannel>: ServerChildChannel {
         channel.eventLoop.makeCompletedFuture {
             try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: identity.current))
         }.flatMap { base.setup(channel: channel, logger: logger) }
+    }
+
+    func handle(value: Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
+}
+
+/// Keeps what is set up until the channel is closed: a server that stops drops connections that it has accepted and
+/// not begun to serve (`ConnectionServer`).
+struct KeptChannel<Base: ServerChildChannel>: ServerChildChannel {
+    typealias Value = Base.Value
+    let base: Base
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        base.setup(channel: channel, logger: logger).map { value in
+            keepUntilClosed(value, channel)
+            return value
+        }
     }
 
     func handle(value: Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
@@ -65,8 +82,8 @@ extension HTTPServerBuilder {
                     httpDecoderConfiguration: .init(
                         maxHeaderFieldSize: 16 * 1024, maxHeaderListSize: 32 * 1024, maxHeaderFieldCount: 100)
                 ))
-            guard let identity else { return plain }
-            return ReloadableTLSChannel(base: plain, identity: identity)
+            guard let identity else { return KeptChannel(base: plain) }
+            return KeptChannel(base: ReloadableTLSChannel(base: plain, identity: identity))
         }
     }
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Terminal
 
-struct CompleteCommand: AsyncParsableCommand {
+struct CompleteCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "complete", abstract: "Take an amount of what a pre-authorization holds.",
         discussion: """
@@ -14,9 +14,9 @@ struct CompleteCommand: AsyncParsableCommand {
     @OptionGroup var options: DeskOptions
 
     func run() async throws {
-        let record = try await Desk.open(options.terminal, troubles: options.trouble) {
+        let change = try await Desk.open(options.terminal, troubles: options.trouble) {
             try await $0.desk.complete(id, try Desk.amount(amount, $0.profile))
         }
-        try Desk.show(record, done: .adjusted, json: options.output.json)
+        try Desk.show(change, json: options.output.json)
     }
 }

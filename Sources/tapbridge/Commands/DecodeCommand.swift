@@ -66,7 +66,8 @@ struct DecodeCommand: ParsableCommand {
                 nodes.append(node)
             } else {
                 Console.write(
-                    node.text(colour: Console.standard.coloured, offsets: offsets), to: STDOUT_FILENO)
+                    Console.standard.shown(node.text(colour: Console.standard.coloured, offsets: offsets)),
+                    to: STDOUT_FILENO)
             }
         }
         if hex.isEmpty || hex == ["-"] {

@@ -7,7 +7,7 @@ import Readers
 import Terminal
 import Traces
 
-struct DemoCommand: AsyncParsableCommand {
+struct DemoCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
         abstract: "Watch a terminal take payments from cards and phone wallets, without hardware.",
@@ -62,6 +62,7 @@ struct DemoCommand: AsyncParsableCommand {
         let world = try ScenarioWorld()
 
         var reports: [ScenarioReport] = []
+        var afterwards = Afterwards()
         for (index, scenario) in scenarios.enumerated() {
             if !output.json {
                 let money = Money(Amount(clamping: scenario.amount), profile.currency)
@@ -75,16 +76,18 @@ struct DemoCommand: AsyncParsableCommand {
             var environment = TerminalEnvironment(
                 observer: { printer?.print($0) }, holdsMessages: slow && !output.json)
             if record != nil { try Self.fix(&environment, number: index) }
+            let file = try OutputFile(traces + "/" + scenario.id + ".trace")
             let result = try await PayCommand.interruptible {
                 [environment] () async throws -> PaymentResult in
                 try await world.play(
                     scenario, profile: try scenario.terminalProfile(), journal: journal, recorder: recorder,
                     environment: environment)
             }
-            let file = traces + "/" + scenario.id + ".trace"
-            try PayCommand.write(recorder.recorded, to: file)
-            if let text = scenario.profile, let name = scenario.profileFile {
-                try Self.write(text, to: traces + "/" + name)
+            await afterwards.attempt {
+                try file.write(recorder.recorded.masked().description)
+                if let text = scenario.profile, let name = scenario.profileFile {
+                    try Self.write(text, to: traces + "/" + name)
+                }
             }
             let report = ScenarioReport(
                 scenario: scenario.id, asExpected: Self.isExpected(result, scenario),
@@ -103,7 +106,11 @@ struct DemoCommand: AsyncParsableCommand {
                 }
                 if receipts, let receipt = result.receipt { Console.print("\n" + receipt.text()) }
             }
-            if result.status == .cancelled { throw ExitWithStatus(status: .interrupted) }
+            if result.status == .cancelled {
+                if output.json { try Console.printJSON(reports) }
+                afterwards.tell()
+                throw ExitWithStatus(status: .interrupted)
+            }
         }
 
         // The whole terminal again, on the traces: same commands, same outcomes, signatures verify.
@@ -120,9 +127,10 @@ struct DemoCommand: AsyncParsableCommand {
                     replayed += 1
                 }
             } catch {
-                throw CommandFailure(.different, "\(file): \(error)")
+                Console.printError("\(file): \(error)")
             }
         }
+        afterwards.tell()
         let verification = try await JournalCommand.reading { try await journal.verify() }
         let isRight = reports.allSatisfy(\.asExpected) && replayed == scenarios.count && verification.isSound
         if output.json {

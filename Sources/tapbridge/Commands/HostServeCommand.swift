@@ -15,7 +15,8 @@ extension HostCommand {
             abstract: "Run the simulated acquirer, network, token service and issuer as a server.",
             discussion: """
                 Terminals connect over ISO 8583, and with --http over HTTP. Every message is shown as it comes; card numbers are masked. \
-                Accounts and tokens come from a world file, and what was booked outlives the server.
+                Accounts and tokens come from a world file. What is booked is on the disk before it is answered, in the books \
+                and in a log beside them (.log): it outlives the server, however that ends.
 
                 A trouble is "[MESSAGE] WHEN: TROUBLE [xN]". MESSAGE is authorization (which may be left out), \
                 reversal, advice, adjustment, reconciliation or upload. WHEN is always, nth N, every N, amount N, \
@@ -67,7 +68,8 @@ extension HostCommand {
         var world: String?
         @Option(
             help: ArgumentHelp(
-                "Where books are kept; in the user's state directory by default.", valueName: "file"))
+                "Where books are kept, by one host at a time; in the user's state directory by default.",
+                valueName: "file"))
         var books: String?
         @Flag(help: "Begin new books: opening balances, no counter used.") var newBooks = false
         @Option(help: ArgumentHelp("What goes wrong, and when; may be repeated.", valueName: "rule"))
@@ -75,12 +77,6 @@ extension HostCommand {
         @Flag(help: "Amounts of 90.00 to 90.99 cause troubles by their last two digits.") var amountTable =
             false
         @OptionGroup var output: OutputOptions
-
-        /// What outlives the server.
-        struct Books: Codable {
-            var issuer: IssuerSimulator.State
-            var acquirer: AcquirerBooks
-        }
 
         func run() async throws {
             guard let endpoint = Endpoint(listen) else {
@@ -90,10 +86,11 @@ extension HostCommand {
             let security = try security()
             var script = try SimulatedHost.script(trouble)
             if amountTable { script.rules += TroubleScript.amountTable.rules }
-            let path = try books ?? StateDirectory.make() + "/host-server.json"
-            let simulator = try simulator(path)
+            let (ledger, simulator) = try simulator()
             let json = output.json
-            let service = HostService(acquirer: simulator, troubles: script) { Self.show($0, json: json) }
+            let service = HostService(acquirer: simulator, troubles: script, ledger: ledger) {
+                Self.show($0, json: json)
+            }
             let listener = ISO8583Listener(
                 service: service, interface: interface, endpoint: endpoint, security: security)
 
@@ -103,7 +100,9 @@ extension HostCommand {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { try await listener.run() }
                     group.addTask { await EndSignals.wait() }
-                    group.addTask { try await Self.keep(simulator, path) }
+                    group.addTask {
+                        if let error = await ledger.failure() { throw CommandFailure(.journal, "\(error)") }
+                    }
                     try await group.next()
                     group.cancelAll()
                 }
@@ -112,7 +111,9 @@ extension HostCommand {
             } catch {
                 throw CommandFailure(.badInput, "cannot serve on \(endpoint): \(error)")
             }
-            try await Self.write(simulator, path)
+            do { try await ledger.close(await simulator.allBooks) } catch {
+                throw CommandFailure(.journal, "\(error)")
+            }
         }
 
         private func interface() throws -> HostInterface {
@@ -187,50 +188,43 @@ extension HostCommand {
             return security
         }
 
-        private func simulator(_ path: String) throws -> SimulatedAcquirer {
-            var kept = Books(issuer: IssuerSimulator.State(), acquirer: AcquirerBooks())
-            if !newBooks, let data = FileManager.default.contents(atPath: path) {
-                do {
-                    kept = try JSONDecoder().decode(Books.self, from: data)
+        /// The books that were named, else the first in the state directory that no other host has open.
+        private func openLedger() throws -> (ledger: HostLedgerFile, books: HostBooks) {
+            if let books { return try HostLedgerFile.open(books, isNew: newBooks) }
+            let start = try StateDirectory.make() + "/host-server"
+            for number in 1...100 {
+                do throws(HostLedgerError) {
+                    return try HostLedgerFile.open(
+                        start + (number == 1 ? "" : "-\(number)") + ".json", isNew: newBooks)
                 } catch {
-                    throw CommandFailure(
-                        .badInput, "the books in \(path) cannot be read: begin others with --new-books")
+                    guard case .locked = error else { throw error }
                 }
             }
+            throw HostLedgerError.locked(path: start + ".json")
+        }
+
+        /// The books, and the host that keeps them there.
+        private func simulator() throws -> (HostLedgerFile, SimulatedAcquirer) {
             do {
                 let world =
                     try world.map { (path) throws(ProfileFileError) in
                         try IssuingWorld(ProfileFile(path: path))
                     } ?? .test
-                return SimulatedAcquirer(
+                let (ledger, kept) = try openLedger()
+                if ledger.droppedBytes > 0 {
+                    Console.printError(
+                        "the last change in \(HostLedgerFile.logPath(ledger.path)) was cut short, and nobody was told of it: it is left out"
+                    )
+                }
+                let simulator = SimulatedAcquirer(
                     issuer: try IssuerSimulator(
                         world: world, state: kept.issuer, pinVerifier: TestPIN.verifier),
-                    books: kept.acquirer)
+                    books: kept.acquirer, ledger: ledger)
+                return (ledger, simulator)
+            } catch let error as HostLedgerError {
+                throw CommandFailure(error.isOfContent ? .badInput : .journal, "\(error)")
             } catch {
                 throw CommandFailure(.badInput, "\(error)")
-            }
-        }
-
-        /// Writes the books every other second in which something happened.
-        private static func keep(_ simulator: SimulatedAcquirer, _ path: String) async throws {
-            var last = await simulator.messageCount
-            while true {
-                do { try await Task.sleep(for: .seconds(2)) } catch { return }
-                let count = await simulator.messageCount
-                if count != last { try await write(simulator, path) }
-                last = count
-            }
-        }
-
-        private static func write(_ simulator: SimulatedAcquirer, _ path: String) async throws {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys]
-            let books = Books(issuer: await simulator.issuer.state, acquirer: await simulator.books)
-            do {
-                try encoder.encode(books).write(to: URL(fileURLWithPath: path), options: .atomic)
-            } catch {
-                throw CommandFailure(
-                    .journal, "the books cannot be kept in \(path): \(error.localizedDescription)")
             }
         }
 
@@ -251,7 +245,7 @@ extension HostCommand {
                 encoder.dateEncodingStrategy = .iso8601
                 encoder.outputFormatting = [.sortedKeys]
                 if let data = try? encoder.encode(Line(time: now, entry: entry)) {
-                    Console.print(String(decoding: data, as: UTF8.self))
+                    Console.print(PlainText.escaped(json: String(decoding: data, as: UTF8.self)))
                 }
                 return
             }
@@ -262,7 +256,7 @@ extension HostCommand {
                 case .unreadable, .wrongMAC: .red
                 case .message:
                     entry.trouble != nil
-                        ? .yellow : ["00", "10", "11"].contains(entry.responseCode ?? "") ? .green : .red
+                        ? .yellow : entry.isApproved ? .green : .red
                 default: .dim
                 }
             Console.print("\(console.styled(time, .dim)) \(console.styled(entry.text, style))")

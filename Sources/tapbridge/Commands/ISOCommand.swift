@@ -19,7 +19,9 @@ struct ISOCommand: ParsableCommand {
             discussion: """
                 Each argument, or each line of standard input, is one message in hexadecimal. A --file holds one \
                 message as bytes, or hexadecimal lines. Without --dialect and --framing the built-in dialects and \
-                usual framings are tried, and the first that reads the whole message is taken.
+                usual framings are tried, and the one is taken that reads the message best: to its last byte, with right \
+                filler digits, the version of the message type, printable characters, dates, currencies and check digits that \
+                there are. Others that read it as well are named, and whether they find the same values.
 
                 Framings: 2-byte, 4-byte, bcd, ascii-4 (ascii-2 to ascii-8), each with "+self" where the length \
                 counts itself, and "tpdu" or "header N" where a header follows; "none" for a bare message.
@@ -48,6 +50,8 @@ struct ISOCommand: ParsableCommand {
             var message: MessageExplanation
             var framing: String
             var chip: [ExplainedNode]
+            /// Other dialects and framings that read the whole message.
+            var alsoReadBy: [MessageDetection.Other] = []
         }
 
         func run() throws {
@@ -57,7 +61,8 @@ struct ISOCommand: ParsableCommand {
             for input in try inputs() {
                 let row: Row
                 switch input {
-                case .success(let bytes): row = Self.best(bytes, dialects, framings)
+                case .success(let bytes):
+                    row = Self.row(MessageDetection(bytes, dialects: dialects, framings: framings))
                 case .failure(let failure): throw failure
                 }
                 rows.append(row)
@@ -113,48 +118,11 @@ struct ISOCommand: ParsableCommand {
             Framing(.binary(2), countsItself: true), Framing(.bcd), Framing(.bcd, header: .tpdu),
         ]
 
-        /// The reading that goes furthest; the first of several that read the whole message.
-        static func best(_ bytes: [UInt8], _ dialects: [Dialect], _ framings: [Framing?]) -> Row {
-            var best: (explanation: MessageExplanation, message: Message, framing: Framing?)?
-            for framing in framings {
-                for dialect in dialects {
-                    var content = bytes
-                    var error: FramingError?
-                    if let framing {
-                        var reader = FrameReader(framing, limit: max(bytes.count, 1))
-                        reader.append(bytes)
-                        do throws(FramingError) {
-                            guard let next = try reader.next(), reader.pending == 0 else { throw .badLength }
-                            content = next
-                        } catch let failure {
-                            error = failure
-                        }
-                    }
-                    if error != nil, framings.count > 1 { continue }
-                    var (explanation, message) = dialect.explain(
-                        error == nil ? content : [], from: framing?.header.count ?? 0)
-                    if let error { explanation.error = "framing \"\(framing?.description ?? "")\": \(error)" }
-                    // Bytes of any kind may look like a message of another dialect; of a message type they seldom do.
-                    if explanation.error == nil, explanation.typeMeaning != nil || dialects.count == 1 {
-                        return row(explanation, message, framing)
-                    }
-                    if best.map({ rank(explanation) > rank($0.explanation) }) ?? true {
-                        best = (explanation, message, framing)
-                    }
-                }
-            }
-            guard let best else { return row(MessageExplanation.unread, Message(0), nil) }
-            return row(best.explanation, best.message, best.framing)
-        }
-
-        static func rank(_ explanation: MessageExplanation) -> Int {
-            (explanation.typeMeaning == nil ? 0 : 1000) + (explanation.error == nil ? 500 : 0)
-                + explanation.fields.count
-        }
-
-        static func row(_ explanation: MessageExplanation, _ message: Message, _ framing: Framing?) -> Row {
+        static func row(_ detection: MessageDetection) -> Row {
+            let best = detection.best
             var chip: [ExplainedNode] = []
-            if let data = message[55], !data.isEmpty, explanation.fields.contains(where: { $0.number == 55 })
+            if let data = best.message[55], !data.isEmpty,
+                best.explanation.fields.contains(where: { $0.number == 55 })
             {
                 var options = EMVDecoder.Options(kind: .tlv)
                 options.isTestPAN = { _ in false }
@@ -163,7 +131,9 @@ struct ISOCommand: ParsableCommand {
                         hex: Hex.string(data), options)
                 ]
             }
-            return Row(message: explanation, framing: framing?.description ?? "none", chip: chip)
+            return Row(
+                message: best.explanation, framing: best.framingName, chip: chip, alsoReadBy: detection.others
+            )
         }
 
         private func show(_ row: Row) {
@@ -201,6 +171,9 @@ struct ISOCommand: ParsableCommand {
             }
             if let error = row.message.error {
                 Console.print(console.styled("error: \(error)", .red))
+            }
+            for line in MessageDetection.lines(row.alsoReadBy, than: row.framing) {
+                Console.print(console.styled(line, .dim))
             }
         }
     }
@@ -274,10 +247,4 @@ struct ISOCommand: ParsableCommand {
         }
         return framing
     }
-}
-
-extension MessageExplanation {
-    /// For bytes that no framing fits.
-    static let unread = MessageExplanation(
-        dialect: "?", header: "", fields: [], error: "no usual framing fits these bytes", readCount: 0)
 }

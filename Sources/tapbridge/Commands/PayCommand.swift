@@ -8,14 +8,20 @@ import Readers
 public import Terminal
 import Traces
 
-struct PayCommand: AsyncParsableCommand {
+struct PayCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "pay",
         abstract: "Take one payment.",
         discussion: """
             With --card an emulated card or wallet is tapped on the emulated reader; a phone that asks to be \
             unlocked is unlocked, unless --locked is given. With --reader an attached PC/SC reader, or a libnfc \
-            device (nfc:pn532_uart:/dev/ttyUSB0), waits for a real one. Without both the first contactless reader is taken, or an emulated card where there is none.
+            device (nfc:pn532_uart:/dev/ttyUSB0), waits for a real one. Without both the first contactless reader is taken; \
+            where no reader is attached an emulated card, which is said.
+
+            The file of --record is opened before the payment. What fails after it is a warning: result and exit status \
+            are the payment's.
+
+            What earlier runs left unfinished is resolved first, at this terminal and at all others of the journal.
 
             Examples:
               tapbridge pay 12.50 --card visa-debit
@@ -119,11 +125,27 @@ struct PayCommand: AsyncParsableCommand {
             throw CommandFailure(.usage, "--card is for the emulated reader: leave out --reader")
         }
 
-        let journal = try await terminal.openJournal()
+        guard !(preAuthorize && `defer`) else {
+            throw CommandFailure(.usage, "a pre-authorization cannot be deferred")
+        }
+        guard type != .refund || of != nil || card != nil || reader != nil else {
+            throw CommandFailure(
+                .usage,
+                "whose money is it? Name the payment that is given back with --of, or the card with --card or --reader"
+            )
+        }
+        let host = try terminal.host(profile, quiet: output.json)
+        if host != nil, !trouble.isEmpty {
+            throw CommandFailure(
+                .usage, "--trouble is for the built-in host: give it to `tapbridge host` instead")
+        }
+        let file = try record.map { try OutputFile($0) }
+
         var device: any CardReader
         var emulated: EmulatedCard?
         var chosen = card
-        if reader == nil, card == nil, await !PCSC.isAnythingThere() { chosen = "visa-credit" }
+        if reader == nil, card == nil { chosen = try await PCSC.emulatedCardInstead() }
+        let journal = try await terminal.openJournal()
         if let id = chosen {
             let tapped = try CardShelf.take(id, fresh: freshCard)
             tapped.ownerUnlocksWhenAsked = !locked
@@ -144,7 +166,7 @@ struct PayCommand: AsyncParsableCommand {
 
         let pinPad = try makePINPad(profile, isEmulated: emulated != nil)
         var recorder: SessionRecorder?
-        if record != nil {
+        if file != nil {
             let trace = TraceRecorder(header: [Trace.Field("title", title(emulated))])
             recorder = SessionRecorder(recorder: trace, profile: profile, hasPINPad: pinPad != nil)
             device = RecordingReader(device, recorder: trace)
@@ -156,11 +178,6 @@ struct PayCommand: AsyncParsableCommand {
                 printer?.print(event)
             }, holdsMessages: emulated == nil, pinPad: pinPad)
         let keepsBooks = !freshCard
-        let host = try terminal.host(profile, quiet: output.json)
-        if host != nil, !trouble.isEmpty {
-            throw CommandFailure(
-                .usage, "--trouble is for the built-in host: give it to `tapbridge host` instead")
-        }
         let simulator = try SimulatedHost.make(
             troubles: trouble, keepsBooks: keepsBooks, answerTimeout: profile.timing.authorization)
         let session = TerminalSession(
@@ -168,9 +185,6 @@ struct PayCommand: AsyncParsableCommand {
             environment: environment)
         try await Self.recover(session, quiet: output.json)
 
-        guard !(preAuthorize && `defer`) else {
-            throw CommandFailure(.usage, "a pre-authorization cannot be deferred")
-        }
         var original: String?
         if let of {
             guard let record = try? await journal.show(of) else {
@@ -182,30 +196,42 @@ struct PayCommand: AsyncParsableCommand {
             amount: amount, amountOther: other, type: type,
             purpose: preAuthorize ? .preAuthorization : `defer` ? .deferred : .sale, idempotencyKey: key,
             original: original, acceptsPartialApproval: partial)
+        // What the host says out of time is written down, also while the payment waits for its reversal.
+        let listening = Task { await session.forwarder.listen() }
+        defer { listening.cancel() }
         let result = try await Self.interruptible { () async throws(TerminalError) in
             try await session.pay(request)
         }
+        listening.cancel()
+        await listening.value
+        // The money has moved, or has not: nothing below changes what is told and how this ends.
+        var afterwards = Afterwards()
         await device.close()
         // The file alone is the whole journal again.
         try? await journal.close()
         if let host {
             await host.close()
         } else if keepsBooks {
-            try await SimulatedHost.keepBooks(of: simulator)
+            await afterwards.attempt { try await SimulatedHost.keepBooks(of: simulator) }
         }
-        if let emulated, !freshCard { try CardShelf.putBack(emulated) }
-        if let record, let recorder {
-            try Self.write(recorder.recorder.recorded, to: record)
-            Console.printError("trace written to \(record)")
+        if let emulated, !freshCard { await afterwards.attempt { try CardShelf.putBack(emulated) } }
+        if let file, let recorder {
+            await afterwards.attempt {
+                try file.write(recorder.recorder.recorded.masked().description)
+                Console.printError("trace written to \(file.path)")
+            }
         }
 
         if output.json {
-            try Console.printJSON(PaymentReport(result))
+            var report = PaymentReport(result)
+            report.warnings = afterwards.warnings.isEmpty ? nil : afterwards.warnings
+            try Console.printJSON(report)
         } else {
             Console.print("  \(result.headline(.standard))")
             if result.status != .approved, let reason = result.reason { Console.print("    \(reason)") }
             if result.outcome != nil, let receipt = result.receipt { Console.print("\n" + receipt.text()) }
         }
+        afterwards.tell()
         if result.exitStatus != .success { throw ExitWithStatus(status: result.exitStatus) }
     }
 
@@ -248,10 +274,10 @@ struct PayCommand: AsyncParsableCommand {
         "\(type.rawValue) \(amount), \(card?.profile.title ?? "card on \(reader ?? "a PC/SC reader")")"
     }
 
-    /// Resolves what an earlier run left, and says so.
+    /// Resolves what an earlier run left, at this terminal and at all others of the journal, and says so.
     static func recover(_ session: TerminalSession, quiet: Bool) async throws {
         do {
-            for recovery in try await session.recover() {
+            for recovery in try await session.forwarder.recoverAll() {
                 let text =
                     "earlier payment \(recovery.record.id) (\(recovery.record.state.rawValue)): \(recovery.action)"
                 if !quiet || !recovery.resolved { Console.printError(Console.error.styled(text, .yellow)) }
@@ -269,17 +295,11 @@ struct PayCommand: AsyncParsableCommand {
         do {
             return try await Interruption.cancelling(task) { try await task.value }
         } catch let error as TerminalError {
-            if case .journal = error { throw CommandFailure(.journal, "\(error)") }
-            throw CommandFailure(.usage, "\(error)")
-        }
-    }
-
-    static func write(_ trace: Trace, to path: String) throws {
-        do {
-            try trace.masked().description.write(toFile: path, atomically: true, encoding: .utf8)
-        } catch {
-            throw CommandFailure(
-                .badInput, "the trace cannot be written to \(path): \(error.localizedDescription)")
+            switch error {
+            case .journal: throw CommandFailure(.journal, "\(error)")
+            case .rejected: throw CommandFailure(.notApproved, "\(error)")
+            case .busy, .invalidRequest, .keyReused: throw CommandFailure(.usage, "\(error)")
+            }
         }
     }
 }

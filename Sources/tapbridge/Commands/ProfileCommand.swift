@@ -1,4 +1,5 @@
 import ArgumentParser
+import EMV
 import Foundation
 import Terminal
 
@@ -22,12 +23,29 @@ struct ProfileCommand: ParsableCommand {
         func run() throws {
             do {
                 let profile = try TerminalProfile(path: file)
+                let currency =
+                    CodeTable.currency(Int(profile.currency.value))?.alpha ?? "currency \(profile.currency)"
                 Console.print(
-                    "\(file): terminal \(profile.terminalID), \(profile.configuration.combinations.count) combinations, \(profile.configuration.terminal.certificationAuthorityKeys.count) CA keys, digest \(profile.digest)"
+                    "\(file): terminal \(profile.terminalID), amounts in \(currency) with \(profile.currencyExponent) decimals, \(profile.configuration.combinations.count) combinations, \(profile.configuration.terminal.certificationAuthorityKeys.count) CA keys, digest \(profile.digest)"
                 )
+                if profile.hasBuiltInLimits, profile.currency != (try TerminalProfile.builtIn()).currency {
+                    Console.print(
+                        "\(file): limits are the numbers of the built-in profile, taken as \(currency): \(Self.limits(profile)); for others give combinations"
+                    )
+                }
             } catch {
                 throw CommandFailure(.badInput, "\(error)")
             }
+        }
+
+        /// Those of the first combination, such as `transaction 500 JPY`.
+        private static func limits(_ profile: TerminalProfile) -> String {
+            let first = profile.configuration.combinations.first
+            return [
+                ("transaction", first?.contactlessTransactionLimit), ("floor", first?.contactlessFloorLimit),
+                ("cvm-required", first?.cvmRequiredLimit),
+            ].compactMap { name, limit in limit.map { "\(name) \(Money($0, profile.currency))" } }
+                .joined(separator: ", ")
         }
     }
 }

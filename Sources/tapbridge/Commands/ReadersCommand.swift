@@ -19,10 +19,37 @@ enum PCSC {
         }
     }
 
-    /// Whether a reader that may be contactless is plugged in.
-    static func isAnythingThere() async -> Bool {
-        if await isPCSCThere() { return true }
-        return await !LibNFCContext.connectionStrings().isEmpty
+    /// The emulated card that is tapped where neither card nor reader was named, which is said; nil where a reader is
+    /// attached that takes one.
+    /// - Throws: `CommandFailure` where that would be a guess: PC/SC does not answer, or a card lies in a reader whose name
+    ///   does not tell that it is contactless.
+    static func emulatedCardInstead() async throws -> String? {
+        let hasDevice = await !LibNFCContext.connectionStrings().isEmpty
+        let readers: [PCSCReaderState]
+        do {
+            readers = try await PCSCContext.readers()
+        } catch {
+            if hasDevice { return nil }
+            throw CommandFailure(
+                .reader,
+                "\(error). Name a reader with --reader, or an emulated card with --card: --card visa-credit needs no reader"
+            )
+        }
+        if hasDevice || readers.contains(where: { $0.interface == .contactless }) { return nil }
+        let names = readers.map { "\"\($0.name)\"" }.joined(separator: ", ")
+        guard readers.allSatisfy({ $0.answerToReset == nil }) else {
+            throw CommandFailure(
+                .reader,
+                "a card lies in a reader, but no name tells a contactless one: \(names). Name the reader with --reader, or an emulated card with --card"
+            )
+        }
+        let card = "visa-credit"
+        let passedOver =
+            readers.isEmpty ? "no reader is attached" : "no reader is contactless (passed over: \(names))"
+        Console.printError(
+            Console.error.styled(
+                "\(passedOver): the emulated card \(card) is used (choose with --card)", .yellow))
+        return card
     }
 
     /// The same for PC/SC; false where pcscd does not run.
@@ -210,7 +237,8 @@ struct ReadersCommand: AsyncParsableCommand {
             if json {
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-                Console.print(String(decoding: try encoder.encode(told), as: UTF8.self))
+                Console.print(
+                    PlainText.escaped(json: String(decoding: try encoder.encode(told), as: UTF8.self)))
             } else {
                 let words = told.event.replacingOccurrences(of: "-", with: " ")
                 let details = [told.reader, told.answerToReset, told.reason].compactMap { $0 }

@@ -1,13 +1,13 @@
 import ArgumentParser
 import Terminal
 
-struct RefundCommand: AsyncParsableCommand {
+struct RefundCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "refund", abstract: "Give money back to a card.",
         discussion: """
             With --of the payment that is given back is named: the refund is refused where more would be given back \
             than it took, or where another card is presented. A payment that is not settled yet is better taken \
-            back with `tapbridge void`.
+            back with `tapbridge void`. Without it the card has to be named, with --card or --reader.
 
             Examples:
               tapbridge refund 12.50 --card visa-debit

@@ -9,7 +9,7 @@ import RemoteReaders
 import Terminal
 import TerminalService
 
-struct ServeCommand: AsyncParsableCommand {
+struct ServeCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve terminals over HTTP: the daemon, with its API and console.",
         discussion: """
@@ -111,7 +111,7 @@ struct ServeCommand: AsyncParsableCommand {
         let hall = TerminalHall(
             .init(
                 profile: try TerminalOptions.loadProfile(nil), journal: journal, backend: backend,
-                profiles: try Self.profiles(configuration.profileFolder),
+                profiles: try Self.profiles(configuration.profileFolder), files: configuration.files,
                 pinKeyCounter: try SimulatedHost.pinKeyCounter(profile),
                 version: Tapbridge.configuration.version,
                 observer: { watch.observe($0) }, paymentsKept: configuration.limits.payments,

@@ -3,7 +3,7 @@ import Foundation
 import Journal
 import Terminal
 
-struct SettleCommand: AsyncParsableCommand {
+struct SettleCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "settle", abstract: "Close the batch with the host, and print the report.",
         discussion: """
@@ -32,7 +32,12 @@ struct SettleCommand: AsyncParsableCommand {
             }
             let reports = try await settlement.run()
             if let days = desk.profile.retentionDays {
-                _ = try await desk.journal.prune(before: Date(timeIntervalSinceNow: -86_400 * Double(days)))
+                var afterwards = Afterwards()
+                await afterwards.attempt {
+                    _ = try await desk.journal.prune(
+                        before: Date(timeIntervalSinceNow: -86_400 * Double(days)))
+                }
+                afterwards.tell()
             }
             return reports
         }

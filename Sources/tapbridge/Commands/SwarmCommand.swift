@@ -8,7 +8,7 @@ import Journal
 import Terminal
 import TerminalService
 
-struct SwarmCommand: AsyncParsableCommand {
+struct SwarmCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "swarm",
         abstract: "Drive many terminals with a mix of cards against a host, and compare the books.",
@@ -151,24 +151,30 @@ struct SwarmCommand: AsyncParsableCommand {
         signals.cancel()
 
         var comparison = SwarmBooks()
-        try await SwarmBooks.deliver(sessions, books, patience: .milliseconds(Int64(patience * 1000)))
-        let ids = Set(sessions.map(\.profile.terminalID))
-        // A journal that is kept may hold earlier swarms.
-        let records = try await books.list(JournalFilter(since: startedAt), order: .oldestFirst).filter {
-            ids.contains($0.terminalID)
+        var afterwards = Afterwards()
+        await afterwards.attempt {
+            try await SwarmBooks.deliver(sessions, books, patience: .milliseconds(Int64(patience * 1000)))
+            let ids = Set(sessions.map(\.profile.terminalID))
+            // A journal that is kept may hold earlier swarms.
+            let records = try await books.list(JournalFilter(since: startedAt), order: .oldestFirst).filter {
+                ids.contains($0.terminalID)
+            }
+            await comparison.compare(records, with: simulator)
         }
-        await comparison.compare(records, with: simulator)
+        let isCompared = afterwards.warnings.isEmpty
         if !noSettlement { await comparison.settle(sessions) }
         if outside != nil {
             for (id, own) in await swarm.pool.all {
-                for card in own { try CardShelf.keep(card.card.state, of: id) }
+                for card in own { await afterwards.attempt { try CardShelf.keep(card.card.state, of: id) } }
             }
         }
         await outside?.close()
-        try await books.close()
+        await afterwards.attempt { try await books.close() }
 
-        let report = Report(
+        var report = Report(
             tally.now, comparison, elapsed: elapsed, terminals: terminals, backend: backend.name)
+        report.agree = report.agree && isCompared
+        report.errors += afterwards.warnings
         if output.json { try Console.printJSON(report) } else { report.print() }
         if !report.agree { throw ExitWithStatus(status: .different) }
     }
@@ -208,7 +214,8 @@ struct SwarmCommand: AsyncParsableCommand {
                     BenchCommand.microseconds(start.duration(to: now)) / 1e6, counts.finished, rate,
                     counts.started - counts.finished, Double(counts.p99) / 1000)
                 + outcomes.joined(separator: ", ")
-            Console.write(isTerminal ? "\r\u{1B}[K\(line)" : line + "\n", to: STDERR_FILENO)
+            Console.write(
+                isTerminal ? "\r\u{1B}[K\(Console.error.shown(line))" : line + "\n", to: STDERR_FILENO)
         }
         if isTerminal { Console.write("\r\u{1B}[K", to: STDERR_FILENO) }
     }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Terminal
 
-struct TipCommand: AsyncParsableCommand {
+struct TipCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "tip", abstract: "Add a tip to a payment that is not settled yet.",
         discussion: """
@@ -15,9 +15,9 @@ struct TipCommand: AsyncParsableCommand {
     @OptionGroup var options: DeskOptions
 
     func run() async throws {
-        let record = try await Desk.open(options.terminal, troubles: options.trouble) {
+        let change = try await Desk.open(options.terminal, troubles: options.trouble) {
             try await $0.desk.tip(id, try Desk.amount(amount, $0.profile))
         }
-        try Desk.show(record, done: .adjusted, json: options.output.json)
+        try Desk.show(change, json: options.output.json)
     }
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Terminal
 
-struct VoidCommand: AsyncParsableCommand {
+struct VoidCommand: MoneyCommand {
     static let configuration = CommandConfiguration(
         commandName: "void", abstract: "Take back a payment that is not settled yet.",
         discussion: """
@@ -14,9 +14,9 @@ struct VoidCommand: AsyncParsableCommand {
     @OptionGroup var options: DeskOptions
 
     func run() async throws {
-        let record = try await Desk.open(options.terminal, troubles: options.trouble) {
+        let change = try await Desk.open(options.terminal, troubles: options.trouble) {
             try await $0.desk.void(id)
         }
-        try Desk.show(record, done: .reversed, json: options.output.json)
+        try Desk.show(change, json: options.output.json)
     }
 }

@@ -28,11 +28,24 @@ export const authentication = {
     token = candidate;
     try { sessionStorage.setItem(TOKEN, candidate); } catch { /* as above */ }
   },
-  signOut() {
-    token = null;
-    try { sessionStorage.removeItem(TOKEN); } catch { /* nothing was kept */ }
+  /** Begins a new session with the token that is known: sessions end when they are not used, and with the daemon. */
+  async renew() {
+    if (token) await request('POST', '/v1/session', { body: { token } });
+  },
+  /** Ends the session at the daemon, and with it the page's event streams; forgets the token. */
+  async signOut() {
+    try {
+      await request('DELETE', '/v1/session', { isSigningIn: true });
+    } finally {
+      forget();
+    }
   },
 };
+
+function forget() {
+  token = null;
+  try { sessionStorage.removeItem(TOKEN); } catch { /* nothing was kept */ }
+}
 
 function address(path, query) {
   const parameters = new URLSearchParams();
@@ -47,7 +60,8 @@ function address(path, query) {
 
 async function request(method, path, options = {}) {
   const headers = { ...options.headers };
-  if (token) headers.Authorization = `Bearer ${token}`;
+  // Who signs in or out shows what it takes itself.
+  if (token && !options.isSigningIn) headers.Authorization = `Bearer ${token}`;
   let body;
   if (options.text !== undefined) {
     headers['Content-Type'] = 'text/plain; charset=utf-8';
@@ -64,7 +78,7 @@ async function request(method, path, options = {}) {
     throw new ApiError({ title: 'The daemon cannot be reached', code: 'unreachable', retryable: true }, 0);
   }
   if (response.status === 401 && !options.isSigningIn && !options.isRepeated) {
-    authentication.signOut();
+    forget();
     asking ??= askForToken().finally(() => { asking = null; });
     await asking;
     return request(method, path, { ...options, isRepeated: true });
@@ -86,54 +100,54 @@ async function json(method, path, options) {
 const part = encodeURIComponent;
 
 /** The pages of a list, one after another. */
-async function* pages(path) {
+async function* pages(path, signal) {
   let cursor;
   do {
-    const page = await json('GET', path, { query: { limit: 200, cursor } });
+    const page = await json('GET', path, { query: { limit: 200, cursor }, signal });
     yield page.items;
     cursor = page.next;
   } while (cursor);
 }
 
-async function all(path) {
+async function all(path, signal) {
   const items = [];
-  for await (const page of pages(path)) items.push(...page);
+  for await (const page of pages(path, signal)) items.push(...page);
   return items;
 }
 
 export const api = {
-  status: () => json('GET', '/v1/status'),
+  status: (signal) => json('GET', '/v1/status', { signal }),
   readers: () => all('/v1/readers'),
   terminalPages: () => pages('/v1/terminals'),
-  firstTerminal: async () => (await json('GET', '/v1/terminals', { query: { limit: 1 } })).items[0],
-  terminal: (id) => json('GET', `/v1/terminals/${part(id)}`),
+  firstTerminal: async (signal) => (await json('GET', '/v1/terminals', { query: { limit: 1 }, signal })).items[0],
+  terminal: (id, signal) => json('GET', `/v1/terminals/${part(id)}`, { signal }),
   createTerminal: (body) => json('POST', '/v1/terminals', { body }),
   deleteTerminal: (id) => json('DELETE', `/v1/terminals/${part(id)}`),
   tap: (terminal, body) => json('POST', `/v1/terminals/${part(terminal)}/taps`, { body }),
   removeCards: (terminal) => json('DELETE', `/v1/terminals/${part(terminal)}/taps`),
   pin: (terminal, body) => json('POST', `/v1/terminals/${part(terminal)}/pin`, { body }),
-  batch: (terminal) => json('GET', `/v1/terminals/${part(terminal)}/batch`),
+  batch: (terminal, signal) => json('GET', `/v1/terminals/${part(terminal)}/batch`, { signal }),
   settle: (terminal) => json('POST', `/v1/terminals/${part(terminal)}/settlements`),
-  cards: () => all('/v1/cards'),
+  cards: (signal) => all('/v1/cards', signal),
   card: (id) => json('GET', `/v1/cards/${part(id)}`),
   createCard: (body) => json('POST', '/v1/cards', { body }),
   deleteCard: (id) => json('DELETE', `/v1/cards/${part(id)}`),
   cardAction: (id, action) => json('POST', `/v1/cards/${part(id)}/${action}`),
-  cardProfiles: () => all('/v1/card-profiles'),
-  cardProfile: async (id) => (await request('GET', `/v1/card-profiles/${part(id)}`)).text(),
+  cardProfiles: (signal) => all('/v1/card-profiles', signal),
+  cardProfile: async (id, signal) => (await request('GET', `/v1/card-profiles/${part(id)}`, { signal })).text(),
   pay: (body, key) => json('POST', '/v1/payments', { body, headers: { 'Idempotency-Key': key } }),
-  payment: (id) => json('GET', `/v1/payments/${part(id)}`),
-  payments: async (query) => (await json('GET', '/v1/payments', { query: { limit: 50, ...query } })).items,
+  payment: (id, signal) => json('GET', `/v1/payments/${part(id)}`, { signal }),
+  payments: async (query, signal) => (await json('GET', '/v1/payments', { query: { limit: 50, ...query }, signal })).items,
   paymentAction: (id, action, body) => json('POST', `/v1/payments/${part(id)}/${action}`, { body }),
   receipt: async (id) => (await request('GET', `/v1/payments/${part(id)}/receipt`)).text(),
   paymentTrace: async (id) => (await request('GET', `/v1/payments/${part(id)}/trace`)).text(),
-  traces: () => all('/v1/traces'),
+  traces: (signal) => all('/v1/traces', signal),
   trace: async (name) => (await request('GET', `/v1/traces/${part(name)}`)).text(),
   upload: (name, text) => json('PUT', `/v1/traces/${part(name)}`, { text }),
   deleteTrace: (name) => json('DELETE', `/v1/traces/${part(name)}`),
-  replay: (name, mode) => json('POST', `/v1/traces/${part(name)}/replay`, { body: { mode } }),
+  replay: (name, mode, signal) => json('POST', `/v1/traces/${part(name)}/replay`, { body: { mode }, signal }),
   journal: (query, signal) => json('GET', '/v1/journal', { query, signal }),
-  journalEntry: (id) => json('GET', `/v1/journal/${part(id)}`),
+  journalEntry: (id, signal) => json('GET', `/v1/journal/${part(id)}`, { signal }),
   journalExport: async (query) => (await request('GET', '/v1/journal/export', { query })).text(),
   verifyJournal: () => json('GET', '/v1/journal/verification'),
 

@@ -1,4 +1,4 @@
-import { h, put, attempt, toast } from './dom.js';
+import { h, put, attempt, latest, toast } from './dom.js';
 import { api } from './api.js';
 import { icon } from './icons.js';
 import { openDialog } from './dialog.js';
@@ -10,14 +10,16 @@ import { textField } from './text-field.js';
  * - cards(): those here.
  * - load(): reads them again.
  * - changed(card): one is another now.
+ * - signal: the dialog is not wanted any more, if it is not open yet.
  */
-export async function openCardDialog({ cards, load, changed }) {
-  const profiles = await attempt(() => api.cardProfiles());
+export async function openCardDialog({ cards, load, changed, signal }) {
+  const profiles = await attempt(() => api.cardProfiles(signal));
   if (!profiles) return;
   const name = h('input', { type: 'text', maxlength: 64, autocomplete: 'off', placeholder: 'chosen by the daemon' });
   const base = h('select', {}, profiles.map((profile) => h('option', { value: profile.id }, `${profile.title} (${profile.id})`)));
   const text = textField('Profile as YAML', { rows: 14 });
-  const fetch = h('button', { type: 'button', class: 'small', onclick: async () => { text.value = await attempt(() => api.cardProfile(base.value)) ?? text.value; } }, icon('copy'), 'Begin from this profile');
+  const begin = latest(async (aborted, id = base.value) => { text.value = await attempt(() => api.cardProfile(id, aborted)) ?? text.value; });
+  const fetch = h('button', { type: 'button', class: 'small', onclick: () => begin() }, icon('copy'), 'Begin from this profile');
   const own = h('details', { class: 'own-profile' }, h('summary', {}, 'Write, paste or open a profile'),
     h('div', { class: 'row' }, fetch, text.open, h('button', { type: 'button', class: 'plain small', onclick: () => { text.value = ''; } }, 'Empty it')), text.element);
   const error = h('p', { class: 'error', role: 'alert' });

@@ -1,4 +1,4 @@
-import { h, svg, put, attempt, announce, reducedMotion } from './dom.js';
+import { h, svg, put, attempt, latest, announce, reducedMotion } from './dom.js';
 import { api } from './api.js';
 import { icon } from './icons.js';
 import { cardNumber } from './format.js';
@@ -126,13 +126,33 @@ export function createTray({ store, target, tap }) {
   async function act(card, action) {
     const changed = await attempt(() => api.cardAction(card.id, action));
     if (!changed) return;
-    replace(changed);
+    take([changed], moment += 1);
+    render();
     announce(`${card.title}: ${action === 'reset' ? 'as it left personalisation' : `${action}ed`}`);
   }
 
-  function replace(card) {
-    cards = cards.map((each) => (each.id === card.id ? card : each));
+  // A response is as old as its request, but for what changed a card: that is as new as its response. Of each card the newest
+  // is kept.
+  let moment = 0;
+  const asOf = new Map();
+
+  /** Takes what is known of some cards as of a moment. Returns the names of those of which something newer was known. */
+  function take(some, at) {
+    const older = some.filter((card) => at < (asOf.get(card.id) ?? 0)).map((card) => card.id);
+    const newer = new Map(some.filter((card) => !older.includes(card.id)).map((card) => [card.id, card]));
+    for (const id of newer.keys()) asOf.set(id, at);
+    cards = cards.map((each) => newer.get(each.id) ?? each);
+    return older;
+  }
+
+  /** Reads some cards again, as their counters and locks have changed. */
+  async function refresh(ids) {
+    const at = moment += 1;
+    const some = await Promise.all(ids.map((id) => api.card(id).catch(() => null)));
+    const older = take(some.filter(Boolean), at);
     render();
+    // They were changed from here while they were read: what else changed them may be missing from both.
+    if (older.length) await refresh(older);
   }
 
   function item(card) {
@@ -219,16 +239,21 @@ export function createTray({ store, target, tap }) {
     if (focused?.lock) list.querySelector(`[data-lock="${CSS.escape(focused.lock)}"]`)?.focus({ preventScroll: true });
   }
 
-  async function load() {
-    cards = await api.cards();
+  const load = latest(async (signal) => {
+    const at = moment += 1;
+    const all = await api.cards(signal);
+    const known = new Map(cards.map((card) => [card.id, card]));
+    cards = all;
+    const older = take(all, at);
+    cards = cards.map((card) => (older.includes(card.id) ? known.get(card.id) ?? card : card));
     render();
-  }
+  });
 
-  const manage = () => openCardDialog({ cards: () => cards, load, changed: replace });
+  const manage = latest((signal) => openCardDialog({ cards: () => cards, load, changed: (card) => { take([card], moment += 1); render(); }, signal }));
 
   const element = h('section', { class: 'panel tray-panel', 'aria-labelledby': 'tray-title' },
     h('header', { class: 'panel-head' }, h('h2', { id: 'tray-title' }, 'Cards and wallets'), filters,
-      h('button', { type: 'button', class: 'plain small operator', onclick: manage }, icon('plus'), 'Add or change')),
+      h('button', { type: 'button', class: 'plain small operator', onclick: () => manage() }, icon('plus'), 'Add or change')),
     list,
     h('div', { class: 'tap-options' },
       h('label', { class: 'check' }, pair, 'Two cards together'),
@@ -237,15 +262,9 @@ export function createTray({ store, target, tap }) {
 
   store.watch(['canAct'], render);
   return {
-    element, load,
+    element, load, refresh,
     find: (id) => cards.find((card) => card.id === id),
     picture: (id) => { const card = cards.find((each) => each.id === id); return card ? cardPicture(card) : h('span', { class: 'chip' }, id); },
-    /** Reads some cards again, as their counters and locks have changed. */
-    async refresh(ids) {
-      const changed = await Promise.all(ids.map((id) => api.card(id).catch(() => null)));
-      for (const card of changed) if (card) cards = cards.map((each) => (each.id === card.id ? card : each));
-      render();
-    },
     /** Lets the picture fly to the terminal. */
     fly(id) {
       const from = list.querySelector(`[data-card="${CSS.escape(id)}"] svg`);

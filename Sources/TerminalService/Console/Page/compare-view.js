@@ -1,4 +1,4 @@
-import { h, put, attempt } from './dom.js';
+import { h, put, attempt, latest } from './dom.js';
 import { icon } from './icons.js';
 import { exchanges } from './exchange.js';
 import { compareExchanges, diffBytes } from './align.js';
@@ -22,7 +22,11 @@ export function createCompareView({ navigate }) {
       h('header', { class: 'panel-head' }, h('h2', { id: 'compare-title' }, 'Side by side'), h('label', { class: 'check end' }, onlyDifferent, 'Differences only')),
       h('div', { class: 'compare-choice' }, a, swap, b), summary),
     body);
-  const go = (from, to) => navigate(`#/compare?${new URLSearchParams({ a: from ?? '', b: to ?? '' })}`);
+  const go = (from, to) => {
+    // What is still being read was chosen before: it must not set the choices back until the page has moved on.
+    open.cancel();
+    navigate(`#/compare?${new URLSearchParams({ a: from ?? '', b: to ?? '' })}`);
+  };
   for (const select of [a, b]) select.addEventListener('change', () => go(a.value, b.value));
 
   const options = (sources) => [h('option', { value: '' }, 'Choose…'),
@@ -98,21 +102,26 @@ export function createCompareView({ navigate }) {
     h('section', { class: 'panel', 'aria-label': 'Commands' }, rows.filter((pair) => !onlyDifferent.checked || pair.differences).map(row)));
   }
 
+  const open = latest(async (signal, ...wanted) => {
+    offered = await attempt(() => listSources(signal)) ?? offered;
+    signal.throwIfAborted();
+    if (!offered) return;
+    for (const [select, source] of [[a, wanted[0]], [b, wanted[1]]]) {
+      put(select, options(offered));
+      if (source && ![...select.options].some((option) => option.value === source)) select.append(h('option', { value: source }, source.slice(source.indexOf(':') + 1)));
+      select.value = source;
+    }
+    const read = (source, known) => (source ? (known?.source === source ? known : attempt(() => readSource(source, { signal }))) : null);
+    const both = await Promise.all([read(wanted[0], left), read(wanted[1], right)]);
+    signal.throwIfAborted();
+    [left, right] = both;
+    draw();
+  });
+
   return {
     element,
     title: 'Compare',
-    async show(path, query) {
-      offered = await attempt(listSources) ?? offered;
-      if (!offered) return;
-      const wanted = [query.get('a') ?? '', query.get('b') ?? ''];
-      for (const [select, source] of [[a, wanted[0]], [b, wanted[1]]]) {
-        put(select, options(offered));
-        if (source && ![...select.options].some((option) => option.value === source)) select.append(h('option', { value: source }, source.slice(source.indexOf(':') + 1)));
-        select.value = source;
-      }
-      const read = (source, known) => (source ? (known?.source === source ? known : attempt(() => readSource(source))) : null);
-      [left, right] = await Promise.all([read(wanted[0], left), read(wanted[1], right)]);
-      draw();
-    },
+    show: (path, query) => open(query.get('a') ?? '', query.get('b') ?? ''),
+    hide: open.cancel,
   };
 }

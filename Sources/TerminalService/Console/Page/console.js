@@ -1,4 +1,4 @@
-import { h, put, setText, toast, attempt } from './dom.js';
+import { h, put, setText, toast, attempt, latest } from './dom.js';
 import { api, authentication } from './api.js';
 import { createStore, preferences } from './store.js';
 import { icon, mark } from './icons.js';
@@ -34,7 +34,7 @@ const soundButton = h('button', { type: 'button', class: 'plain round', 'aria-pr
   put(soundButton, icon(sound.isOn ? 'soundOn' : 'soundOff'));
 } }, icon('soundOff'));
 
-const signOut = h('button', { type: 'button', class: 'plain round', hidden: true, 'aria-label': 'Sign out', title: 'Sign out', onclick: () => { authentication.signOut(); location.reload(); } }, icon('person'));
+const signOut = h('button', { type: 'button', class: 'plain round', hidden: true, 'aria-label': 'Sign out', title: 'Sign out', onclick: () => attempt(async () => { await authentication.signOut(); location.reload(); }) }, icon('person'));
 const connection = h('span', { class: 'connection', title: 'Connection to the daemon' });
 const version = h('span', { class: 'quiet version' });
 
@@ -89,15 +89,15 @@ authentication.onNeeded = () => new Promise((resolve) => {
   token.focus();
 });
 
-async function readStatus() {
+const readStatus = latest(async (signal) => {
   try {
-    const status = await api.status();
+    const status = await api.status(signal);
     store.set({ status, canAct: status.role !== 'observer' && status.state === 'running' });
     document.documentElement.dataset.role = status.role;
     signOut.hidden = !authentication.isSignedIn;
     setText(version, `${status.version}${status.role === 'observer' ? ' · watching only' : ''}${status.state === 'stopping' ? ' · stopping' : ''}`);
   } catch { /* the stream tells of a lost connection */ }
-}
+});
 
 const banner = document.getElementById('connection');
 store.watch(['connection'], (state, before) => {

@@ -66,6 +66,29 @@ export async function attempt(action) {
   }
 }
 
+/**
+ * An action that may be begun anew before it has ended, as when the user chooses something else: only its latest run counts.
+ * `action(signal, ...)` hands the signal to its requests, which are given up when a newer run begins, and after any other wait
+ * asks `signal.throwIfAborted()`: so no older response is drawn over a newer one. An older run resolves to nothing, whatever
+ * became of it. `cancel()` gives the run up without another.
+ */
+export function latest(action) {
+  let controller = null;
+  const run = async (...inputs) => {
+    controller?.abort();
+    controller = new AbortController();
+    const { signal } = controller;
+    try {
+      return await action(signal, ...inputs);
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      throw error;
+    }
+  };
+  run.cancel = () => controller?.abort();
+  return run;
+}
+
 export const reducedMotion = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 
 /** Gathers calls until the next frame. */

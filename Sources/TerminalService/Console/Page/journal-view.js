@@ -1,4 +1,4 @@
-import { h, put, setText, attempt, toast, download } from './dom.js';
+import { h, put, setText, attempt, latest, toast, download } from './dom.js';
 import { api } from './api.js';
 import { icon } from './icons.js';
 import { virtualList } from './virtual-list.js';
@@ -20,7 +20,8 @@ export function createJournalView({ navigate, refund }) {
   let next = null;
   let isLoading = false;
   let chosen = null;
-  let request = null;
+  // What the list in sight was asked for with: its next pages are of the same.
+  let asked = null;
 
   const state = h('select', {}, h('option', { value: '' }, 'any'), STATES.map((name) => h('option', { value: name }, words(name))));
   const terminal = h('input', { type: 'text', autocomplete: 'off', placeholder: 'any' });
@@ -89,25 +90,23 @@ export function createJournalView({ navigate, refund }) {
       filters, list.element, none),
     details);
 
-  async function load() {
-    request?.abort();
-    request = new AbortController();
-    const { signal } = request;
+  const load = latest(async (signal) => {
     isLoading = true;
-    const page = await attempt(() => api.journal({ ...query(), limit: 100 }, signal));
-    if (signal.aborted) return;
+    asked = { signal, filters: query() };
+    const page = await attempt(() => api.journal({ ...asked.filters, limit: 100 }, signal));
+    signal.throwIfAborted();
     isLoading = false;
     if (!page) return;
     ({ items, next } = page);
     list.element.scrollTop = 0;
     show();
-  }
+  });
 
   async function more() {
     if (isLoading || !next) return;
     isLoading = true;
-    const { signal } = request;
-    const page = await attempt(() => api.journal({ ...query(), limit: 200, cursor: next }, signal));
+    const { signal, filters } = asked;
+    const page = await attempt(() => api.journal({ ...filters, limit: 200, cursor: next }, signal));
     if (signal.aborted) return;
     isLoading = false;
     if (!page) { next = null; return; }
@@ -125,14 +124,14 @@ export function createJournalView({ navigate, refund }) {
     setText(number, `${items.length}${next ? ' or more' : ''} transaction${items.length === 1 ? '' : 's'}`);
   }
 
-  async function open(id) {
+  const open = latest(async (signal, id) => {
     chosen = id;
     list.refresh();
-    const answer = await attempt(() => api.journalEntry(id));
-    if (!answer || chosen !== id) return;
+    const answer = await attempt(() => api.journalEntry(id, signal));
+    if (!answer) return;
     const { record, changes } = answer;
-    const payment = await api.payment(id).catch(() => null);
-    if (chosen !== id) return;
+    const payment = await api.payment(id, signal).catch(() => null);
+    signal.throwIfAborted();
     const skipped = new Set(['id', 'currency', 'state', 'parked']);
     const rows = Object.entries(record).filter(([name, value]) => !skipped.has(name) && value !== null && value !== undefined && value !== '' && value !== 0)
       .map(([name, value]) => [NAMES[name] ?? sentence(name), typeof value === 'object' ? JSON.stringify(value)
@@ -141,21 +140,22 @@ export function createJournalView({ navigate, refund }) {
       h('header', { class: 'panel-head' }, h('h2', {}, money(record.finalAmount ?? record.approvedAmount ?? record.amount, record.currency)), h('span', { class: `chip ${stateTone(record.state)}` }, words(record.state)),
         record.parked ? h('span', { class: 'chip warn' }, 'parked') : null),
       h('p', { class: 'mono small-id' }, record.id),
-      h('div', { class: 'row' }, payment ? h('span', { class: 'row operator' }, paymentActions(payment, { refund, done: () => { open(id); load(); } })) : null,
+      h('div', { class: 'row' }, payment ? h('span', { class: 'row operator' }, paymentActions(payment, { refund, done: () => { if (chosen === id) open(id); load(); } })) : null,
         h('button', { type: 'button', onclick: () => navigate(`#/compare?a=payment:${encodeURIComponent(id)}`) }, icon('compare'), 'Compare'),
         h('button', { type: 'button', onclick: () => attempt(async () => download(`${id}.trace`, await api.paymentTrace(id))) }, icon('save'), 'Trace')),
       h('h3', {}, 'History'),
       h('ol', { class: 'history' }, changes.map((change) => h('li', { class: stateTone(change.state) }, h('span', { class: 'history-dot' }), h('b', {}, sentence(change.state)), h('time', { datetime: change.at }, time(change.at)), change.detail ? h('small', {}, change.detail) : null))),
       h('h3', {}, 'Record'), h('dl', { class: 'facts' }, rows.map(([name, value]) => [h('dt', {}, name), h('dd', {}, value)])));
     if (narrow.matches) details.scrollIntoView({ block: 'start' });
-  }
+  });
 
   return {
     element,
     title: 'Journal',
-    async show(path) {
+    show: latest(async (signal, path) => {
       if (!path[0] || !items.length) await load();
+      signal.throwIfAborted();
       if (path[0]) await open(path[0]);
-    },
+    }),
   };
 }

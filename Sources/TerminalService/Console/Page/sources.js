@@ -8,7 +8,7 @@ export async function readSource(source, { mode, signal } = {}) {
   let events = [];
   let replay = null;
   if (kind === 'trace') {
-    replay = await api.replay(name, mode);
+    replay = await api.replay(name, mode, signal);
     events = replay.events;
   } else {
     await api.paymentEvents(name, (event) => events.push(event), signal);
@@ -20,8 +20,8 @@ export async function readSource(source, { mode, signal } = {}) {
 }
 
 /** What can be looked at: traces and the latest payments. */
-export async function listSources() {
-  const [traces, payments] = await Promise.all([api.traces(), api.payments({ limit: 40 }).catch(() => [])]);
+export async function listSources(signal) {
+  const [traces, payments] = await Promise.all([api.traces(signal), api.payments({ limit: 40 }, signal).catch(() => [])]);
   return {
     traces: traces.map((trace) => ({ source: `trace:${trace.name}`, label: trace.name, trace })),
     payments: payments.filter((payment) => payment.state === 'finished').map((payment) => ({

@@ -1,4 +1,4 @@
-import { api } from './api.js';
+import { api, authentication } from './api.js';
 
 /** The types of events that the daemon sends. */
 export const TYPES = [
@@ -48,10 +48,11 @@ export function openStream(terminal, { take, state, renewed, gone }) {
     });
   }
 
-  // Asks first whether daemon and terminal are there, and for a token where it wants one.
+  // Asks first whether daemon and terminal are there, and for a token where it wants one; the session may be over.
   async function again() {
     try {
       await api.terminal(terminal);
+      await authentication.renew();
       if (!isClosed) open();
     } catch (error) {
       if (isClosed) return;

@@ -74,7 +74,8 @@ export function openTerminalDialog({ selected, choose, removed }) {
             if (name.value.trim()) body.id = name.value.trim();
             if (reader.value) body.reader = reader.value;
             if (profile.value.trim()) body.profileText = profile.value;
-            take(await api.createTerminal(body));
+            const made = await api.createTerminal(body);
+            if (dialog.open) take(made);
           } catch (problem) { profile.fail(problem); } finally { add.disabled = false; }
         },
       },
@@ -85,7 +86,7 @@ export function openTerminalDialog({ selected, choose, removed }) {
         selected ? h('button', { type: 'button', class: 'danger', onclick: () => attempt(async () => {
           await api.deleteTerminal(selected);
           dialog.close();
-          removed();
+          removed(selected);
         }) }, icon('trash'), `Remove ${selected}`) : null)))), { isWide: true });
   filter();
   search.focus();

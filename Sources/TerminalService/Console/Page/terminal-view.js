@@ -1,4 +1,4 @@
-import { h, put, setText, frame, attempt, announce, toast, download, copy } from './dom.js';
+import { h, put, setText, frame, attempt, latest, announce, toast, download, copy } from './dom.js';
 import { api } from './api.js';
 import { icon } from './icons.js';
 import { sound } from './sound.js';
@@ -26,7 +26,7 @@ export function createTerminalView({ store, navigate }) {
   const device = createDevice({ label: 'Terminal, the customer’s side', onPIN: (answer) => attempt(() => api.pin(selected, answer)) });
   const languages = languageSwitch(device);
   const picker = h('button', { type: 'button', class: 'picker', 'aria-haspopup': 'dialog', onclick: choose });
-  const till = createTill({ store, terminals: picker, started: (payment) => { begin(payment.id); pane('customer'); } });
+  const till = createTill({ store, terminals: picker, started: (payment) => { if (!earlier.some((each) => each.id === payment.id)) begin(payment.id); pane('customer'); } });
   const tray = createTray({
     store,
     target: () => device,
@@ -42,7 +42,7 @@ export function createTerminalView({ store, navigate }) {
   const sessions = h('select', { 'aria-label': 'Payment shown', onchange: () => showPayment(sessions.value) });
   const traceButtons = [
     h('button', { type: 'button', class: 'plain small', onclick: async () => { const text = await attempt(() => api.paymentTrace(shown.id)); if (text) copy(text, 'Trace'); } }, icon('copy'), 'Copy trace'),
-    h('button', { type: 'button', class: 'plain small', onclick: async () => { const text = await attempt(() => api.paymentTrace(shown.id)); if (text) download(`${shown.id}.trace`, text); } }, icon('save'), 'Save trace'),
+    h('button', { type: 'button', class: 'plain small', onclick: async () => { const { id } = shown; const text = await attempt(() => api.paymentTrace(id)); if (text) download(`${id}.trace`, text); } }, icon('save'), 'Save trace'),
     h('button', { type: 'button', class: 'plain small', onclick: () => navigate(`#/compare?a=payment:${encodeURIComponent(shown.id)}`) }, icon('compare'), 'Compare'),
   ];
   const engineer = createEngineer({
@@ -148,12 +148,12 @@ export function createTerminalView({ store, navigate }) {
     sessions.value = [...sessions.options].some((option) => option.value === value) ? value : 'live';
   }
 
-  async function follow(id, ended) {
+  const follow = latest(async (signal, id, ended) => {
     following = id;
     const session = newSession(id);
     live = session;
     if (sessions.value === 'live') shown = session;
-    const read = () => api.paymentEvents(id, (event) => { apply(session, event); draw(); });
+    const read = () => api.paymentEvents(id, (event) => { apply(session, event); draw(); }, signal);
     try {
       // A payment that begins this moment may have a name before it has events.
       await read().catch((error) => {
@@ -161,14 +161,15 @@ export function createTerminalView({ store, navigate }) {
         return new Promise((resolve) => { setTimeout(resolve, 200); }).then(read);
       });
     } catch {
+      signal.throwIfAborted();
       // What is there is shown; of a payment that the daemon was stopped in, at least how it ended.
       if (ended && live === session) { apply(session, { type: 'finished', payment: ended }); finish(ended); }
     }
-    if (following === id) following = null;
+    following = null;
     draw();
-  }
+  });
 
-  async function showPayment(id) {
+  const showPayment = latest(async (signal, id) => {
     if (id === 'live') shown = live;
     else {
       const session = newSession(id);
@@ -176,26 +177,28 @@ export function createTerminalView({ store, navigate }) {
       session.payment = earlier.find((payment) => payment.id === id) ?? null;
       session.isFinished = true;
       // A payment of an earlier run of the daemon: its result is kept, its events are not.
-      await attempt(() => api.paymentEvents(id, (event) => { apply(session, event); draw(); }).catch((error) => { if (error.status !== 404) throw error; }));
+      await attempt(() => api.paymentEvents(id, (event) => { apply(session, event); draw(); }, signal).catch((error) => { if (error.status !== 404) throw error; }));
+      signal.throwIfAborted();
     }
     store.set({ shown: shown.payment?.result ? shown.payment : null });
     draw();
-  }
+  });
 
   // Reads the terminal anew: on choosing it, and when events may have been lost.
-  async function load(id) {
+  const load = latest(async (signal, id) => {
     let terminal;
     let seen;
     for (let round = 0; round < 5 && seen !== changes; round += 1) {
       seen = changes;
-      terminal = await api.terminal(id);
-      if (selected !== id) return;
+      terminal = await api.terminal(id, signal);
     }
     store.set({ terminal });
     if (terminal.payment && terminal.payment !== following) follow(terminal.payment);
-    api.payments({ terminal: id, limit: 30 }).then((items) => {
-      if (selected !== id) return;
-      earlier = items.filter((payment) => payment.state === 'finished');
+    const known = earlier;
+    api.payments({ terminal: id, limit: 30 }, signal).then((items) => {
+      // What has ended since they were asked for is newer than the response.
+      const since = earlier.filter((payment) => !known.includes(payment));
+      earlier = [...since, ...items.filter((payment) => payment.state === 'finished' && !since.some((each) => each.id === payment.id))];
       listSessions();
       const ended = earlier.find((payment) => payment.id === live.id);
       if (ended && !live.isFinished && !terminal.payment && following !== live.id) follow(live.id, ended);
@@ -206,9 +209,10 @@ export function createTerminalView({ store, navigate }) {
       }
     }).catch(() => {});
     draw();
-  }
+  });
 
   function leave() {
+    for (const reading of [load, follow, showPayment]) reading.cancel();
     stream?.close();
     stream = null;
     selected = null;
@@ -224,13 +228,13 @@ export function createTerminalView({ store, navigate }) {
   // Removed by somebody, or made in an earlier run of the daemon.
   function gone(id) {
     if (selected !== id) return;
+    open.cancel();
     leave();
     toast(`There is no terminal ${id} here`);
     navigate('#/terminal');
   }
 
-  async function select(id) {
-    if (selected === id) return;
+  const open = latest(async (signal, id) => {
     leave();
     selected = id;
     store.set({ terminalId: id });
@@ -243,32 +247,42 @@ export function createTerminalView({ store, navigate }) {
       }
     };
     await read();
-    if (selected !== id) return;
+    signal.throwIfAborted();
     stream = openStream(id, {
       take,
       state: (connection) => store.set({ connection }),
       renewed: () => { read(); tray.load().catch(() => {}); },
       gone: () => gone(id),
     });
-  }
+  });
+  const select = (id) => (selected === id ? undefined : open(id));
 
   function choose() {
     openTerminalDialog({
       selected,
       choose: (id) => navigate(`#/terminal/${encodeURIComponent(id)}`),
-      removed: () => { leave(); navigate('#/terminal'); },
+      removed: (id) => {
+        if (selected !== id) return;
+        open.cancel();
+        leave();
+        navigate('#/terminal');
+      },
     });
   }
+
+  const show = latest(async (signal, path) => {
+    const id = path[0] ?? store.get().terminalId ?? (await attempt(() => api.firstTerminal(signal)))?.id;
+    signal.throwIfAborted();
+    if (!id) return choose();
+    return select(id);
+  });
 
   store.watch(['terminal', 'canAct'], draw);
   return {
     element,
     title: 'Terminal',
-    async show(path) {
-      const id = path[0] ?? store.get().terminalId ?? (await attempt(() => api.firstTerminal()))?.id;
-      if (!id) return choose();
-      return select(id);
-    },
+    show,
+    hide: show.cancel,
     /** Follows a terminal while another view is shown. */
     async listen() {
       const terminal = selected ? null : await api.firstTerminal();

@@ -1,4 +1,4 @@
-import { h, put, setText } from './dom.js';
+import { h, put, setText, latest } from './dom.js';
 import { icon } from './icons.js';
 
 let made = 0;
@@ -37,15 +37,16 @@ export function textField(label, { rows = 12, accept = '.yaml,.yml,text/plain' }
   };
   area.addEventListener('input', () => { clear(); count(); });
   area.addEventListener('scroll', () => { numbers.scrollTop = area.scrollTop; }, { passive: true });
-  file.addEventListener('change', async () => {
-    const [chosen] = file.files;
-    if (!chosen) return;
-    area.value = await chosen.text();
+  const read = latest(async (signal, chosen) => {
+    const text = await chosen.text();
+    signal.throwIfAborted();
+    area.value = text;
     file.value = '';
     clear();
     count();
     area.focus();
   });
+  file.addEventListener('change', () => { if (file.files[0]) read(file.files[0]); });
   count();
   return {
     element: h('div', { class: 'text-field' }, h('div', { class: 'numbered' }, numbers, area), error),

@@ -1,4 +1,4 @@
-import { h, put, setText, attempt, announce, toast } from './dom.js';
+import { h, put, setText, attempt, latest, announce, toast } from './dom.js';
 import { api } from './api.js';
 import { icon } from './icons.js';
 import { amount, money, tone, sentence, words, cardNumber } from './format.js';
@@ -129,7 +129,8 @@ export function createTill({ store, started, terminals }) {
       original = null;
       if (payment) sum.set(sum.get());
       render();
-      if (payment) started(payment);
+      // By now another terminal may be in sight.
+      if (payment && store.get().terminalId === terminal.id) started(payment);
     },
   },
   h('div', { class: 'amount-row' }, sum.input, currency), types, otherField, originalNote, keys,
@@ -156,13 +157,13 @@ export function createTill({ store, started, terminals }) {
     loadBatch();
   }
 
-  async function loadBatch() {
+  const loadBatch = latest(async (signal) => {
     const { terminal } = store.get();
-    if (!terminal) return;
-    const batch = await api.batch(terminal.id).catch(() => null);
-    if (!batch || store.get().terminal?.id !== terminal.id) return;
-    put(batchBox, facts(batch, terminal.currency));
-  }
+    if (!terminal) { put(batchBox); return; }
+    const batch = await api.batch(terminal.id, signal).catch(() => null);
+    signal.throwIfAborted();
+    if (batch) put(batchBox, facts(batch, terminal.currency));
+  });
 
   function result(payment) {
     const outcome = payment?.result;
@@ -205,7 +206,8 @@ export function createTill({ store, started, terminals }) {
 
   store.watch(['terminal', 'canAct', 'currencyOf'], render);
   store.watch(['shown'], ({ shown }) => { if (shown?.result) result(shown); else if (shown) result(null); });
-  store.watch(['terminalId', 'finishedCount'], loadBatch);
+  store.watch(['finishedCount'], () => loadBatch());
+  store.watch(['terminal'], ({ terminal }, before) => { if (terminal?.id !== before.terminal?.id) loadBatch(); });
 
   const element = h('section', { class: 'panel till', 'aria-labelledby': 'till-title' },
     h('header', { class: 'panel-head' }, h('h2', { id: 'till-title' }, 'Till'), terminals),

@@ -1,4 +1,4 @@
-import { h, put, setText, attempt, toast, download, reducedMotion } from './dom.js';
+import { h, put, setText, attempt, latest, toast, download, reducedMotion } from './dom.js';
 import { api } from './api.js';
 import { icon } from './icons.js';
 import { createDevice, languageSwitch } from './device.js';
@@ -27,6 +27,8 @@ function caption(event) {
 export function createTracesView({ store, navigate }) {
   let traces = [];
   let opened = null;
+  // What is to be opened, which is in sight only when the daemon has replayed it.
+  let asked = null;
   let step = 0;
   let playing = null;
 
@@ -59,10 +61,15 @@ export function createTracesView({ store, navigate }) {
     button('first', 'To the beginning', () => go(0)), button('back', 'One step back', () => go(step - 1)), play,
     button('forward', 'One step forward', () => go(step + 1)), button('last', 'To the end', () => go(Infinity)), slider, position);
   const mode = h('select', { 'aria-label': 'How strictly' }, h('option', { value: 'strict' }, 'strict'), h('option', { value: 'lenient' }, 'lenient'));
-  mode.addEventListener('change', () => opened && open(opened.name));
-  const save = h('button', { type: 'button', class: 'plain small', onclick: async () => { const text = await attempt(() => api.trace(opened.name)); if (text) download(`${opened.name}.trace`, text); } }, icon('save'), 'Save');
+  mode.addEventListener('change', () => asked && open(asked));
+  const save = h('button', { type: 'button', class: 'plain small', onclick: async () => { const { name } = opened; const text = await attempt(() => api.trace(name)); if (text) download(`${name}.trace`, text); } }, icon('save'), 'Save');
   const compare = h('button', { type: 'button', class: 'plain small', onclick: () => navigate(`#/compare?a=trace:${encodeURIComponent(opened.name)}`) }, icon('compare'), 'Compare');
-  const remove = h('button', { type: 'button', class: 'plain small danger operator', onclick: () => attempt(async () => { await api.deleteTrace(opened.name); opened = null; await load(); navigate('#/traces'); }) }, icon('trash'), 'Delete');
+  const remove = h('button', { type: 'button', class: 'plain small danger operator', onclick: () => attempt(async () => {
+    const { name } = opened;
+    await api.deleteTrace(name);
+    await load();
+    if (asked === name) navigate('#/traces');
+  }) }, icon('trash'), 'Delete');
   const engineer = createEngineer({ label: 'Replay', follow: false, head: h('header', { class: 'panel-head' }, h('h2', {}, 'What happened')) });
 
   const stage = h('div', { class: 'stage', hidden: true },
@@ -96,14 +103,14 @@ export function createTracesView({ store, navigate }) {
     if (!list.childElementCount) put(list, h('li', { class: 'empty' }, 'No trace of that name.'));
   }
 
-  async function load() {
-    traces = await api.traces();
+  const load = latest(async (signal) => {
+    traces = await api.traces(signal);
     listTraces();
-  }
+  });
 
-  async function open(name) {
+  const open = latest(async (signal, name) => {
     stop();
-    const read = await attempt(() => readSource(`trace:${name}`, { mode: mode.value }));
+    const read = await attempt(() => readSource(`trace:${name}`, { mode: mode.value, signal }));
     if (!read) return;
     const trace = traces.find((each) => each.name === name);
     opened = { ...read, name, trace };
@@ -122,7 +129,16 @@ export function createTracesView({ store, navigate }) {
     listTraces();
     go(0);
     if (element.contains(document.activeElement) || document.activeElement === document.body) slider.focus({ preventScroll: true });
-  }
+  });
+
+  const show = latest(async (signal, name) => {
+    asked = name ?? null;
+    open.cancel();
+    if (!traces.length) await attempt(load);
+    signal.throwIfAborted();
+    if (name && name !== opened?.name) await open(name);
+    else if (!name) { opened = null; stage.hidden = true; empty.hidden = false; listTraces(); }
+  });
 
   function go(wanted) {
     if (!opened) return;
@@ -170,11 +186,7 @@ export function createTracesView({ store, navigate }) {
   return {
     element,
     title: 'Traces',
-    async show(path) {
-      if (!traces.length) await attempt(load);
-      if (path[0] && path[0] !== opened?.name) await open(path[0]);
-      else if (!path[0]) { opened = null; stage.hidden = true; empty.hidden = false; listTraces(); }
-    },
-    hide: stop,
+    show: (path) => show(path[0]),
+    hide() { stop(); show.cancel(); open.cancel(); },
   };
 }
