@@ -95,7 +95,7 @@ import Testing
                     exec_\(index)() { exec \(block.text.trimmingCharacters(in: .newlines)) ; }
                     exec_\(index) > \(out) 2>&1 &
                     running+=($!)
-                    for i in $(seq 200); do [ -s \(out) ] && break; sleep 0.05; done
+                    for i in $(seq 1200); do [ -s \(out) ] && break; sleep 0.05; done
 
                     """
             } else if let status = block.status {
