@@ -1,39 +1,104 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// The rooms of the house. Each target has one purpose; dependencies point only downwards.
-// `Kernels` stays pure: it may use nothing that does I/O, reads a clock or draws random numbers.
+// Layers, from top to bottom; a target depends only on targets of its own layer or of layers below it. `docs/architecture.md` has
+// the rules, and `ArchitectureTests` holds them.
+//
+//     tapbridge, tapbridge-demo
+//     CommandSupport   what the programs share: output, demonstration
+//     TerminalService  the daemon
+//     Terminal         one terminal;  TapbridgeKit  what it takes to embed one
+//     Simulators       issuer, acquirer, host
+//     Adapters         readers, backends and a journal that do I/O
+//     Ports            protocols of readers and acquirers, with what needs no device
+//     Machines         no I/O, no clock, no randomness
+//     Foundations      values and codecs
+//     System           module maps of C libraries
 
-let common: [SwiftSetting] = [
+let settings: [SwiftSetting] = [
     // `~Escapable` readers over `Span` (BERTLV and its users).
     .enableExperimentalFeature("Lifetimes"),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+enum Layer: String {
+    case system = "System"
+    case foundations = "Foundations"
+    case machines = "Machines"
+    case ports = "Ports"
+    case adapters = "Adapters"
+    case simulators = "Simulators"
+    /// Targets that are a layer by themselves.
+    case own = ""
+
+    func path(_ name: String) -> String { self == .own ? "Sources/\(name)" : "Sources/\(rawValue)/\(name)" }
+}
+
+func module(
+    _ name: String, in layer: Layer, dependencies: [Target.Dependency] = [], exclude: [String] = [],
+    resources: [Resource]? = nil
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: layer.path(name), exclude: exclude,
+        resources: resources,
+        swiftSettings: settings)
+}
+
+func program(_ name: String, dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies, path: "Sources/\(name)", swiftSettings: settings)
+}
+
+/// What several test targets share.
+func testModule(
+    _ name: String, path: String, dependencies: [Target.Dependency] = [], exclude: [String] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Tests/\(path)", exclude: exclude,
+        swiftSettings: settings)
+}
+
+func tests(_ name: String, dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+extension Target.Dependency {
+    static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
+    static let grdb = product(name: "GRDB", package: "GRDB.swift")
+    static let grdbSQLite = product(name: "GRDBSQLite", package: "GRDB.swift")
+    static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
+    static let hummingbirdTesting = product(name: "HummingbirdTesting", package: "hummingbird")
+    static let hummingbirdTLS = product(name: "HummingbirdTLS", package: "hummingbird")
+    static let histogram = product(name: "Histogram", package: "hdrhistogram-swift")
+    static let logging = product(name: "Logging", package: "swift-log")
+    static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let nioEmbedded = product(name: "NIOEmbedded", package: "swift-nio")
+    static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+    static let nioHTTPTypes = product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+    static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
+    static let nioTLS = product(name: "NIOTLS", package: "swift-nio")
+    static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    static let yams = product(name: "Yams", package: "Yams")
+}
+
 let package = Package(
     name: "tapbridge",
     products: [
         .executable(name: "tapbridge", targets: ["tapbridge"]),
-        .library(name: "BERTLV", targets: ["BERTLV"]),
-        .library(name: "SmartCard", targets: ["SmartCard"]),
-        .library(name: "EMV", targets: ["EMV"]),
-        .library(name: "Kernels", targets: ["Kernels"]),
-        .library(name: "Cards", targets: ["Cards"]),
-        .library(name: "Traces", targets: ["Traces"]),
-        .library(name: "PN532", targets: ["PN532"]),
-        .library(name: "Readers", targets: ["Readers"]),
-        .library(name: "RemoteReaders", targets: ["RemoteReaders"]),
-        .library(name: "Issuing", targets: ["Issuing"]),
-        .library(name: "Acquiring", targets: ["Acquiring"]),
-        .library(name: "HTTPBackend", targets: ["HTTPBackend"]),
-        .library(name: "Journal", targets: ["Journal"]),
-        .library(name: "ISO8583", targets: ["ISO8583"]),
-        .library(name: "ISO8583Backend", targets: ["ISO8583Backend"]),
-        .library(name: "AcquirerHost", targets: ["AcquirerHost"]),
-        .library(name: "Terminal", targets: ["Terminal"]),
-        .library(name: "TerminalService", targets: ["TerminalService"]),
-    ],
+        // The demonstration alone: no daemon, no HTTP, no reader's library.
+        .executable(name: "tapbridge-demo", targets: ["tapbridge-demo"]),
+        // What it takes to take a payment with an emulated reader.
+        .library(name: "TapbridgeKit", targets: ["TapbridgeKit"]),
+    ]
+        + [
+            "BERTLV", "SmartCard", "EMV", "EMVCryptography", "EMVDictionary", "ISO8583", "ISO8583Dialects",
+            "Traces", "Kernels", "Cards", "PN532", "CardReaders", "Acquiring", "PCSCReaders", "LibNFCReaders",
+            "RemoteReaders", "ISO8583Backend", "HTTPBackend", "AcquirerFiles", "Journal", "Issuing",
+            "AcquirerSimulator", "AcquirerHost", "Terminal", "TerminalService",
+        ].map { .library(name: $0, targets: [$0]) },
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -49,289 +114,275 @@ let package = Package(
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
-        // System libraries.
+        // MARK: System
         .systemLibrary(
-            name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+            name: "CLibCrypto", path: Layer.system.path("CLibCrypto"), pkgConfig: "libcrypto",
+            providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
-            name: "CPCSC", pkgConfig: "libpcsclite", providers: [.apt(["libpcsclite-dev"])]),
-        .systemLibrary(name: "CNFC", pkgConfig: "libnfc", providers: [.apt(["libnfc-dev"])]),
+            name: "CPCSC", path: Layer.system.path("CPCSC"), pkgConfig: "libpcsclite",
+            providers: [.apt(["libpcsclite-dev"])]),
+        .systemLibrary(
+            name: "CNFC", path: Layer.system.path("CNFC"), pkgConfig: "libnfc",
+            providers: [.apt(["libnfc-dev"])]),
         // libnfc's functions, without its abort().
-        .target(name: "CNFCGuard", dependencies: ["CNFC"]),
+        .target(name: "CNFCGuard", dependencies: ["CNFC"], path: Layer.system.path("CNFCGuard")),
 
-        // Pure rooms.
-        .target(name: "BERTLV", swiftSettings: common),
-        .target(name: "SmartCard", swiftSettings: common),
-        // A PN532 chip in software, with cards in its field.
-        .target(name: "PN532", dependencies: ["SmartCard"], swiftSettings: common),
-        .target(name: "EMV", dependencies: ["BERTLV", "CLibCrypto"], swiftSettings: common),
-        .target(
-            name: "Kernels", dependencies: ["EMV", "SmartCard"], exclude: ["Kernel2/Coverage.md"],
-            swiftSettings: common),
+        // MARK: Foundations
+        module("BERTLV", in: .foundations),
+        module("SmartCard", in: .foundations),
+        // Values of EMV: data objects, bit fields, accounts, outcomes, response codes.
+        module("EMV", in: .foundations, dependencies: ["BERTLV"]),
+        // Cryptograms, offline data authentication, PIN blocks, DUKPT; the primitives are libcrypto's.
+        module("EMVCryptography", in: .foundations, dependencies: ["EMV", "BERTLV", "CLibCrypto"]),
+        // What data objects are called and what their values say.
+        module("EMVDictionary", in: .foundations, dependencies: ["EMV", "EMVCryptography", "BERTLV"]),
         // X.509 certificates and P-256 keys, read and made by libcrypto.
-        .target(name: "Certificates", dependencies: ["CLibCrypto"], swiftSettings: common),
+        module("Certificates", in: .foundations, dependencies: ["CLibCrypto"]),
         // Readable files with errors that name file and line.
-        .target(
-            name: "ProfileFile", dependencies: ["BERTLV", .product(name: "Yams", package: "Yams")],
-            swiftSettings: common),
-        .target(
-            name: "ISO8583", dependencies: ["ProfileFile"],
-            resources: [.embedInCode("Dialects")], swiftSettings: common),
-        .target(
-            name: "Cards",
-            dependencies: ["EMV", "SmartCard", "ProfileFile"],
-            resources: [.embedInCode("Profiles"), .embedInCode("Keys/test-keys.txt")],
-            swiftSettings: common),
-        .target(name: "Traces", dependencies: ["SmartCard", "EMV"], swiftSettings: common),
-        .target(
-            name: "Issuing", dependencies: ["EMV", "ProfileFile"], resources: [.embedInCode("Worlds")],
-            swiftSettings: common),
+        module("ProfileFile", in: .foundations, dependencies: ["BERTLV", .yams]),
+        module("ISO8583", in: .foundations),
+        // Dialects as YAML files, and those that come with the library.
+        module(
+            "ISO8583Dialects", in: .foundations, dependencies: ["ISO8583", "ProfileFile"],
+            resources: [.embedInCode("Dialects")]),
+        module("Traces", in: .foundations, dependencies: ["EMV", "BERTLV"]),
 
-        // Rooms that touch the world.
-        .target(
-            name: "Readers",
-            dependencies: ["SmartCard", "Traces", "BERTLV", "CPCSC", "CNFC", "CNFCGuard", "ProfileFile"],
-            resources: [.embedInCode("PCSC/Drivers")],
-            swiftSettings: common),
+        // MARK: Machines
+        module(
+            "Kernels", in: .machines, dependencies: ["EMV", "EMVCryptography", "SmartCard", "BERTLV"],
+            exclude: ["Kernel2/Coverage.md"]),
+        // Emulated cards and phones.
+        module(
+            "Cards", in: .machines,
+            dependencies: ["EMV", "EMVCryptography", "SmartCard", "ProfileFile", "BERTLV"],
+            resources: [.embedInCode("Profiles"), .embedInCode("Keys/test-keys.txt")]),
+        // A PN532 chip in software, with cards in its field.
+        module("PN532", in: .machines, dependencies: ["SmartCard"]),
+
+        // MARK: Ports
+        // Readers: the protocol, and those that need no device (emulated, recording, replay).
+        module("CardReaders", in: .ports, dependencies: ["SmartCard", "Traces", "BERTLV"]),
+        // Acquirers: the protocol, requests and responses.
+        module("Acquiring", in: .ports, dependencies: ["EMV"]),
+
+        // MARK: Adapters
+        module(
+            "PCSCReaders", in: .adapters,
+            dependencies: ["CardReaders", "SmartCard", "BERTLV", "CPCSC", "ProfileFile"],
+            resources: [.embedInCode("Drivers")]),
+        module(
+            "LibNFCReaders", in: .adapters,
+            dependencies: ["CardReaders", "SmartCard", "CNFC", "CNFCGuard"]),
         // TCP servers and connections over NIO that are executed or closed on every path.
-        .target(
-            name: "Networking",
-            dependencies: [
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            swiftSettings: common),
+        module("Networking", in: .adapters, dependencies: [.nioCore, .nioPosix]),
         // Readers on other machines: server, client and their test certificates.
-        .target(
-            name: "RemoteReaders",
-            dependencies: [
-                "Certificates", "Readers", "SmartCard",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
-            ],
-            exclude: ["Protocol.md"],
-            swiftSettings: common),
-        .target(
-            name: "Acquiring", dependencies: ["EMV", "Issuing"], swiftSettings: common),
+        module(
+            "RemoteReaders", in: .adapters,
+            dependencies: ["Certificates", "CardReaders", "SmartCard", .nioCore, .nioPosix, .nioSSL],
+            exclude: ["Protocol.md"]),
         // The acquirer protocol as JSON over HTTP: client, server, and the document that describes it.
-        .target(
-            name: "HTTPBackend",
+        module(
+            "HTTPBackend", in: .adapters,
             dependencies: [
-                "Acquiring", "EMV", "BERTLV", "ProfileFile", "Networking",
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                "Acquiring", "EMV", "EMVCryptography", "BERTLV", "ProfileFile", "Networking", "EMVDictionary",
+                .asyncHTTPClient, .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
             ],
-            resources: [.embedInCode("openapi.yaml")],
-            swiftSettings: common),
+            resources: [.embedInCode("openapi.yaml")]),
         // An acquirer's host over ISO 8583.
-        .target(
-            name: "ISO8583Backend",
+        module(
+            "ISO8583Backend", in: .adapters,
             dependencies: [
-                "Acquiring", "BERTLV", "EMV", "ISO8583", "ProfileFile", "Networking",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOTLS", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                "Acquiring", "BERTLV", "EMV", "EMVCryptography", "EMVDictionary", "ISO8583",
+                "ISO8583Dialects", "ProfileFile", "Networking", .nioCore, .nioPosix, .nioTLS, .nioSSL,
             ],
-            resources: [.embedInCode("Samples")], swiftSettings: common),
+            resources: [.embedInCode("Samples")]),
+        // Acquirer files, whatever backend they name.
+        module(
+            "AcquirerFiles", in: .adapters,
+            dependencies: ["Acquiring", "HTTPBackend", "ISO8583Backend", "ProfileFile"]),
+        module(
+            "Journal", in: .adapters,
+            dependencies: ["EMV", "EMVCryptography", "BERTLV", "EMVDictionary", .grdb]),
+
+        // MARK: Simulators
+        module(
+            "Issuing", in: .simulators,
+            dependencies: ["EMV", "EMVCryptography", "EMVDictionary", "ProfileFile", "BERTLV"],
+            resources: [.embedInCode("Worlds")]),
+        module(
+            "AcquirerSimulator", in: .simulators,
+            dependencies: ["Acquiring", "EMV", "EMVCryptography", "Issuing", "BERTLV"]),
         // The simulated acquirer as a server of its own.
-        .target(
-            name: "AcquirerHost",
+        module(
+            "AcquirerHost", in: .simulators,
             dependencies: [
-                "Acquiring", "EMV", "ISO8583", "ISO8583Backend", "Networking",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                "Acquiring", "AcquirerSimulator", "EMV", "ISO8583", "ISO8583Backend", "Networking",
+                "EMVCryptography", "Issuing", .nioCore, .nioPosix, .nioSSL,
+            ]),
+
+        // MARK: Terminal
+        module(
+            "Terminal", in: .own,
+            dependencies: [
+                "Kernels", "CardReaders", "Acquiring", "Journal", "Traces", "ProfileFile", "BERTLV", "EMV",
+                "EMVCryptography", "EMVDictionary", "SmartCard", .logging,
             ],
-            swiftSettings: common),
-        .target(
-            name: "Journal",
-            dependencies: ["EMV", "BERTLV", .product(name: "GRDB", package: "GRDB.swift")],
-            swiftSettings: common),
-        .target(
-            name: "Terminal",
+            resources: [.embedInCode("Profiles")]),
+        // Terminal, cards, simulator and the values that they speak, under one import.
+        module(
+            "TapbridgeKit", in: .own,
             dependencies: [
-                "Kernels", "Readers", "Acquiring", "Journal", "Traces", "ProfileFile", "BERTLV",
-                .product(name: "Logging", package: "swift-log"),
-            ],
-            resources: [.embedInCode("Profiles")],
-            swiftSettings: common),
-        // The daemon: HTTP API, live events, console page, metrics, lifecycle.
-        .target(
-            name: "TerminalService",
+                "Terminal", "Kernels", "Cards", "CardReaders", "Acquiring", "AcquirerSimulator", "Issuing",
+                "Journal", "EMV", "SmartCard", "Traces",
+            ]),
+
+        // MARK: Daemon
+        // HTTP API, live events, console page, metrics, lifecycle.
+        module(
+            "TerminalService", in: .own,
             dependencies: [
-                "Terminal", "Cards", "Issuing", "ISO8583", "ISO8583Backend", "HTTPBackend", "RemoteReaders",
-                "ProfileFile", "Networking",
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "Yams", package: "Yams"),
+                "Terminal", "Cards", "AcquirerFiles", "LibNFCReaders", "RemoteReaders", "ProfileFile",
+                "Networking", "EMVDictionary", "BERTLV", "SmartCard", "EMV", "EMVCryptography", "Traces",
+                "Kernels", "CardReaders", "Acquiring", "Journal", .hummingbird, .hummingbirdTLS,
+                .serviceLifecycle, .logging, .nioCore, .nioPosix, .nioHTTP1, .nioHTTPTypes, .nioSSL, .yams,
             ],
             resources: [
                 .embedInCode("Configuration/tapbridge.yaml"), .embedInCode("API/openapi.yaml"),
                 .embedInCode("Console/Page"),
-            ],
-            swiftSettings: common),
-        .executableTarget(
-            name: "tapbridge",
-            dependencies: [
-                "Terminal", "TerminalService", "Cards", "Issuing", "BERTLV", "ISO8583", "ISO8583Backend",
-                "AcquirerHost",
-                "HTTPBackend", "PN532", "RemoteReaders",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Histogram", package: "hdrhistogram-swift"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                // The benchmark's bare SQLite loop.
-                .product(name: "GRDBSQLite", package: "GRDB.swift"),
-            ],
-            swiftSettings: common),
+            ]),
 
-        // Tests.
-        // What the tests of all rooms share: programs of Tests/Oracles, seeded random numbers, waiting, what tests need.
-        .target(name: "TestTools", path: "Tests/TestTools", swiftSettings: common),
-        .testTarget(name: "BERTLVTests", dependencies: ["TestTools", "BERTLV"], swiftSettings: common),
-        .testTarget(
-            name: "ISO8583Tests", dependencies: ["TestTools", "ISO8583", "BERTLV", "EMV", "ProfileFile"],
-            swiftSettings: common),
-        .testTarget(name: "CertificatesTests", dependencies: ["Certificates"], swiftSettings: common),
-        .testTarget(name: "SmartCardTests", dependencies: ["TestTools", "SmartCard"], swiftSettings: common),
-        .testTarget(
-            name: "EMVDictionaryTests", dependencies: ["TestTools", "EMV", "BERTLV"], swiftSettings: common),
-        .testTarget(
-            name: "EMVCryptoTests", dependencies: ["TestTools", "EMV", "BERTLV"], swiftSettings: common),
-        .testTarget(
-            name: "EMVCoreTests", dependencies: ["TestTools", "EMV", "BERTLV"], swiftSettings: common),
-        // Transactions with genuine cards, spoilt or not, for the tests of several rooms.
-        .target(
-            name: "KernelTesting", dependencies: ["Kernels", "EMV", "BERTLV", "SmartCard", "Cards"],
-            path: "Tests/KernelTesting", swiftSettings: common),
-        .testTarget(
-            name: "KernelsTests",
-            dependencies: ["KernelTesting", "Kernels", "EMV", "BERTLV", "SmartCard", "Cards"],
-            swiftSettings: common),
-        .testTarget(
-            name: "JournalTests",
+        // MARK: Programs
+        // What the programs share: output for people and programs, the user's state, the demonstration.
+        module(
+            "CommandSupport", in: .own,
             dependencies: [
-                "TestTools", "Journal", "EMV", "BERTLV", .product(name: "GRDB", package: "GRDB.swift"),
-                .product(name: "GRDBSQLite", package: "GRDB.swift"),
-            ],
-            swiftSettings: common),
-        .testTarget(
-            name: "TerminalTests",
+                "Terminal", "Kernels", "Cards", "CardReaders", "Acquiring", "AcquirerSimulator", "Issuing",
+                "Journal", "Traces", "SmartCard", "BERTLV", "EMV", "EMVCryptography", "EMVDictionary",
+                "ProfileFile", .argumentParser,
+            ]),
+        program("tapbridge-demo", dependencies: ["CommandSupport", .argumentParser]),
+        program(
+            "tapbridge",
             dependencies: [
-                "TestTools", "Terminal", "Kernels", "Cards", "Readers", "Acquiring", "Issuing", "Journal",
-                "Traces", "EMV",
-                "BERTLV", "SmartCard", "ProfileFile", "TestSupport",
-            ],
-            swiftSettings: common),
-        .testTarget(
-            name: "CommandLineTests",
+                "CommandSupport", "Terminal", "TerminalService", "Cards", "Issuing", "AcquirerSimulator",
+                "BERTLV", "EMVDictionary", "ISO8583", "ISO8583Dialects", "ISO8583Backend", "AcquirerHost",
+                "AcquirerFiles", "HTTPBackend", "PN532", "PCSCReaders", "LibNFCReaders", "RemoteReaders",
+                "SmartCard", "EMV", "EMVCryptography", "ProfileFile", "Traces", "Kernels", "CardReaders",
+                "Acquiring", "Journal", .argumentParser, .histogram,
+            ]),
+
+        // MARK: Tests
+        // What all tests share: programs of Tests/Oracles, seeded random numbers, waiting, what tests need.
+        testModule("TestTools", path: "TestTools"),
+        // A private pcscd with virtual readers, for several test targets.
+        testModule(
+            "TestSupport", path: "TestSupport",
+            dependencies: ["TestTools", "SmartCard"], exclude: ["ReaderDriver"]),
+        // Transactions with genuine cards, altered or not, for several test targets.
+        testModule(
+            "KernelTesting", path: "KernelTesting",
+            dependencies: ["Kernels", "EMV", "EMVCryptography", "BERTLV", "SmartCard", "Cards"]),
+        tests("ArchitectureTests", dependencies: []),
+        tests("BERTLVTests", dependencies: ["TestTools", "BERTLV"]),
+        tests("SmartCardTests", dependencies: ["TestTools", "SmartCard"]),
+        tests("EMVCoreTests", dependencies: ["TestTools", "EMV", "BERTLV", "EMVDictionary"]),
+        tests("EMVCryptoTests", dependencies: ["TestTools", "EMV", "EMVCryptography", "BERTLV"]),
+        tests(
+            "EMVDictionaryTests",
+            dependencies: ["TestTools", "EMV", "EMVCryptography", "EMVDictionary", "BERTLV"]),
+        tests("CertificatesTests", dependencies: ["Certificates"]),
+        tests(
+            "ISO8583Tests",
             dependencies: [
-                "tapbridge", "TestTools", "TestSupport", "Traces", "Cards", "Readers", "RemoteReaders",
-                "SmartCard",
-            ],
-            swiftSettings: common),
-        .testTarget(
-            name: "CardsTests",
-            dependencies: ["TestTools", "Cards", "Kernels", "EMV", "BERTLV", "SmartCard", "ProfileFile"],
-            swiftSettings: common),
-        .testTarget(
-            name: "TerminalServiceTests",
+                "TestTools", "ISO8583", "ISO8583Dialects", "BERTLV", "ProfileFile", "EMVCryptography",
+            ]),
+        tests(
+            "TracesTests",
+            dependencies: ["Traces", "EMV", "BERTLV"]),
+        tests(
+            "KernelsTests",
             dependencies: [
-                "TerminalService", "Terminal", "Cards", "Readers", "RemoteReaders", "Acquiring", "Issuing",
-                "Journal", "EMV",
-                "SmartCard", "TestTools", "TestSupport", "ISO8583", "ISO8583Backend", "AcquirerHost",
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdTesting", package: "hummingbird"),
-                .product(name: "Yams", package: "Yams"),
-            ],
-            swiftSettings: common),
-        .testTarget(
-            name: "IssuingTests", dependencies: ["TestTools", "Issuing", "EMV"], swiftSettings: common),
-        .testTarget(
-            name: "AcquirerHostTests",
+                "KernelTesting", "Kernels", "EMV", "EMVCryptography", "BERTLV", "SmartCard", "Cards",
+            ]),
+        tests(
+            "CardsTests",
             dependencies: [
-                "TestTools", "AcquirerHost", "ISO8583Backend", "Acquiring", "Issuing", "ISO8583", "EMV",
-                "Networking",
-                "BERTLV", "ProfileFile",
-                "Cards", "Readers", "Terminal", "Kernels", "Journal",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            swiftSettings: common),
-        .testTarget(
-            name: "AcquiringTests", dependencies: ["Acquiring", "Issuing", "EMV"], swiftSettings: common),
-        .testTarget(
-            name: "HTTPBackendTests",
-            dependencies: [
-                "TestTools", "HTTPBackend", "Acquiring", "Issuing", "Terminal", "Cards", "Readers", "Journal",
-                "Networking",
-                "EMV", "BERTLV",
+                "TestTools", "Cards", "Kernels", "EMV", "EMVCryptography", "BERTLV", "SmartCard",
                 "ProfileFile",
-                .product(name: "Yams", package: "Yams"),
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-            ],
-            swiftSettings: common),
-        // A private pcscd with virtual readers, for the tests of several rooms.
-        .target(
-            name: "TestSupport", dependencies: ["TestTools", "SmartCard", "Readers"],
-            path: "Tests/TestSupport",
-            exclude: ["ReaderDriver"], swiftSettings: common),
-        .testTarget(
-            name: "ReadersTests",
-            dependencies: ["TestTools", "Readers", "SmartCard", "Cards", "Traces", "BERTLV", "TestSupport"],
-            swiftSettings: common),
-        .testTarget(
-            name: "RemoteReadersTests",
+            ]),
+        tests(
+            "PN532Tests",
             dependencies: [
-                "TestTools", "RemoteReaders", "Readers", "SmartCard", "Cards", "Terminal", "Kernels",
-                "Networking",
-                "TestSupport",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
-            ],
-            swiftSettings: common),
-        .testTarget(
-            name: "PN532Tests",
+                "TestTools", "PN532", "CardReaders", "LibNFCReaders", "Cards", "SmartCard", "Terminal",
+                "Kernels", "EMV", "TestSupport", "PCSCReaders",
+            ]),
+        tests(
+            "ReadersTests",
             dependencies: [
-                "TestTools", "PN532", "Readers", "Cards", "SmartCard", "Terminal", "Kernels", "EMV",
+                "TestTools", "CardReaders", "PCSCReaders", "LibNFCReaders", "SmartCard", "Cards", "Traces",
                 "TestSupport",
-            ], swiftSettings: common),
-        .testTarget(
-            name: "TracesTests", dependencies: ["Traces", "Readers", "SmartCard", "EMV", "BERTLV"],
-            swiftSettings: common),
+            ]),
+        tests(
+            "RemoteReadersTests",
+            dependencies: [
+                "TestTools", "RemoteReaders", "CardReaders", "SmartCard", "Networking", "TestSupport",
+                .nioCore, .nioPosix, .nioSSL,
+            ]),
+        tests(
+            "IssuingTests",
+            dependencies: ["TestTools", "Issuing", "EMV", "EMVCryptography", "BERTLV", "ProfileFile"]),
+        tests(
+            "AcquiringTests",
+            dependencies: ["Acquiring", "AcquirerSimulator", "Issuing", "EMV", "EMVCryptography", "BERTLV"]),
+        tests(
+            "JournalTests",
+            dependencies: ["TestTools", "Journal", "EMV", "EMVCryptography", "BERTLV", .grdb, .grdbSQLite]),
+        tests(
+            "HTTPBackendTests",
+            dependencies: [
+                "TestTools", "HTTPBackend", "Acquiring", "AcquirerSimulator", "Issuing", "Terminal", "Cards",
+                "CardReaders", "Journal", "Networking", "EMV", "EMVCryptography", "BERTLV", "ProfileFile",
+                .yams, .asyncHTTPClient, .nioCore, .nioPosix, .nioHTTP1,
+            ]),
+        tests(
+            "AcquirerHostTests",
+            dependencies: [
+                "TestTools", "AcquirerHost", "ISO8583Backend", "Acquiring", "AcquirerSimulator", "Issuing",
+                "ISO8583", "ISO8583Dialects", "EMV", "EMVCryptography", "Networking", "BERTLV", "ProfileFile",
+                "Cards", "CardReaders", "Terminal", "Journal", .nioCore, .nioPosix,
+            ]),
+        tests(
+            "TerminalTests",
+            dependencies: [
+                "TestTools", "Terminal", "Kernels", "Cards", "CardReaders", "Acquiring", "AcquirerSimulator",
+                "Issuing", "Journal", "Traces", "EMV", "EMVCryptography", "BERTLV", "SmartCard",
+                "ProfileFile", "TestSupport", "PCSCReaders",
+            ]),
+        tests(
+            "TerminalServiceTests",
+            dependencies: [
+                "TerminalService", "Terminal", "Cards", "CardReaders", "RemoteReaders", "Acquiring",
+                "AcquirerSimulator", "Issuing", "Journal", "EMV", "EMVCryptography", "TestTools", "ISO8583",
+                "ISO8583Dialects", "ISO8583Backend", "HTTPBackend", "AcquirerHost", "ProfileFile",
+                "PCSCReaders", .hummingbird, .hummingbirdTesting, .yams,
+            ]),
+        tests(
+            "CommandLineTests",
+            dependencies: [
+                "tapbridge", "tapbridge-demo", "TestTools", "TestSupport", "Cards", "CardReaders",
+                "RemoteReaders", "SmartCard",
+            ]),
         // All that takes bytes from outside, with what must hold for every input: for libFuzzer and for the tests.
-        .target(
-            name: "FuzzTargets",
+        testModule(
+            "FuzzTargets", path: "Fuzzing/Targets",
             dependencies: [
-                "TestTools", "KernelTesting", "BERTLV", "SmartCard", "EMV", "Kernels", "Cards", "Traces",
-                "PN532",
-                "Readers", "RemoteReaders", "Issuing", "Acquiring", "HTTPBackend", "ISO8583",
-                "ISO8583Backend",
-                "Journal", "ProfileFile", "Terminal", "TerminalService",
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOEmbedded", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-            ],
-            path: "Tests/Fuzzing/Targets", swiftSettings: common),
-        .testTarget(
-            name: "FuzzReplayTests", dependencies: ["FuzzTargets", "BERTLV"], swiftSettings: common),
+                "TestTools", "KernelTesting", "BERTLV", "SmartCard", "EMV", "EMVCryptography",
+                "EMVDictionary", "Kernels", "Cards", "Traces", "PN532", "CardReaders", "PCSCReaders",
+                "LibNFCReaders", "RemoteReaders", "Issuing", "Acquiring", "AcquirerSimulator", "HTTPBackend",
+                "ISO8583", "ISO8583Dialects", "ISO8583Backend", "Journal", "ProfileFile", "Terminal",
+                "TerminalService", .hummingbird, .logging, .nioCore, .nioEmbedded, .nioHTTP1,
+            ]),
+        tests("FuzzReplayTests", dependencies: ["FuzzTargets", "BERTLV"]),
     ]
 )
 
@@ -341,7 +392,6 @@ if Context.environment["TAPBRIDGE_FUZZING"] != nil {
         .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzzing/CLibFuzzer"),
         .executableTarget(
             name: "fuzzer", dependencies: ["FuzzTargets", "BERTLV", "CLibFuzzer"],
-            path: "Tests/Fuzzing/Driver",
-            swiftSettings: common),
+            path: "Tests/Fuzzing/Driver", swiftSettings: settings),
     ]
 }

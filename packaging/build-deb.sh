@@ -48,7 +48,7 @@ gzip -9n "$root"/usr/share/man/man1/*.1
 doc=$root/usr/share/doc/tapbridge
 install -D -m 644 "$top/README.md" "$doc/README.md"
 install -D -m 644 "$top/LICENSE" "$doc/copyright"
-for profile in "$top"/Sources/Terminal/Profiles/*.yaml "$top"/Sources/ISO8583Backend/Samples/*.yaml; do
+for profile in "$top"/Sources/Terminal/Profiles/*.yaml "$top"/Sources/Adapters/ISO8583Backend/Samples/*.yaml; do
   install -D -m 644 "$profile" "$doc/examples/$(basename "$profile")"
 done
 

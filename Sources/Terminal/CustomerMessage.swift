@@ -1,4 +1,5 @@
 public import EMV
+internal import EMVDictionary
 
 /// A User Interface Request made ready for people: text, lights, sound.
 public struct CustomerMessage: Sendable, Equatable {

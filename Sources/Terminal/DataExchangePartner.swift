@@ -1,7 +1,7 @@
 internal import BERTLV
+internal import CardReaders
 public import EMV
 public import Kernels
-internal import Readers
 
 /// The terminal's side of data exchange (Book C-2, 3.5): the application that a kernel asks for data and sends data to,
 /// as the one of a gate, a loyalty scheme or a transport operator.

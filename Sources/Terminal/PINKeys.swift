@@ -1,6 +1,7 @@
 internal import Acquiring
 internal import BERTLV
-public import EMV
+internal import EMV
+public import EMVCryptography
 internal import ProfileFile
 
 /// What a PIN pad enciphers PIN blocks with. Descriptions show no key.

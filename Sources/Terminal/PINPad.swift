@@ -1,5 +1,6 @@
 public import Acquiring
 public import EMV
+public import EMVCryptography
 
 /// Asks the cardholder for the online PIN and gives it away enciphered only.
 public struct PINPad: Sendable {

@@ -1,9 +1,9 @@
 internal import Acquiring
 internal import BERTLV
+public import CardReaders
 internal import EMV
 internal import Journal
 internal import Kernels
-public import Readers
 public import Traces
 
 /// Runs the whole terminal on a trace with the recorded inputs.

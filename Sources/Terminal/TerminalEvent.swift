@@ -1,8 +1,8 @@
 public import Acquiring
+public import CardReaders
 public import EMV
 public import Journal
 public import Kernels
-public import Readers
 public import SmartCard
 
 /// What happens in a terminal session, in order: for displays, recorders, logs and tests.

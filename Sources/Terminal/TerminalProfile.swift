@@ -1,9 +1,11 @@
 internal import BERTLV
+public import CardReaders
 public import EMV
+internal import EMVCryptography
+internal import EMVDictionary
 internal import Foundation
 public import Kernels
 public import ProfileFile
-public import Readers
 
 /// What a terminal is and may do: a documented YAML file (`Profiles/default.yaml` is the annotated
 /// example) read into values.

@@ -1,9 +1,10 @@
 public import Acquiring
 internal import BERTLV
+public import CardReaders
 public import EMV
+internal import EMVCryptography
 public import Journal
 public import Kernels
-public import Readers
 
 /// What a terminal session takes from outside, so that a replay, a test or a benchmark can hand in its own.
 public struct TerminalEnvironment: Sendable {

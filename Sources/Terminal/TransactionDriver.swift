@@ -1,6 +1,6 @@
+public import CardReaders
 public import EMV
 public import Kernels
-public import Readers
 internal import SmartCard
 
 /// The one loop between the pure Entry Point and the world: it carries out each action on a reader and

@@ -1,3 +1,4 @@
+import CommandSupport
 import ArgumentParser
 import Foundation
 
@@ -25,43 +26,8 @@ struct Tapbridge: AsyncParsableCommand {
             ServeCommand.self, SwarmCommand.self, ConfigCommand.self, ReplayCommand.self, DecodeCommand.self,
             ISOCommand.self,
             JournalCommand.self, HostCommand.self, ProfileCommand.self, ReaderCommand.self, CertsCommand.self,
-            BenchGroup.self, DemoCommand.self,
+            BenchCommand.self, DemoCommand.self,
         ])
 
-    /// Maps our own errors to their exit statuses; usage errors stay ArgumentParser's.
-    static func main() async {
-        ProcessMemory.keepPrivate()
-        signal(SIGPIPE, SIG_IGN)
-        do {
-            var command = try parseAsRoot()
-            if command is any MoneyCommand { Console.outliveReader() }
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
-            } else {
-                try command.run()
-            }
-        } catch let failure as CommandFailure {
-            Console.printError("\(Console.error.styled("error:", .bold, .red)) \(failure)")
-            Foundation.exit(failure.status.rawValue)
-        } catch let status as ExitWithStatus {
-            Foundation.exit(status.status.rawValue)
-        } catch {
-            // Help, usage errors, and what some library threw, whose words may be anybody's.
-            let code = exitCode(for: error)
-            let message = fullMessage(for: error)
-            if !message.isEmpty { code.isSuccess ? Console.print(message) : Console.printError(message) }
-            Foundation.exit(code.rawValue)
-        }
-    }
-}
-
-/// Ends the program with a status and no further words.
-struct ExitWithStatus: Error {
-    let status: ExitStatus
-}
-
-/// `--json`, for commands that have it.
-struct OutputOptions: ParsableArguments {
-    @Flag(help: "Print JSON for programs.")
-    var json = false
+    static func main() async { await Program.run(Tapbridge.self) }
 }

@@ -1,10 +1,11 @@
 import AcquirerHost
+import AcquirerSimulator
 import Acquiring
 import EMV
 import ISO8583
 import ISO8583Backend
-import TestTools
 import Testing
+import TestTools
 
 /// Well-formed messages with any content: read as something, or refused; the host answers them all.
 @Suite struct FuzzTests {

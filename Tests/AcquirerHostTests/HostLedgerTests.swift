@@ -9,6 +9,9 @@ import Testing
 
 @testable import AcquirerHost
 @testable import Acquiring
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
 
 /// A folder with a host's books, gone after the test.
 private final class BooksFolder {

@@ -1,5 +1,8 @@
 import AcquirerHost
 import Acquiring
+import AcquirerSimulator
+import AcquirerSimulator
+import AcquirerSimulator
 import EMV
 import ISO8583
 import Issuing

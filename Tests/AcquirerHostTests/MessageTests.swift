@@ -3,6 +3,7 @@ import BERTLV
 import EMV
 import ISO8583
 import ISO8583Backend
+import ISO8583Dialects
 import ProfileFile
 import Testing
 

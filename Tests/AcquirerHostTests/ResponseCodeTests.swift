@@ -1,15 +1,16 @@
 import Acquiring
+import CardReaders
 import Cards
 import EMV
 import Foundation
 import ISO8583
 import ISO8583Backend
+import ISO8583Dialects
 import Journal
-import Readers
 import Synchronization
 import Terminal
-import TestTools
 import Testing
+import TestTools
 
 /// A host that answers with one code, as its line would carry it, and counts the reversals.
 private final class CodeHost: AcquirerBackend {

@@ -1,7 +1,13 @@
 import BERTLV
 import EMV
+import EMVCryptography
+import EMVCryptography
+import EMVCryptography
 import Foundation
 import ISO8583
+import ISO8583Dialects
+import ISO8583Dialects
+import ISO8583Dialects
 import ISO8583Backend
 import Issuing
 import TestTools
@@ -9,6 +15,9 @@ import Testing
 
 @testable import AcquirerHost
 @testable import Acquiring
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
 
 func bytes(_ hex: String) -> [UInt8] { Hex.bytes(hex)! }
 let euro = NumericCode(978)!

@@ -1,11 +1,14 @@
+import AcquirerSimulator
 import Acquiring
+import CardReaders
 import Cards
 import EMV
+import EMVCryptography
 import ISO8583
 import ISO8583Backend
+import ISO8583Dialects
 import Issuing
 import Journal
-import Readers
 import Terminal
 import Testing
 

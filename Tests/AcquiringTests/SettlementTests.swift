@@ -3,6 +3,9 @@ import Issuing
 import Testing
 
 @testable import Acquiring
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
 
 /// Completions, tips, batches and uploads at the simulated host.
 @Suite struct SettlementTests {

@@ -3,6 +3,9 @@ import EMV
 import Testing
 
 @testable import Acquiring
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
 @testable import Issuing
 
 @Suite struct SimulatorAnswers {

@@ -1,9 +1,15 @@
 import BERTLV
 import EMV
+import EMVCryptography
+import EMVCryptography
+import EMVCryptography
 import Synchronization
 import Testing
 
 @testable import Acquiring
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
 @testable import Issuing
 
 func bytes(_ hex: String) -> [UInt8] { Hex.bytes(hex)! }

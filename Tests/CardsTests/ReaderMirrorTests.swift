@@ -1,6 +1,7 @@
 import BERTLV
 import Cards
 import EMV
+import EMVCryptography
 import Kernels
 import SmartCard
 import Testing

@@ -1,11 +1,11 @@
+import CardReaders
 import Cards
 import Foundation
-import Readers
 import RemoteReaders
 import SmartCard
 import Synchronization
-import TestTools
 import Testing
+import TestTools
 
 /// A terminal on another host, as its own network namespace is one: the line between the two is dropped, without a word
 /// to either side, in each state of a payment. The terminal's program ends by itself with its journal sound, the reader

@@ -135,7 +135,7 @@ def run_seed(options, seed, kinds, libraries, base):
 def play(shop, ledger, seed, events):
     """The clients at work while the faults befall the shop."""
     stop = threading.Event()
-    profile = (shops.ROOT / "Sources/Cards/Profiles/visa-credit.yaml").read_text()
+    profile = (shops.ROOT / "Sources/Machines/Cards/Profiles/visa-credit.yaml").read_text()
     clients = [Client(shop, ledger, seed, index, profile, stop) for index in range(CLIENTS)]
     for client in clients:
         client.start()

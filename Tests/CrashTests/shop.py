@@ -54,7 +54,7 @@ def card_number(masked, use):
 
 def world():
     """The issuers of the test world with cards of our own, whose account is never empty."""
-    text = (ROOT / "Sources/Issuing/Worlds/test-world.yaml").read_text()
+    text = (ROOT / "Sources/Simulators/Issuing/Worlds/test-world.yaml").read_text()
     account = "accounts:\n  - { id: crash, kind: credit, currency: 978, credit_limit: 900000000 }\n"
     cards = "cards:\n" + "".join(
         f"  - {{ id: crash-{masked}-{use}, number: {card_number(masked, use)}, sequence: 1, expires: 2031-12, account: crash, cryptogram: visa-cvn10 }}\n"

@@ -1,7 +1,8 @@
 import BERTLV
 import EMV
-import TestTools
+import EMVDictionary
 import Testing
+import TestTools
 
 /// EMV Book 3, 5.4, against published vectors and a plain model in text.
 @Suite struct DataObjectListRuleTests {

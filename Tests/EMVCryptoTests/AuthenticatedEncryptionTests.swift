@@ -1,5 +1,6 @@
-import BERTLV
 import EMV
+import BERTLV
+import EMVCryptography
 import Foundation
 import Testing
 

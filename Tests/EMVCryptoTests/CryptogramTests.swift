@@ -1,9 +1,10 @@
+import EMV
 import BERTLV
 import Foundation
 import TestTools
 import Testing
 
-@testable import EMV
+@testable import EMVCryptography
 
 /// A line of `Tests/Oracles/pyemv_vectors.py`.
 struct OracleCase: Sendable, CustomTestStringConvertible {

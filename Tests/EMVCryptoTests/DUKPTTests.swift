@@ -4,6 +4,9 @@ import TestTools
 import Testing
 
 @testable import EMV
+@testable import EMVCryptography
+@testable import EMVCryptography
+@testable import EMVCryptography
 
 private func rows(_ text: String) -> [[String]] {
     text.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }

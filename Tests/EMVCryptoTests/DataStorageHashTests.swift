@@ -1,5 +1,5 @@
 import BERTLV
-import EMV
+import EMVCryptography
 import Testing
 
 /// One-way functions of data storage.

@@ -3,6 +3,9 @@ import TestTools
 import Testing
 
 @testable import EMV
+@testable import EMVCryptography
+@testable import EMVCryptography
+@testable import EMVCryptography
 
 typealias ODAError = OfflineDataAuthenticationError
 

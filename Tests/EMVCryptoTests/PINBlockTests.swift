@@ -1,5 +1,6 @@
 import BERTLV
 import EMV
+import EMVCryptography
 import Testing
 
 @Suite struct PINBlockTests {

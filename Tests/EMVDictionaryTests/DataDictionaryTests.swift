@@ -4,6 +4,9 @@ import TestTools
 import Testing
 
 @testable import EMV
+@testable import EMVDictionary
+@testable import EMVDictionary
+@testable import EMVDictionary
 
 typealias EMVTag = BERTLV.Tag
 
@@ -48,7 +51,7 @@ typealias EMVTag = BERTLV.Tag
     /// The constants are source text, so they are read as such.
     @Test func everyConstantIsInTheDictionaryAndTheOtherWayRound() throws {
         let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("../../Sources/EMV/Dictionary/Tags.swift")
+            .appendingPathComponent("../../Sources/Foundations/EMVDictionary/Dictionary/Tags.swift")
         let source = try String(contentsOf: file, encoding: .utf8)
         var constants: [String: BERTLV.Tag] = [:]
         for match in source.matches(of: /static var (\w+): Tag \{\s*Tag\(0x([0-9A-F]+)\)\s*\}/) {

@@ -3,7 +3,7 @@ import Foundation
 import TestTools
 import Testing
 
-@testable import EMV
+@testable import EMVDictionary
 
 /// What holds of the decoder's output whatever the input is.
 @Suite struct DecoderPropertyTests {

@@ -4,6 +4,11 @@ import TestTools
 import Testing
 
 @testable import EMV
+@testable import EMVDictionary
+@testable import EMVCryptography
+@testable import EMVDictionary
+@testable import EMVCryptography
+@testable import EMVDictionary
 
 /// Values with expectations from the books, the references' tests, and public samples.
 @Suite struct DecoderTests {

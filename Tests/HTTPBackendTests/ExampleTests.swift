@@ -1,5 +1,8 @@
 import Acquiring
 import EMV
+import EMVCryptography
+import EMVCryptography
+import EMVCryptography
 import Foundation
 import TestTools
 import Testing

@@ -1,5 +1,5 @@
 import Acquiring
-import EMV
+import EMVCryptography
 import Foundation
 import NIOCore
 import NIOHTTP1

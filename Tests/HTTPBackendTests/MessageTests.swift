@@ -1,6 +1,6 @@
 import Acquiring
 import BERTLV
-import EMV
+import EMVCryptography
 import Foundation
 import TestTools
 import Testing

@@ -315,7 +315,7 @@ private func members(_ value: Any, _ path: String = "") -> Set<String> {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         let text = try PythonOracle("openapi_check.py").run(
             [
-                folder.deletingLastPathComponent().appendingPathComponent("Sources/HTTPBackend/openapi.yaml")
+                folder.deletingLastPathComponent().appendingPathComponent("Sources/Adapters/HTTPBackend/openapi.yaml")
                     .path
             ],
             input: lines.joined(separator: "\n") + "\n")

@@ -1,10 +1,16 @@
 import Acquiring
+import AcquirerSimulator
+import AcquirerSimulator
+import AcquirerSimulator
 import Cards
 import EMV
+import EMVCryptography
+import EMVCryptography
+import EMVCryptography
 import Foundation
 import Issuing
 import Journal
-import Readers
+import CardReaders
 import Synchronization
 import Terminal
 import Testing

@@ -1,5 +1,8 @@
 import Acquiring
 import EMV
+import EMVCryptography
+import EMVCryptography
+import EMVCryptography
 import Foundation
 import Journal
 import Synchronization

@@ -3,6 +3,9 @@ import AsyncHTTPClient
 import BERTLV
 import Cards
 import EMV
+import EMVCryptography
+import EMVCryptography
+import EMVCryptography
 import Foundation
 import Issuing
 import Journal
@@ -10,7 +13,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import Networking
-import Readers
+import CardReaders
 import Synchronization
 import Terminal
 import TestTools

@@ -1,8 +1,9 @@
 import BERTLV
 import ISO8583
+import ISO8583Dialects
 import ProfileFile
-import TestTools
 import Testing
+import TestTools
 
 @Suite struct BadInputTests {
     static func dialect(_ name: String) throws -> Dialect { try #require(try Dialect.builtIn(name)) }

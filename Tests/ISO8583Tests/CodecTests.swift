@@ -1,5 +1,6 @@
 import BERTLV
 import ISO8583
+import ISO8583Dialects
 import Testing
 
 @Suite struct CodecTests {

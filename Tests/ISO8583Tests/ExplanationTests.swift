@@ -1,6 +1,7 @@
 import BERTLV
 import Foundation
 import ISO8583
+import ISO8583Dialects
 import Testing
 
 @Suite struct ExplanationTests {

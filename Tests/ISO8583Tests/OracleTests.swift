@@ -1,9 +1,10 @@
 import BERTLV
-import EMV
+import EMVCryptography
 import Foundation
 import ISO8583
-import TestTools
+import ISO8583Dialects
 import Testing
+import TestTools
 
 /// A line of `Tests/Oracles/iso8583_messages.py`.
 struct OracleMessage: Sendable, CustomTestStringConvertible {

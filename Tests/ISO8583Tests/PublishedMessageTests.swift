@@ -1,6 +1,7 @@
 import BERTLV
-import EMV
+import EMVCryptography
 import ISO8583
+import ISO8583Dialects
 import Testing
 
 /// Messages that other libraries publish as what they write.

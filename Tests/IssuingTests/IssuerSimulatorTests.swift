@@ -1,5 +1,7 @@
 import BERTLV
 import EMV
+import EMVCryptography
+import EMVCryptography
 import Foundation
 import TestTools
 import Testing

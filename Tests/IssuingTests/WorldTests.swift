@@ -23,7 +23,7 @@ import Testing
 
     static let text = try! String(
         contentsOf: URL(filePath: #filePath).deletingLastPathComponent()
-            .appending(path: "../../Sources/Issuing/Worlds/test-world.yaml"), encoding: .utf8)
+            .appending(path: "../../Sources/Simulators/Issuing/Worlds/test-world.yaml"), encoding: .utf8)
 
     @Test(arguments: [
         (

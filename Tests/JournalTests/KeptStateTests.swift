@@ -1,4 +1,4 @@
-import EMV
+import EMVCryptography
 import Foundation
 import GRDB
 import Testing

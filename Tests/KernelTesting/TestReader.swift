@@ -1,5 +1,6 @@
 import Cards
 public import EMV
+import EMVCryptography
 public import Kernels
 
 /// A reader of Visa and Mastercard cards with the test certification authorities.

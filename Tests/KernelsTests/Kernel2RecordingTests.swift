@@ -1,5 +1,8 @@
 import BERTLV
 import EMV
+import EMVCryptography
+import EMVCryptography
+import EMVCryptography
 import SmartCard
 import Testing
 

@@ -1,6 +1,8 @@
 import BERTLV
 import Cards
 import EMV
+import EMVCryptography
+import EMVCryptography
 import KernelTesting
 import SmartCard
 import Testing

@@ -2,12 +2,12 @@ import Cards
 import EMV
 import Foundation
 import Kernels
+import LibNFCReaders
 import PN532
-import Readers
 import SmartCard
 import Terminal
-import TestTools
 import Testing
+import TestTools
 
 /// Whole payments through libnfc and the software PN532.
 @Suite(.serialized) struct LibNFCPaymentTests {

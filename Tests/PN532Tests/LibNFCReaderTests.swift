@@ -1,14 +1,16 @@
+import CardReaders
 import Cards
 import EMV
 import Foundation
 import Kernels
+import LibNFCReaders
+import PCSCReaders
 import PN532
-import Readers
 import SmartCard
 import Terminal
+import Testing
 import TestSupport
 import TestTools
-import Testing
 
 /// The libnfc reader through the real libnfc and a software PN532 on a pseudo-terminal.
 @Suite(.serialized) struct LibNFCReaderTests {

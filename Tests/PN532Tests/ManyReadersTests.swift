@@ -1,11 +1,12 @@
+import CardReaders
 import Cards
 import Foundation
+import LibNFCReaders
 import PN532
-import Readers
 import SmartCard
+import Testing
 import TestSupport
 import TestTools
-import Testing
 
 /// Several readers in one process.
 @Suite struct ManyReadersTests {

@@ -1,7 +1,7 @@
 import SmartCard
 import Testing
 
-@testable import Readers
+@testable import CardReaders
 
 /// A card of a few rules behind a line of frames.
 final class ScriptedLink: FrameLink {

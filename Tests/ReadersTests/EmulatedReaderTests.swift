@@ -6,7 +6,7 @@ import TestTools
 import Testing
 import Traces
 
-@testable import Readers
+@testable import CardReaders
 
 @Suite struct EmulatedReaderTests {
     static let select = StubCard.selectPaymentSystemEnvironment

@@ -4,7 +4,8 @@ import TestSupport
 import TestTools
 import Testing
 
-@testable import Readers
+@testable import CardReaders
+@testable import PCSCReaders
 
 /// What daemons, readers and other programs do to a terminal, against the real pcscd.
 @Suite(.serialized, .needs(.virtualPCSC))
@@ -427,15 +428,15 @@ struct PCSCHardeningTests {
 struct PCSCRuleTests {
     /// Names as pcsc-lite composes them from the CCID driver's list.
     @Test(arguments: [
-        ("ACS ACR1252 Dual Reader [ACR1252 Dual Reader PICC] 00 00", PCSCReaderState.Interface.contactless),
+        ("ACS ACR1252 Dual Reader [ACR1252 Dual Reader PICC] 00 00", ReaderListing.Interface.contactless),
         ("ACS ACR1252 Dual Reader [ACR1252 Dual Reader SAM] 01 00", .sam),
         ("ACS ACR122U PICC Interface 00 00", .contactless), ("ACS ACR122U 00 00", .contactless),
         ("Identiv uTrust 3700 F CL Reader [uTrust 3700 F CL Reader] (55041447200096) 00 00", .contactless),
         ("SCM Microsystems Inc. SCL3711-NFC&RW 00 00", .contactless),
         ("Gemalto PC Twin Reader 00 00", .unknown), ("Virtual PCD 00 00", .unknown),
         ("HID Global OMNIKEY 5022 Smart Card Reader 00 00", .unknown),
-    ]) func interfaces(name: String, interface: PCSCReaderState.Interface) {
-        #expect(PCSCReaderState(name: name).interface == interface)
+    ]) func interfaces(name: String, interface: ReaderListing.Interface) {
+        #expect(ReaderListing(name: name).interface == interface)
     }
 
     /// Case 4 extended and its limits (PC/SC part 10, 2.6.14).

@@ -1,11 +1,12 @@
+import CardReaders
 import Cards
 import Foundation
-import Readers
+import PCSCReaders
 import SmartCard
 import Synchronization
+import Testing
 import TestSupport
 import TestTools
-import Testing
 
 /// The PC/SC reader against the real pcscd and vsmartcard's virtual reader.
 @Suite(.serialized, .needs(.virtualPCSC))

@@ -2,7 +2,7 @@ import SmartCard
 import TestTools
 import Testing
 
-@testable import Readers
+@testable import LibNFCReaders
 
 /// The order of the bytes is that of NXP UM0701-02, 7.3.5, as PN532 libraries for microcontrollers document it too: number
 /// of targets; per target its number, SENS_RES (most significant byte first), SEL_RES, length of the identifier, the

@@ -4,7 +4,8 @@ import TestSupport
 import TestTools
 import Testing
 
-@testable import Readers
+@testable import CardReaders
+@testable import PCSCReaders
 
 struct ReaderDriverTests {
     @Test func everyFileIsRead() throws {

@@ -1,10 +1,10 @@
+import CardReaders
 import NIOCore
 import NIOPosix
-import Readers
 import RemoteReaders
 import SmartCard
-import TestSupport
 import Testing
+import TestSupport
 
 /// Lines that drop, in every state and at every byte: the reader is freed, the terminal is told and comes back.
 struct BrokenLineTests {

@@ -1,7 +1,7 @@
 import NIOCore
 import NIOPosix
 import Networking
-import Readers
+import CardReaders
 import TestTools
 import Testing
 

@@ -1,12 +1,12 @@
+import CardReaders
 import NIOCore
 import NIOPosix
 import NIOSSL
-import Readers
 import RemoteReaders
 import SmartCard
+import Testing
 import TestSupport
 import TestTools
-import Testing
 
 /// Peers that break the protocol: told why, cut off, and nobody else notices.
 struct HostilePeerTests {

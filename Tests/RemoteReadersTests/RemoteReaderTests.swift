@@ -1,8 +1,8 @@
-import Readers
+import CardReaders
 import RemoteReaders
 import SmartCard
-import TestSupport
 import Testing
+import TestSupport
 
 /// The ordinary way: two sides over loopback.
 struct RemoteReaderTests {
@@ -201,9 +201,9 @@ struct RemoteReaderTests {
         let credentials = try Certificates.shared.terminal()
         let stream = RemoteReaders.events(setup.address(), credentials: credentials)
         var iterator = stream.makeAsyncIterator()
-        #expect(await iterator.next() == .readerAdded(PCSCReaderState(name: "One")))
+        #expect(await iterator.next() == .readerAdded(ReaderListing(name: "One")))
         try setup.server.offer(.init(GateReader("Two")))
-        #expect(await iterator.next() == .readerAdded(PCSCReaderState(name: "Two")))
+        #expect(await iterator.next() == .readerAdded(ReaderListing(name: "Two")))
         setup.server.report(.cardInserted(reader: "Two", answerToReset: [0x3B, 0x00]))
         // Of a reader that is not offered nothing is told.
         setup.server.report(.cardInserted(reader: "Hidden", answerToReset: [0x3B, 0x00]))

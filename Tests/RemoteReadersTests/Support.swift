@@ -1,14 +1,14 @@
+import CardReaders
 import Foundation
 import NIOCore
 import NIOPosix
 import NIOSSL
-import Readers
 import RemoteReaders
 import SmartCard
 import Synchronization
+import Testing
 import TestSupport
 import TestTools
-import Testing
 
 /// Certificates of two authorities, made once.
 struct Certificates {

@@ -1,8 +1,8 @@
-import Readers
+import CardReaders
 import RemoteReaders
 import SmartCard
-import TestTools
 import Testing
+import TestTools
 
 /// Frames byte by byte as Protocol.md lays them out, and what is refused.
 struct WireTests {
@@ -66,7 +66,7 @@ struct WireTests {
         (.answer(microseconds: 258, response: [0x90, 0x00]), "0000000B 84 00000001 00000102 9000"),
         (.removal(true), "00000006 85 00000001 01"),
         (
-            .event(.readerAdded(PCSCReaderState(name: "r", answerToReset: nil, isExclusivelyUsed: true))),
+            .event(.readerAdded(ReaderListing(name: "r", answerToReset: nil, isExclusivelyUsed: true))),
             "0000000C 86 00000001 01 0001 72 00 00 01"
         ),
         (.event(.readerRemoved(name: "r")), "00000009 86 00000001 02 0001 72"),

@@ -80,7 +80,7 @@ struct ConfigurationTests {
                     "TAPBRIDGE_TERMINALS": "[{id: b, count: 3}, {reader: pcsc}]",
                     "TAPBRIDGE_LIMITS_BURST": "",
                 ],
-                flags: [("listen.port", "--port", "3")]))
+                flags: [.init("listen.port", option: "--port", .value(.integer(3)))]))
         #expect(configuration.listen.port == 3)
         #expect(configuration.log.level == .error)
         #expect(configuration.limits.burst == 7)
@@ -193,7 +193,7 @@ struct ConfigurationTests {
                         "TAPBRIDGE_SHARE": "x",
                         "TAPBRIDGE_READER": "x", "TAPBRIDGE_CRASHES": "x", "TAPBRIDGE_CONFIG": "x",
                     ],
-                    flags: [("listen.prot", "--set listen.prot=1", "1")]))
+                    flags: [.init("listen.prot", option: "--set listen.prot=1", .text("1"))]))
             Issue.record("nothing told")
         } catch {
             #expect(error.mistakes.count == 2)

@@ -1,4 +1,5 @@
-import Acquiring
+import EMVCryptography
+import AcquirerSimulator
 import Cards
 import EMV
 import Foundation
@@ -7,7 +8,7 @@ import Glibc
 import Issuing
 import Journal
 import Logging
-import Readers
+import CardReaders
 import RemoteReaders
 import Synchronization
 import Terminal

@@ -1,4 +1,7 @@
 import Acquiring
+import AcquirerSimulator
+import AcquirerSimulator
+import AcquirerSimulator
 import EMV
 import Foundation
 import Journal

@@ -1,6 +1,6 @@
 import EMV
 import Foundation
-import Readers
+import CardReaders
 import Terminal
 import TestTools
 import Testing

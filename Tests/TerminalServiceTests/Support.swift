@@ -1,9 +1,13 @@
+import EMVCryptography
 import Acquiring
+import AcquirerSimulator
+import AcquirerSimulator
+import AcquirerSimulator
 import EMV
 import Foundation
 import Issuing
 import Journal
-import Readers
+import CardReaders
 import Synchronization
 import TestTools
 import Testing

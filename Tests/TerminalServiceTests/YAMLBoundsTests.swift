@@ -2,10 +2,13 @@ import Cards
 import Foundation
 import HTTPBackend
 import ISO8583
+import ISO8583Dialects
+import ISO8583Dialects
+import ISO8583Dialects
 import ISO8583Backend
 import Issuing
 import ProfileFile
-import Readers
+import PCSCReaders
 import Testing
 
 @testable import Terminal
@@ -45,7 +48,7 @@ import Testing
         },
         Kind(testDescription: "a flag's value", section: "x") {
             _ = try DaemonConfiguration(
-                ConfigurationSources(flags: [(setting: "terminals", flag: "f.yaml", value: $0)]))
+                ConfigurationSources(flags: [.init("terminals", option: "f.yaml", .text($0))]))
         },
         Kind(testDescription: "file of a profile", section: "terminal") {
             let path = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path

@@ -4,7 +4,7 @@ import EMV
 import Foundation
 import Journal
 import Kernels
-import Readers
+import CardReaders
 import SmartCard
 import Synchronization
 import TestTools

@@ -1,9 +1,10 @@
-import Acquiring
+import EMVCryptography
+import AcquirerSimulator
 import Cards
 import EMV
 import Foundation
 import Journal
-import Readers
+import CardReaders
 import Synchronization
 import TestTools
 import Testing

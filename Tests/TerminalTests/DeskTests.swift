@@ -3,7 +3,7 @@ import Cards
 import EMV
 import Foundation
 import Journal
-import Readers
+import CardReaders
 import Synchronization
 import Testing
 

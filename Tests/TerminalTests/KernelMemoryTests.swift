@@ -1,5 +1,8 @@
 import Cards
 import EMV
+import EMVCryptography
+import EMVCryptography
+import EMVCryptography
 import Foundation
 import Journal
 import Kernels

@@ -1,9 +1,9 @@
-import Acquiring
+import AcquirerSimulator
 import BERTLV
 import Cards
 import EMV
 import Foundation
-import Readers
+import CardReaders
 import SmartCard
 import Synchronization
 import TestTools

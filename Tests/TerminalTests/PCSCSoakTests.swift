@@ -1,7 +1,7 @@
 import Cards
 import EMV
 import Foundation
-import Readers
+import PCSCReaders
 import Synchronization
 import TestSupport
 import TestTools

@@ -1,5 +1,5 @@
+import CardReaders
 import ProfileFile
-import Readers
 import Terminal
 import Testing
 

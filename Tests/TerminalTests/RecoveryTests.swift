@@ -2,7 +2,7 @@ import Acquiring
 import EMV
 import Foundation
 import Journal
-import Readers
+import CardReaders
 import Synchronization
 import Testing
 

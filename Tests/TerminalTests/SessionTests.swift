@@ -5,7 +5,7 @@ import Foundation
 import Issuing
 import Journal
 import Kernels
-import Readers
+import CardReaders
 import SmartCard
 import Synchronization
 import TestTools

@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 
 /// A program of `Tests/Oracles`, which looks at the same matter through libraries of others. `make test` sets
 /// `TAPBRIDGE_PYTHON` to an interpreter that has them.

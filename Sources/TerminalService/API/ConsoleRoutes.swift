@@ -1,5 +1,5 @@
 internal import BERTLV
-internal import EMV
+internal import EMVCryptography
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore

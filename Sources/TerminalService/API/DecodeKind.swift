@@ -1,5 +1,5 @@
 internal import BERTLV
-internal import EMV
+internal import EMVDictionary
 
 /// What bytes to decode are taken for.
 enum DecodeKind: String, CaseIterable, Sendable {

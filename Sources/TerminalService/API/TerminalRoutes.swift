@@ -1,4 +1,4 @@
-internal import EMV
+internal import EMVCryptography
 internal import Foundation
 internal import Hummingbird
 internal import Journal

@@ -1,8 +1,8 @@
+internal import CardReaders
 internal import Foundation
 internal import Hummingbird
 internal import NIOCore
 internal import ProfileFile
-internal import Readers
 internal import Terminal
 internal import Traces
 

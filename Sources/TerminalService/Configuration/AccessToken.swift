@@ -1,5 +1,5 @@
 internal import BERTLV
-internal import EMV
+internal import EMVCryptography
 internal import Foundation
 
 /// A bearer token as the daemon knows it: its hash. A token has 256 random bits, so a plain hash of it tells nothing.

@@ -1,11 +1,26 @@
 internal import Foundation
-internal import ProfileFile
+public import ProfileFile
 
 /// A setting's place in the layers: the file, and what the environment or a flag puts in its stead.
 struct ConfigurationOverride {
     /// Such as `TAPBRIDGE_LISTEN_PORT` or `--port`, for errors.
     var source: String
-    var text: String
+    var value: ConfigurationValue
+
+    func place(files: FileAccess) throws(ProfileFileError) -> ProfileFile {
+        switch value {
+        case .text(let text): try ProfileFile(file: source, text: text, files: files)
+        case .value(let value): ProfileFile(source: source, value: value, files: files)
+        }
+    }
+}
+
+/// What the environment or the command line gives a setting.
+public enum ConfigurationValue: Sendable, Equatable {
+    /// As the file would write it (YAML): a variable of the environment, `--set`.
+    case text(String)
+    /// An option with a type of its own.
+    case value(ProfileFile.Value)
 }
 
 /// Reads settings one by one and goes on after a mistake, so that all of them are told at once.
@@ -34,8 +49,7 @@ final class ConfigurationReader {
     func override<T>(_ key: String, _ read: (ProfileFile) throws(ProfileFileError) -> T) -> T? {
         guard let override = overrides[key] else { return nil }
         do throws(ProfileFileError) {
-            return try read(
-                ProfileFile(file: override.source, text: override.text, files: .paths(relativeTo: folder)))
+            return try read(override.place(files: .paths(relativeTo: folder)))
         } catch {
             // Line and column of a single value say nothing.
             note(ProfileFileError(file: error.file, path: error.path, reason: error.reason))

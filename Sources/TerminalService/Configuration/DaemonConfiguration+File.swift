@@ -1,12 +1,11 @@
+internal import AcquirerFiles
 internal import BERTLV
 internal import Foundation
-internal import HTTPBackend
 internal import HummingbirdTLS
-internal import ISO8583Backend
+internal import LibNFCReaders
 internal import Logging
 internal import NIOSSL
 public import ProfileFile
-internal import Readers
 internal import RemoteReaders
 internal import Terminal
 
@@ -23,12 +22,24 @@ public struct ConfigurationSources: Sendable {
     public var file: String?
     /// The process's environment: variables that begin with `TAPBRIDGE_` count.
     public var environment: [String: String]
-    /// From the command line: setting (`listen.port`) and its value as YAML.
-    public var flags: [(setting: String, flag: String, value: String)]
+    /// From the command line, the later before the earlier.
+    public var flags: [Flag]
+
+    /// A setting (`listen.port`) that an option (`--port`) gives.
+    public struct Flag: Sendable, Equatable {
+        public var setting: String
+        public var option: String
+        public var value: ConfigurationValue
+        public init(_ setting: String, option: String, _ value: ConfigurationValue) {
+            self.setting = setting
+            self.option = option
+            self.value = value
+        }
+    }
 
     public init(
         file: String? = nil, environment: [String: String] = [:],
-        flags: [(setting: String, flag: String, value: String)] = []
+        flags: [Flag] = []
     ) {
         self.file = file
         self.environment = environment
@@ -368,14 +379,13 @@ extension DaemonConfiguration {
     }
 
     private static func checkAcquirer(_ path: String, _ place: ProfileFile) throws(ProfileFileError) {
-        do throws(ProfileFileError) {
-            if try HTTPBackendSettings.isMeant(byFile: path) {
-                _ = try HTTPBackendSettings(file: path)
-            } else {
-                _ = try AcquirerFile(path: path)
-            }
+        do throws(AcquirerFileError) {
+            _ = try AcquirerConnection.check(file: path)
         } catch {
-            throw error.line == nil ? place.error("\(path): \(error.reason)") : error
+            switch error {
+            case .file(let error): throw error.line == nil ? place.error("\(path): \(error.reason)") : error
+            case .settings(_, let reason): throw place.error("\(path): \(reason)")
+            }
         }
     }
 
@@ -403,19 +413,20 @@ extension DaemonConfiguration {
                 continue
             }
             // An empty variable is as none: service managers often set them so.
-            if !value.isEmpty { overrides[key] = ConfigurationOverride(source: name, text: value) }
+            if !value.isEmpty { overrides[key] = ConfigurationOverride(source: name, value: .text(value)) }
         }
-        for (setting, flag, value) in sources.flags {
-            guard ConfigurationSetting.all.contains(where: { $0.key == setting }) else {
+        for flag in sources.flags {
+            guard ConfigurationSetting.all.contains(where: { $0.key == flag.setting }) else {
                 mistakes.append(
                     ProfileFileError(
-                        file: flag,
-                        reason: "no such setting: \(setting)"
-                            + ProfileFile.suggestion(for: setting, among: ConfigurationSetting.all.map(\.key))
+                        file: flag.option,
+                        reason: "no such setting: \(flag.setting)"
+                            + ProfileFile.suggestion(
+                                for: flag.setting, among: ConfigurationSetting.all.map(\.key))
                     ))
                 continue
             }
-            overrides[setting] = ConfigurationOverride(source: flag, text: value)
+            overrides[flag.setting] = ConfigurationOverride(source: flag.option, value: flag.value)
         }
         return (overrides, mistakes)
     }

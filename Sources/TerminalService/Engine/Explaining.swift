@@ -1,5 +1,5 @@
 internal import BERTLV
-internal import EMV
+internal import EMVDictionary
 internal import Kernels
 
 /// Bytes as trees for people and programs. Card numbers are masked unless they are test numbers.

@@ -1,7 +1,7 @@
 internal import Acquiring
+internal import CardReaders
 internal import EMV
 internal import Journal
-internal import Readers
 internal import Synchronization
 public import Terminal
 
@@ -21,7 +21,6 @@ public final class HallTerminal: Sendable {
         self.stage = stage
         self.journal = journal
         let isEmulated = stage.field != nil
-        let keys = try stage.profile.pinKeys ?? .test()
         let environment = TerminalEnvironment(
             observer: { [stage] event in stage.observe(event) },
             sleep: { duration in
@@ -32,11 +31,12 @@ public final class HallTerminal: Sendable {
                 payment?.goesOn()
             },
             // Nobody looks at an emulated terminal's display while it waits for itself.
-            holdsMessages: !isEmulated,
-            pinPad: .software(keys: keys, counter: pinKeyCounter) { [stage] _ in await stage.askPIN() })
-        session = TerminalSession(
+            holdsMessages: !isEmulated)
+        session = try TerminalAssembly(
             profile: stage.profile, reader: Stage.WatchedReader(base: reader, stage: stage), backend: backend,
-            journal: journal, environment: environment)
+            journal: journal, environment: environment,
+            pinEntry: .software(counter: pinKeyCounter) { [stage] _ in await stage.askPIN() }
+        ).terminal()
     }
 
     /// Resolves in the journal what was left unfinished here, and delivers what is owed beside the payments: a host that

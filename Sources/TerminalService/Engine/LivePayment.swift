@@ -1,7 +1,7 @@
-internal import EMV
+internal import CardReaders
+internal import EMVDictionary
 internal import Foundation
 internal import Kernels
-internal import Readers
 internal import Synchronization
 internal import Terminal
 internal import Traces

@@ -1,6 +1,7 @@
 internal import Acquiring
 internal import BERTLV
 internal import EMV
+internal import EMVDictionary
 internal import Foundation
 internal import Kernels
 internal import SmartCard

@@ -1,8 +1,8 @@
 internal import Acquiring
-internal import EMV
+internal import CardReaders
+internal import EMVCryptography
 internal import Foundation
 internal import Kernels
-internal import Readers
 internal import SmartCard
 internal import Synchronization
 public import Terminal

@@ -1,9 +1,8 @@
 public import Acquiring
-internal import EMV
+public import CardReaders
 public import Foundation
 public import Journal
 internal import Kernels
-public import Readers
 internal import Synchronization
 public import Terminal
 

@@ -1,7 +1,7 @@
+internal import CardReaders
 internal import Journal
 internal import Logging
 internal import ProfileFile
-internal import Readers
 internal import Synchronization
 internal import Terminal
 

@@ -1,3 +1,4 @@
+public import CardReaders
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
@@ -6,7 +7,6 @@ internal import Journal
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
-public import Readers
 internal import ServiceLifecycle
 internal import Synchronization
 internal import Terminal

@@ -1,7 +1,7 @@
 internal import Acquiring
+internal import CardReaders
 internal import Foundation
 internal import Kernels
-internal import Readers
 internal import Synchronization
 public import Terminal
 

@@ -1,11 +1,11 @@
-internal import EMV
+internal import EMVCryptography
 internal import Foundation
 internal import Hummingbird
 internal import HummingbirdCore
 internal import Logging
+internal import Networking
 internal import NIOCore
 internal import NIOSSL
-internal import Networking
 internal import Synchronization
 
 /// Certificate and key that new connections get: they may be replaced while the daemon runs, as certificates expire.

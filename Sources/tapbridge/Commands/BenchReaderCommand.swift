@@ -1,8 +1,10 @@
+import CommandSupport
 import ArgumentParser
 import BERTLV
+import CardReaders
 import Cards
 import Foundation
-import Readers
+import PCSCReaders
 import SmartCard
 
 /// How long a reader takes for commands and answers of different sizes.
@@ -118,7 +120,7 @@ struct BenchReaderCommand: AsyncParsableCommand {
                 for _ in 0..<count {
                     let start = ContinuousClock.now
                     let answer = try await channel.transmit(bytes, timeout: .seconds(10))
-                    times.append(BenchCommand.microseconds(start.duration(to: .now)))
+                    times.append(Measurement.microseconds(start.duration(to: .now)))
                     received = answer.bytes.count
                 }
                 rows.append(Self.row(direction, bytes.count, received, times))
@@ -145,17 +147,11 @@ struct BenchReaderCommand: AsyncParsableCommand {
 
     static func row(_ direction: String, _ command: Int, _ response: Int, _ times: [Double]) -> Row {
         let sorted = times.sorted()
-        let median = percentile(sorted, 0.5)
+        let median = Measurement.percentile(0.5, of: sorted)
         return Row(
             direction: direction, commandBytes: command, responseBytes: response, count: times.count,
-            minimum: sorted.first ?? .nan, median: median, p90: percentile(sorted, 0.9),
-            p99: percentile(sorted, 0.99), maximum: sorted.last ?? .nan,
+            minimum: sorted.first ?? .nan, median: median, p90: Measurement.percentile(0.9, of: sorted),
+            p99: Measurement.percentile(0.99, of: sorted), maximum: sorted.last ?? .nan,
             bytesPerSecond: Double(command + response) / (median / 1e6))
-    }
-
-    /// The nearest-rank percentile of sorted values.
-    static func percentile(_ sorted: [Double], _ part: Double) -> Double {
-        guard !sorted.isEmpty else { return .nan }
-        return sorted[min(sorted.count - 1, max(0, Int((part * Double(sorted.count)).rounded(.up)) - 1))]
     }
 }

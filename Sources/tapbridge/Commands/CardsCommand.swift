@@ -1,11 +1,12 @@
+import CommandSupport
 import ArgumentParser
 import BERTLV
+import CardReaders
 import Cards
 import EMV
 import Foundation
 import PN532
 import ProfileFile
-import Readers
 
 struct CardsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -32,7 +33,7 @@ struct CardsCommand: ParsableCommand {
     func run() throws {
         let rows = try CardLibrary.profiles().map { profile in
             let application = profile.applications.first
-            let counter = (try? CardShelf.take(profile.id))?.state.applications.values
+            let counter = (try? CardStore.take(profile.id))?.state.applications.values
                 .map(\.transactionCounter).max()
             return Row(
                 id: profile.id, title: profile.title, kind: profile.kind.rawValue,
@@ -109,8 +110,8 @@ struct CardCommand: AsyncParsableCommand {
             abstract: "Forget what was kept of an emulated card: it is as personalised again.")
         @Argument(help: "Id of the card.") var id: String
         func run() throws {
-            let card = try CardShelf.take(id, fresh: true)
-            try? FileManager.default.removeItem(atPath: CardShelf.statePath(card.profile.id))
+            let card = try CardStore.take(id, fresh: true)
+            try? FileManager.default.removeItem(atPath: CardStore.statePath(card.profile.id))
             Console.print("\(card.profile.id): counters and scripts forgotten")
         }
     }
@@ -152,7 +153,7 @@ struct CardCommand: AsyncParsableCommand {
             guard let port = UInt16(exactly: port) else {
                 throw CommandFailure(.usage, "\(port) is no port number")
             }
-            let card = try CardShelf.take(id, fresh: freshCard)
+            let card = try CardStore.take(id, fresh: freshCard)
             if unlocked { card.unlock() }
             card.ownerUnlocksWhenAsked = true
             let name = card.profile.id
@@ -163,7 +164,7 @@ struct CardCommand: AsyncParsableCommand {
                 pn532
                 ? try await PN532Attachment.run(card, faults: misbehave, link: link, showsCommands: apdus)
                 : try await CardAttachment.run(card, host: host, port: port, showsCommands: apdus)
-            if !freshCard { try CardShelf.keep(state, of: name) }
+            if !freshCard { try CardStore.keep(state, of: name) }
         }
     }
 }

@@ -1,3 +1,4 @@
+import CommandSupport
 import ArgumentParser
 import Foundation
 import RemoteReaders
@@ -52,7 +53,7 @@ struct CertsCommand: ParsableCommand {
     }
 
     func run() throws {
-        let certificates = CertificateDirectory(path: directory ?? RemoteOptions.defaultDirectory)
+        let certificates = CertificateDirectory(path: directory ?? RemoteAccess.defaultDirectory)
         var report = Report(directory: certificates.path, made: [], kept: [])
         do {
             if certificates.hasAuthority {

@@ -1,3 +1,4 @@
+import CommandSupport
 import ArgumentParser
 import Foundation
 import ProfileFile
@@ -152,18 +153,16 @@ struct ConfigurationOptions: ParsableArguments {
             valueName: "setting=value"))
     var set: [String] = []
 
-    /// Flags that are settings as well: their setting, their spelling and their value.
-    func sources(_ flags: [(setting: String, flag: String, value: String?)] = []) -> ConfigurationSources {
+    /// - Parameter options: options that are settings as well.
+    func sources(_ options: [ConfigurationSources.Flag] = []) -> ConfigurationSources {
         let environment = ProcessInfo.processInfo.environment
-        var given: [(setting: String, flag: String, value: String)] = set.map { text in
+        let given = set.map { text in
             let end = text.firstIndex(of: "=") ?? text.endIndex
-            return (String(text[..<end]), "--set \(text)", String(text[end...].dropFirst()))
-        }
-        for (setting, flag, value) in flags {
-            if let value { given.append((setting, flag, value)) }
+            return ConfigurationSources.Flag(
+                String(text[..<end]), option: "--set \(text)", .text(String(text[end...].dropFirst())))
         }
         return ConfigurationSources(
             file: config ?? ConfigurationSources.standardFile(environment), environment: environment,
-            flags: given)
+            flags: given + options)
     }
 }

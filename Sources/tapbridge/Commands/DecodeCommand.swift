@@ -1,6 +1,7 @@
+import CommandSupport
 public import ArgumentParser
 import BERTLV
-public import EMV
+public import EMVDictionary
 import Foundation
 
 extension EMVDecoder.Kind: ExpressibleByArgument {}

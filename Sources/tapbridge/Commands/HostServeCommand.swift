@@ -1,11 +1,14 @@
 import AcquirerHost
-import Acquiring
+import AcquirerSimulator
 import ArgumentParser
+import CommandSupport
 import EMV
+import EMVCryptography
 import Foundation
 import HTTPBackend
 import ISO8583
 import ISO8583Backend
+import ISO8583Dialects
 import Issuing
 import ProfileFile
 
@@ -43,7 +46,7 @@ extension HostCommand {
         var framing: String?
         @Option(
             help: ArgumentHelp(
-                "Serve the JSON protocol over HTTP as well (`Sources/HTTPBackend/openapi.yaml`).",
+                "Serve the JSON protocol over HTTP as well (`Sources/Adapters/HTTPBackend/openapi.yaml`).",
                 valueName: "host:port"))
         var http: String?
         @Option(

@@ -1,10 +1,13 @@
+import AcquirerFiles
 import ArgumentParser
 import BERTLV
-import EMV
+import CommandSupport
+import EMVDictionary
 import Foundation
 import HTTPBackend
 import ISO8583
 import ISO8583Backend
+import ISO8583Dialects
 import ProfileFile
 
 struct ISOCommand: ParsableCommand {
@@ -212,14 +215,7 @@ struct ISOCommand: ParsableCommand {
                     http ? HTTPBackendSettings.sample : AcquirerFile.sample, to: STDOUT_FILENO)
             }
             do {
-                if try HTTPBackendSettings.isMeant(byFile: file) {
-                    return Console.print("\(file): \(try HTTPBackendSettings(file: file))")
-                }
-                let read = try AcquirerFile(path: file)
-                let hosts = read.endpoints.map(\.description).joined(separator: ", ")
-                Console.print(
-                    "\(file): \(read.name) at \(hosts)\(read.security == nil ? "" : " over TLS"), \(read.interface.dialect.name), \(read.interface.framing)"
-                )
+                Console.print("\(file): \(try AcquirerConnection.check(file: file))")
             } catch {
                 throw CommandFailure(.badInput, "\(error)")
             }

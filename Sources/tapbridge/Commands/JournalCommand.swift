@@ -1,3 +1,4 @@
+import CommandSupport
 public import ArgumentParser
 import EMV
 import Foundation
@@ -39,20 +40,11 @@ struct JournalCommand: AsyncParsableCommand {
 
     /// The transaction that an identifier, or the start of one, names.
     static func record(_ id: String, in journal: Journal) async throws -> TransactionRecord {
-        try await reading {
+        try await CommandFailure.reading {
             guard let record = try await journal.show(id) else {
                 throw CommandFailure(.badInput, "no transaction, or more than one, begins with \(id)")
             }
             return record
-        }
-    }
-
-    /// Runs a reading and maps its errors.
-    static func reading<T>(_ body: () async throws -> T) async throws -> T {
-        do {
-            return try await body()
-        } catch let error as JournalError {
-            throw CommandFailure(.journal, "\(error)")
         }
     }
 
@@ -67,34 +59,14 @@ struct JournalCommand: AsyncParsableCommand {
 
         func run() async throws {
             let journal = try options.open()
-            let records = try await JournalCommand.reading {
+            let records = try await CommandFailure.reading {
                 try await journal.list(
                     JournalFilter(terminalID: terminal, states: state), limit: max(1, limit))
             }
             if output.json { return try Console.printJSON(records) }
             if records.isEmpty { return Console.print("no transactions") }
-            Console.print(Console.standard.table(Self.table(records)))
+            Console.print(Console.standard.table(Tables.transactions(records)))
         }
-
-        static func table(_ records: [TransactionRecord]) -> [[String]] {
-            [["ID", "TIME (UTC)", "AMOUNT", "CARD", "APPLICATION", "STATE", "CODE", "STAN"]]
-                + records.map { record in
-                    [
-                        record.id, JournalCommand.time(record.createdAt),
-                        (record.isCredit ? "-" : "")
-                            + Money(record.amountTaken, record.currency).description, record.maskedPAN ?? "-",
-                        record.applicationLabel ?? "-",
-                        record.state.rawValue + (record.isParked ? ", parked" : ""),
-                        record.responseCode ?? "-",
-                        String(record.stan),
-                    ]
-                }
-        }
-    }
-
-    static func time(_ date: Date) -> String {
-        date.formatted(.iso8601.dateSeparator(.dash).time(includingFractionalSeconds: false))
-            .replacingOccurrences(of: "T", with: " ").replacingOccurrences(of: "Z", with: "")
     }
 
     struct Show: AsyncParsableCommand {
@@ -112,7 +84,7 @@ struct JournalCommand: AsyncParsableCommand {
         func run() async throws {
             let journal = try options.open()
             let record = try await JournalCommand.record(id, in: journal)
-            let changes = try await JournalCommand.reading { try await journal.changes(of: record.id) }
+            let changes = try await CommandFailure.reading { try await journal.changes(of: record.id) }
             if output.json { return try Console.printJSON(Report(transaction: record, history: changes)) }
             let console = Console.standard
             Console.print(console.styled(record.id, .bold))
@@ -122,7 +94,7 @@ struct JournalCommand: AsyncParsableCommand {
             Console.print(console.styled("history", .bold))
             for change in changes {
                 Console.print(
-                    "  \(change.sequence)  \(JournalCommand.time(change.at))  \(change.state.rawValue)"
+                    "  \(change.sequence)  \(Tables.time(change.at))  \(change.state.rawValue)"
                         + (change.detail.map { "  (\($0))" } ?? ""))
             }
         }
@@ -141,7 +113,7 @@ struct JournalCommand: AsyncParsableCommand {
 
         func run() async throws {
             let record = try await JournalCommand.record(id, in: try options.open())
-            let profile = try TerminalOptions.loadProfile(profile)
+            let profile = try TerminalProfile.load(profile)
             guard
                 let copy = Receipt(
                     copyOf: record, profile: profile.merchant.id == record.merchantID ? profile : nil)
@@ -158,7 +130,7 @@ struct JournalCommand: AsyncParsableCommand {
 
         func run() async throws {
             let journal = try options.open()
-            try await JournalCommand.reading {
+            try await CommandFailure.reading {
                 _ = try await journal.export(as: format) { data in
                     Console.write(String(decoding: data, as: UTF8.self), to: STDOUT_FILENO)
                 }
@@ -174,7 +146,7 @@ struct JournalCommand: AsyncParsableCommand {
 
         func run() async throws {
             let journal = try options.open()
-            let verification = try await JournalCommand.reading { try await journal.verify() }
+            let verification = try await CommandFailure.reading { try await journal.verify() }
             if output.json {
                 try Console.printJSON(verification)
             } else {
@@ -200,7 +172,7 @@ struct JournalCommand: AsyncParsableCommand {
 
         func run() async throws {
             let journal = try options.open()
-            let batches = try await JournalCommand.reading {
+            let batches = try await CommandFailure.reading {
                 try await journal.batches(terminal: terminal, limit: max(1, limit))
             }
             if output.json { return try Console.printJSON(batches) }
@@ -213,7 +185,7 @@ struct JournalCommand: AsyncParsableCommand {
                                 Money(Amount(clamping: units), batch.currency).description
                             }
                             return [
-                                String(batch.batch), batch.terminalID, JournalCommand.time(batch.closingAt),
+                                String(batch.batch), batch.terminalID, Tables.time(batch.closingAt),
                                 String(batch.sums.debits), money(batch.sums.debitAmount),
                                 String(batch.sums.credits), money(batch.sums.creditAmount),
                                 batch.state.rawValue,
@@ -224,7 +196,7 @@ struct JournalCommand: AsyncParsableCommand {
 
     /// Opens for writing, changes, closes.
     static func writing<T>(_ options: Options, _ body: (Journal) async throws -> T) async throws -> T {
-        try await reading {
+        try await CommandFailure.reading {
             let journal = try await Journal.open(at: options.journal ?? Journal.defaultPath)
             let result = try await body(journal)
             try await journal.close()

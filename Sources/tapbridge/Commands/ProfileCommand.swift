@@ -1,5 +1,6 @@
+import CommandSupport
 import ArgumentParser
-import EMV
+import EMVDictionary
 import Foundation
 import Terminal
 

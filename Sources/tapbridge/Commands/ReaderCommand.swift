@@ -1,7 +1,9 @@
+import CommandSupport
 import ArgumentParser
+import CardReaders
 import Cards
 import Foundation
-import Readers
+import PCSCReaders
 import RemoteReaders
 import TerminalService
 
@@ -48,7 +50,7 @@ struct ReaderShareCommand: AsyncParsableCommand {
     @OptionGroup var remote: RemoteOptions
 
     func run() async throws {
-        let credentials = try remote.credentials(.server)
+        let credentials = try remote.access.credentials(.server)
         guard allow.isEmpty || credentials != nil else {
             throw CommandFailure(.usage, "--allow names certificates: it needs --certs")
         }
@@ -59,7 +61,7 @@ struct ReaderShareCommand: AsyncParsableCommand {
 
         var tapping: [(id: String, reader: TappingReader)] = []
         for id in card {
-            let emulated = try CardShelf.take(id, fresh: freshCard)
+            let emulated = try CardStore.take(id, fresh: freshCard)
             emulated.ownerUnlocksWhenAsked = true
             let reader = TappingReader(emulated, name: "Emulated \(emulated.profile.id)")
             tapping.append((emulated.profile.id, reader))
@@ -94,7 +96,7 @@ struct ReaderShareCommand: AsyncParsableCommand {
         watching.cancel()
         await server.stop()
         for (id, reader) in tapping where !freshCard {
-            if let state = reader.takeOut() { try CardShelf.keep(state, of: id) }
+            if let state = reader.takeOut() { try CardStore.keep(state, of: id) }
         }
     }
 
@@ -176,8 +178,8 @@ struct ReaderListCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let address = try RemoteOptions.address(server)
-        let credentials = try remote.credentials(.terminal)
+        let address = try RemoteAccess.address(server)
+        let credentials = try remote.access.credentials(.terminal)
         if watch {
             return try await ReadersCommand.tell(
                 RemoteReaders.events(address, credentials: credentials), json: output.json)

@@ -1,6 +1,8 @@
+import CommandSupport
 public import ArgumentParser
+import CardReaders
 import Foundation
-public import Readers
+public import PCSCReaders
 
 extension ReaderDriver.Action: ExpressibleByArgument {}
 

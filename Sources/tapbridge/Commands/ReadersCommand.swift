@@ -1,7 +1,10 @@
+import CommandSupport
 import ArgumentParser
+import CardReaders
 import EMV
 import Foundation
-import Readers
+import LibNFCReaders
+import PCSCReaders
 
 /// The readers of this machine.
 enum PCSC {
@@ -25,7 +28,7 @@ enum PCSC {
     ///   does not tell that it is contactless.
     static func emulatedCardInstead() async throws -> String? {
         let hasDevice = await !LibNFCContext.connectionStrings().isEmpty
-        let readers: [PCSCReaderState]
+        let readers: [ReaderListing]
         do {
             readers = try await PCSCContext.readers()
         } catch {
@@ -98,7 +101,7 @@ struct ReadersCommand: AsyncParsableCommand {
         if watch { return try await follow() }
         if capabilities { return try await tellCapabilities() }
         let devices = await LibNFCContext.connectionStrings()
-        var readers: [PCSCReaderState] = []
+        var readers: [ReaderListing] = []
         do {
             readers = try await PCSCContext.readers()
         } catch {
@@ -116,7 +119,7 @@ struct ReadersCommand: AsyncParsableCommand {
             + devices.map {
                 Row(
                     kind: "libnfc", name: LibNFCContext.prefix + $0,
-                    interface: PCSCReaderState.Interface.contactless.rawValue, isExclusivelyUsed: false)
+                    interface: ReaderListing.Interface.contactless.rawValue, isExclusivelyUsed: false)
             }
         if output.json { return try Console.printJSON(rows) }
         guard !rows.isEmpty else {

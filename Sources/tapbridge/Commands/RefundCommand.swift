@@ -1,3 +1,4 @@
+import CommandSupport
 import ArgumentParser
 import Terminal
 
@@ -18,28 +19,29 @@ struct RefundCommand: MoneyCommand {
     var of: String?
     @Option(help: ArgumentHelp("Emulated card: a built-in id or a profile file.", valueName: "id"))
     var card: String?
-    @Option(help: ArgumentHelp("PC/SC reader by a part of its name.", valueName: "name"))
+    @Option(help: ArgumentHelp("PC/SC reader by a part of its name, nfc: and libnfc's connection string, or remote:host:port/name.", valueName: "name"))
     var reader: String?
     @Option(
         help: ArgumentHelp("What goes wrong at the host; may be given several times.", valueName: "trouble"))
     var trouble: [String] = []
     @Option(help: ArgumentHelp("Names this refund for ever: it is given once.", valueName: "key"))
     var key: String?
+    @Option(help: ArgumentHelp("Write a trace of the session.", valueName: "file")) var record: String?
+    @Option(
+        help: ArgumentHelp(
+            "What is entered where the card asks for the online PIN: digits, \"ask\" or \"none\", as with `tapbridge pay`.",
+            valueName: "digits"))
+    var pin: String?
+    @Flag(help: "Show each command and answer, explained.") var apdus = false
     @OptionGroup var terminal: TerminalOptions
+    @OptionGroup var remote: RemoteOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        var words = [amount, "--type", "refund"]
-        func add(_ option: String, _ value: String?) { if let value { words += ["\(option)=\(value)"] } }
-        add("--of", of)
-        add("--card", card)
-        add("--reader", reader)
-        add("--key", key)
-        add("--profile", terminal.profile)
-        add("--journal", terminal.journal)
-        add("--acquirer", terminal.acquirer)
-        for trouble in trouble { add("--trouble", trouble) }
-        if output.json { words.append("--json") }
-        try await PayCommand.parse(words).run()
+        try await PaymentRun(
+            amount: amount, type: .refund, card: card, reader: reader, record: record, troubles: trouble,
+            pin: pin, showsCommands: apdus, key: key, original: of, profile: terminal.profile,
+            journal: terminal.journal, acquirer: terminal.acquirer, remote: remote.access, json: output.json
+        ).run()
     }
 }

@@ -1,6 +1,7 @@
+import CommandSupport
 import ArgumentParser
+import CardReaders
 import Foundation
-import Readers
 import Terminal
 import Traces
 
@@ -52,7 +53,7 @@ struct ReplayCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard !files.isEmpty else { throw CommandFailure(.usage, "give at least one trace file") }
-        let terminal = try TerminalOptions.loadProfile(profile)
+        let terminal = try TerminalProfile.load(profile)
         let console = Console.standard
         var rows: [Row] = []
         for file in files {

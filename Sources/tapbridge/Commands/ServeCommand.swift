@@ -1,10 +1,11 @@
+import CommandSupport
 import Acquiring
 import ArgumentParser
+import CardReaders
 import Foundation
 import Journal
 import Logging
 import ProfileFile
-import Readers
 import RemoteReaders
 import Terminal
 import TerminalService
@@ -47,33 +48,33 @@ struct ServeCommand: MoneyCommand {
     @Option(help: "text or json.") var logFormat: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
 
-    /// The flags as settings. Paths of flags are the caller's, not relative to the file.
+    /// The options as settings. Paths of options are the caller's, not relative to the file.
     private func sources() -> ConfigurationSources {
-        func absolute(_ path: String?) -> String? {
-            path.map {
-                Self.quoted($0.hasPrefix("/") ? $0 : FileManager.default.currentDirectoryPath + "/" + $0)
-            }
+        func text(_ text: String?) -> ProfileFile.Value? { text.map { .string($0) } }
+        func path(_ path: String?) -> ProfileFile.Value? {
+            text(path.map { $0.hasPrefix("/") ? $0 : FileManager.default.currentDirectoryPath + "/" + $0 })
         }
-        var group: String?
-        if terminals != nil || reader != nil || profile != nil {
-            var fields = ["count: \(terminals ?? 1)"]
-            if let reader { fields.append("reader: \(Self.quoted(reader))") }
-            if let profile = absolute(profile) { fields.append("profile: \(profile)") }
-            group = "[{" + fields.joined(separator: ", ") + "}]"
+        var groups: ProfileFile.Value?
+        if terminals == 0, reader == nil {
+            groups = .list([])
+        } else if terminals != nil || reader != nil || profile != nil {
+            var group: [String: ProfileFile.Value] = ["count": .integer(terminals ?? 1)]
+            group["reader"] = text(reader)
+            group["profile"] = path(profile)
+            groups = .list([.mapping(group)])
         }
-        if terminals == 0, reader == nil { group = "[]" }
-        return settings.sources([
-            ("listen.address", "--address", address.map(Self.quoted)),
-            ("listen.port", "--port", port.map(String.init)),
-            ("terminals", "--terminals", group), ("acquirer", "--acquirer", absolute(acquirer)),
-            ("journal", "--journal", absolute(journal)), ("traces", "--traces", absolute(traces)),
-            ("log.format", "--log-format", logFormat.map(Self.quoted)),
-            ("log.level", "--log-level", logLevel.map(Self.quoted)),
-        ])
+        let options: [(setting: String, option: String, value: ProfileFile.Value?)] = [
+            ("listen.address", "--address", text(address)),
+            ("listen.port", "--port", port.map { .integer($0) }),
+            ("terminals", "--terminals", groups), ("acquirer", "--acquirer", path(acquirer)),
+            ("journal", "--journal", path(journal)), ("traces", "--traces", path(traces)),
+            ("log.format", "--log-format", text(logFormat)), ("log.level", "--log-level", text(logLevel)),
+        ]
+        return settings.sources(
+            options.compactMap { option in
+                option.value.map { .init(option.setting, option: option.option, .value($0)) }
+            })
     }
-
-    /// As a YAML scalar.
-    private static func quoted(_ text: String) -> String { "'" + text.replacing("'", with: "''") + "'" }
 
     func run() async throws {
         let sources = sources()
@@ -93,24 +94,17 @@ struct ServeCommand: MoneyCommand {
         // Libraries' loggers go the same way.
         LoggingSystem.bootstrap { LineLogHandler(label: $0, output: log) }
 
-        var options = try TerminalOptions.parse([])
-        options.journal = configuration.journal
-        options.acquirer = configuration.acquirer
         // The host, and how long it may take, are those of the first group's profile.
-        let profile = try TerminalOptions.loadProfile(configuration.terminals.first?.profile)
-        let journal = try await options.openJournal()
+        let profile = try TerminalProfile.load(configuration.terminals.first?.profile)
+        let journal = try await Journal.opened(at: configuration.journal)
         let hostLog = log.logger("host")
-        let host = try options.host(profile) { hostLog.notice("\($0)") }
-        let backend: any AcquirerBackend
-        if let host {
-            backend = host.backend
-        } else {
-            backend = try SimulatedHost.make(keepsBooks: false, answerTimeout: profile.timing.authorization)
+        let host = try Host.open(file: configuration.acquirer, profile: profile, keepsBooks: false) {
+            hostLog.notice("\($0)")
         }
-        let watch = PaymentWatch(metrics, log, backend: backend.name)
+        let watch = PaymentWatch(metrics, log, backend: host.backend.name)
         let hall = TerminalHall(
             .init(
-                profile: try TerminalOptions.loadProfile(nil), journal: journal, backend: backend,
+                profile: try TerminalProfile.load(nil), journal: journal, backend: host.backend,
                 profiles: try Self.profiles(configuration.profileFolder), files: configuration.files,
                 pinKeyCounter: try SimulatedHost.pinKeyCounter(profile),
                 version: Tapbridge.configuration.version,
@@ -126,7 +120,7 @@ struct ServeCommand: MoneyCommand {
                     metrics: metrics, log: log,
                     openReader: { try await Self.open($0, certificates: certificates) },
                     end: {
-                        if let host { await host.close() }
+                        try await host.close()
                         try await journal.close()
                     },
                     environment: ProcessInfo.processInfo.environment,
@@ -151,18 +145,16 @@ struct ServeCommand: MoneyCommand {
         case .pcsc(let name): return try await PCSC.reader(matching: name)
         case .libnfc(let name): return try await PCSC.reader(matching: name)
         case .remote(let name):
-            var options = try RemoteOptions.parse([])
-            options.directory = certificates
-            return try await ReaderChoice.open(name, options)
+            return try await ReaderChoice.open(name, RemoteAccess(directory: certificates))
         }
     }
 
     private static func profiles(_ folder: String?) throws -> [String: TerminalProfile] {
-        var profiles = ["built-in": try TerminalOptions.loadProfile(nil)]
+        var profiles = ["built-in": try TerminalProfile.load(nil)]
         guard let folder else { return profiles }
         for file in try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
         where file.hasSuffix(".yaml") {
-            profiles[String(file.dropLast(5))] = try TerminalOptions.loadProfile(folder + "/" + file)
+            profiles[String(file.dropLast(5))] = try TerminalProfile.load(folder + "/" + file)
         }
         return profiles
     }

@@ -1,7 +1,8 @@
-import Acquiring
+import AcquirerSimulator
 import ArgumentParser
 import Cards
-import EMV
+import CommandSupport
+import EMVCryptography
 import Foundation
 import Issuing
 import Journal
@@ -85,53 +86,56 @@ struct SwarmCommand: MoneyCommand {
 
     func run() async throws {
         ProcessFigures.raiseDescriptorLimit()
-        var base = try TerminalOptions.loadProfile(profile)
+        var base = try TerminalProfile.load(profile)
         base.timing.authorization = .milliseconds(Int64(answerTimeout * 1000))
         let mix = try SwarmMix(mix ?? SwarmMix.standard)
         let amounts = try Self.amounts(amounts, base)
 
         // The host, and cards that it knows.
-        var options = try TerminalOptions.parse([])
-        options.acquirer = acquirer
-        let outside = try acquirer == nil ? nil : options.host(base, quiet: output.json)
-        let simulator: SimulatedAcquirer?
+        let host: Host
         let cards: [String: [SwarmCard]]
-        if outside == nil {
+        if acquirer == nil {
             let world = try SwarmWorld(mix, copies: min(copies, terminals))
-            simulator = SimulatedAcquirer(
-                issuer: try IssuerSimulator(world: world.world, pinVerifier: TestPIN.verifier),
-                troubles: try SimulatedHost.script(trouble), answerTimeout: base.timing.authorization)
+            host = Host(
+                SimulatedAcquirer(
+                    issuer: try IssuerSimulator(world: world.world, pinVerifier: TestPIN.verifier),
+                    troubles: try SimulatedHost.script(trouble), answerTimeout: base.timing.authorization),
+                keepsBooks: false)
             cards = world.cards
         } else {
-            simulator = nil
+            host = try Host.open(file: acquirer, profile: base, keepsBooks: false) { [json = output.json] in
+                if !json { Console.printError($0) }
+            }
             // As they were left: the host remembers their counters.
             cards = Dictionary(
-                try mix.shares.map { ($0.id, [SwarmCard(try CardShelf.take($0.id))]) },
+                try mix.shares.map { ($0.id, [SwarmCard(try CardStore.take($0.id))]) },
                 uniquingKeysWith: { a, _ in a })
         }
-        guard let backend: any AcquirerBackend = outside?.backend ?? simulator else { return }
 
         let folder = FileManager.default.temporaryDirectory.appending(
             path: "tapbridge-swarm-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        options.journal = journal ?? folder.appending(path: "journal.sqlite").path
-        let books = try await options.openJournal()
-        let pinPad = try SimulatedHost.pinPad(PIN(TestPIN.pin))
+        let books = try await Journal.opened(at: journal ?? folder.appending(path: "journal.sqlite").path)
+        let testKeys = try PINKeys.test()
         var sessions: [TerminalSession] = []
         var readers: [SwarmReader] = []
         // A host remembers the batches of a terminal: a new journal is of new terminals.
-        let run = outside == nil || journal != nil ? "SW" : "S" + Self.letters(3)
+        let run = acquirer == nil || journal != nil ? "SW" : "S" + Self.letters(3)
         for number in 0..<terminals {
             var own = base
             own.terminalID = run + String(format: "%0\(8 - run.count)d", number + 1)
             let reader = SwarmReader(name: "Swarm \(number + 1)")
             readers.append(reader)
             sessions.append(
-                TerminalSession(
-                    profile: own, reader: reader, backend: backend, journal: books,
+                try TerminalAssembly(
+                    profile: own, reader: reader, backend: host.backend, journal: books,
                     // Customers here need no time to read or to unlock their phones.
-                    environment: TerminalEnvironment(sleep: { _ in await Task.yield() }, pinPad: pinPad)))
+                    environment: TerminalEnvironment(sleep: { _ in await Task.yield() }),
+                    pinEntry: .software(keys: testKeys, counter: MemoryKeyCounter()) { _ in
+                        PIN(TestPIN.pin)
+                    }
+                ).terminal())
         }
         let tally = SwarmTally(terminals: terminals)
         let swarm = SwarmRun(
@@ -159,20 +163,20 @@ struct SwarmCommand: MoneyCommand {
             let records = try await books.list(JournalFilter(since: startedAt), order: .oldestFirst).filter {
                 ids.contains($0.terminalID)
             }
-            await comparison.compare(records, with: simulator)
+            await comparison.compare(records, with: host.simulator)
         }
         let isCompared = afterwards.warnings.isEmpty
         if !noSettlement { await comparison.settle(sessions) }
-        if outside != nil {
+        if acquirer != nil {
             for (id, own) in await swarm.pool.all {
-                for card in own { await afterwards.attempt { try CardShelf.keep(card.card.state, of: id) } }
+                for card in own { await afterwards.attempt { try CardStore.keep(card.card.state, of: id) } }
             }
         }
-        await outside?.close()
+        await afterwards.attempt { try await host.close() }
         await afterwards.attempt { try await books.close() }
 
         var report = Report(
-            tally.now, comparison, elapsed: elapsed, terminals: terminals, backend: backend.name)
+            tally.now, comparison, elapsed: elapsed, terminals: terminals, backend: host.backend.name)
         report.agree = report.agree && isCompared
         report.errors += afterwards.warnings
         if output.json { try Console.printJSON(report) } else { report.print() }
@@ -204,14 +208,14 @@ struct SwarmCommand: MoneyCommand {
             if Task.isCancelled { break }
             let counts = tally.counts
             let now = ContinuousClock.now
-            let seconds = BenchCommand.microseconds(last.at.duration(to: now)) / 1e6
+            let seconds = Measurement.microseconds(last.at.duration(to: now)) / 1e6
             let rate = Double(counts.finished - last.finished) / max(seconds, 0.001)
             last = (now, counts.finished)
             let outcomes = counts.outcomes.sorted { $0.value > $1.value }.map { "\($0.key) \($0.value)" }
             let line =
                 String(
                     format: "%5.0f s  %d payments  %.0f/s  %d under way  p99 %.1f ms  ",
-                    BenchCommand.microseconds(start.duration(to: now)) / 1e6, counts.finished, rate,
+                    Measurement.microseconds(start.duration(to: now)) / 1e6, counts.finished, rate,
                     counts.started - counts.finished, Double(counts.p99) / 1000)
                 + outcomes.joined(separator: ", ")
             Console.write(
@@ -251,7 +255,7 @@ struct SwarmCommand: MoneyCommand {
         ) {
             self.backend = backend
             self.terminals = terminals
-            seconds = BenchCommand.microseconds(elapsed) / 1e6
+            seconds = Measurement.microseconds(elapsed) / 1e6
             payments = figures.finished
             paymentsPerSecond = Double(figures.finished) / max(seconds, 1e-6)
             outcomes = figures.outcomes

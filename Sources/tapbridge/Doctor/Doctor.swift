@@ -1,5 +1,7 @@
+import CommandSupport
+import CardReaders
 import Foundation
-import Readers
+import PCSCReaders
 
 /// Looks at what a terminal needs of the operating system, and says what to type where something is missing. Reads
 /// files only; what pcscd says is handed in.
@@ -59,13 +61,13 @@ struct Doctor {
     // MARK: - Checks
 
     /// - Parameter service: pcscd's readers, or why it cannot be used.
-    func findings(service: Result<[PCSCReaderState], ReaderError>) -> [Finding] {
+    func findings(service: Result<[ReaderListing], ReaderError>) -> [Finding] {
         daemon(service) + [ccidDriver(), escape()].compactMap { $0 } + policy(service) + kernelModules()
             + rules()
             + devices() + readers(service)
     }
 
-    private func daemon(_ service: Result<[PCSCReaderState], ReaderError>) -> [Finding] {
+    private func daemon(_ service: Result<[ReaderListing], ReaderError>) -> [Finding] {
         guard exists("/usr/sbin/pcscd") || exists("/usr/local/sbin/pcscd") else {
             return [
                 Finding(
@@ -119,7 +121,7 @@ struct Doctor {
     }
 
     /// Whether a service, which is nobody at the console, may use pcscd.
-    private func policy(_ service: Result<[PCSCReaderState], ReaderError>) -> [Finding] {
+    private func policy(_ service: Result<[ReaderListing], ReaderError>) -> [Finding] {
         let actions = "/usr/share/polkit-1/actions/org.debian.pcsc-lite.policy"
         guard exists(actions) else { return [] }
         let folders = [
@@ -263,7 +265,7 @@ struct Doctor {
         return found
     }
 
-    private func readers(_ service: Result<[PCSCReaderState], ReaderError>) -> [Finding] {
+    private func readers(_ service: Result<[ReaderListing], ReaderError>) -> [Finding] {
         guard case .success(let readers) = service else { return [] }
         return readers.map { reader in
             if reader.isExclusivelyUsed {

@@ -1,6 +1,9 @@
+import CommandSupport
 import ArgumentParser
+import CardReaders
 import Foundation
-import Readers
+import LibNFCReaders
+import PCSCReaders
 
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -24,7 +27,7 @@ struct DoctorCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let service: Result<[PCSCReaderState], ReaderError>
+        let service: Result<[ReaderListing], ReaderError>
         do throws(ReaderError) {
             service = .success(try await PCSCContext.readers())
         } catch {

@@ -1,4 +1,5 @@
-import Acquiring
+import CommandSupport
+import AcquirerSimulator
 import EMV
 import Issuing
 import Journal

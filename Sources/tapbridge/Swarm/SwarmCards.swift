@@ -1,8 +1,9 @@
+import CommandSupport
+import CardReaders
 import Cards
 import EMV
 import Foundation
 import Issuing
-import Readers
 import Synchronization
 
 /// Which cards come, and how often each: `visa-credit=4,mc-credit=4,apple-pay-visa`.

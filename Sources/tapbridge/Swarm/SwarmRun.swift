@@ -1,9 +1,10 @@
+import CommandSupport
 import Acquiring
+import CardReaders
 import EMV
 import Foundation
 import Histogram
 import Journal
-import Readers
 import Synchronization
 import Terminal
 

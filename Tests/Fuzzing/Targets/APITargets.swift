@@ -1,4 +1,4 @@
-import Acquiring
+import AcquirerSimulator
 import Foundation
 import HTTPTypes
 import Hummingbird

@@ -1,6 +1,8 @@
+import CardReaders
 import Cards
+import LibNFCReaders
+import PCSCReaders
 import PN532
-import Readers
 import SmartCard
 
 extension FuzzTarget {

@@ -1,5 +1,7 @@
 import BERTLV
 import EMV
+import EMVCryptography
+import EMVDictionary
 import Foundation
 import SmartCard
 

@@ -1,9 +1,10 @@
 import Cards
 import Foundation
 import ISO8583
+import ISO8583Dialects
 import Issuing
+import PCSCReaders
 import ProfileFile
-import Readers
 
 extension FuzzTarget {
     /// Every kind of file that people write: read as something, or refused with an error that names the place.

@@ -1,5 +1,6 @@
 import Acquiring
 import EMV
+import EMVCryptography
 import Foundation
 import HTTPBackend
 import NIOHTTP1

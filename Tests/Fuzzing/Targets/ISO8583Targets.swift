@@ -1,4 +1,5 @@
 import ISO8583
+import ISO8583Dialects
 
 extension FuzzTarget {
     static let iso8583: [FuzzTarget] = [

@@ -1,5 +1,5 @@
-import Acquiring
-import Readers
+import AcquirerSimulator
+import CardReaders
 
 extension FuzzTarget {
     /// Small languages of the command line and of files.

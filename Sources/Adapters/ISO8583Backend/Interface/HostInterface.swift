@@ -1,0 +1,206 @@
+internal import BERTLV
+public import EMV
+public import ISO8583
+internal import ISO8583Dialects
+internal import ProfileFile
+
+/// How a host wants its messages: the dialect, and what stands in which field. Terminal and simulated host use the
+/// same description.
+public struct HostInterface: Sendable {
+    public enum Sale: String, Sendable, CaseIterable {
+        /// 0100, and the batch tells what is taken.
+        case authorization
+        /// 0200: what is approved is taken.
+        case financial
+    }
+    public enum Reversal: String, Sendable, CaseIterable {
+        /// 0420, then 0421.
+        case advice
+        /// 0400, then 0401.
+        case request
+    }
+
+    public var dialect: Dialect
+    public var framing: Framing
+    /// Before each message: a TPDU of 5 bytes, or what the framing's header holds. Empty without header.
+    public var header: [UInt8]
+    public var sale: Sale
+    public var reversal: Reversal
+    /// Field 24 of 1987 (network international identifier); nil leaves it out.
+    public var networkIdentifier: String?
+    /// Whether fields 2 and 14 go beside field 35.
+    public var sendsNumberWithTrack: Bool
+    /// Whether the terminal takes PINs: third digit of field 22.
+    public var takesPINs: Bool
+    /// Where a PIN block goes that does not fit field 52, which has 64 bits: those of format 4, 128 bits (ISO 9564-1,
+    /// 9.4.2.2). In hexadecimal where the field is of characters. Nil where the host takes none.
+    // Unconfirmed: no edition of ISO 8583 that terminals use has a field for it; hosts name places of their own.
+    public var longPINBlock: Int?
+    /// Tags of field 55 by scheme; a scheme that is not there gets the chip data as they are.
+    public var chipTags: [CardScheme: [UInt32]]
+    /// Private fields by scheme; schemes that are not there get those of `.other`.
+    public var additionalData: [CardScheme: [AdditionalField]]
+    /// Codes of field 39 that mean something of this host's own: `["Z3": "91"]`.
+    public var responseCodes: ResponseCodeTable.Overrides
+    public var mac: MessageMAC?
+
+    public init(
+        dialect: Dialect, framing: Framing = Framing(), header: [UInt8]? = nil, sale: Sale = .financial,
+        reversal: Reversal = .advice, networkIdentifier: String? = nil, sendsNumberWithTrack: Bool = true,
+        takesPINs: Bool = true, longPINBlock: Int? = HostInterface.standardLongPINBlock,
+        chipTags: [CardScheme: [UInt32]] = [:],
+        additionalData: [CardScheme: [AdditionalField]] = [.other: HostInterface.standardFields],
+        responseCodes: ResponseCodeTable.Overrides = [:], mac: MessageMAC? = nil
+    ) {
+        self.dialect = dialect
+        self.framing = framing
+        self.header = header ?? Self.standardHeader(framing)
+        self.sale = sale
+        self.reversal = reversal
+        self.networkIdentifier = networkIdentifier
+        self.sendsNumberWithTrack = sendsNumberWithTrack
+        self.takesPINs = takesPINs
+        self.longPINBlock = longPINBlock
+        self.chipTags = chipTags
+        self.additionalData = additionalData
+        self.responseCodes = responseCodes
+        self.mac = mac
+    }
+
+    /// What the host's response codes mean.
+    public var responseCodeTable: ResponseCodeTable {
+        ResponseCodeTable(dialect.version.responseCodes, overrides: responseCodes)
+    }
+
+    /// A message as it goes on the line: packed, with its MAC where the host wants one, framed.
+    public func framed(_ message: Message) throws -> [UInt8] {
+        let bytes: [UInt8]
+        if let mac {
+            bytes = try dialect.pack(message, authenticatedBy: { mac.code($0) })
+        } else {
+            bytes = try dialect.pack(message)
+        }
+        return try framing.frame(bytes)
+    }
+
+    static func standardHeader(_ framing: Framing) -> [UInt8] {
+        framing.header == .tpdu ? [0x60, 0, 0, 0, 0] : Array(repeating: 0, count: framing.header.count)
+    }
+
+    /// Where this project puts what has no field of its own, unless a file says otherwise.
+    public static let standardFields: [AdditionalField] = [
+        AdditionalField(
+            number: 48,
+            layout: .tagged(
+                tag: 2, length: 3,
+                elements: standardElements.map {
+                    AdditionalField.Element(tag: $0.0, source: .named($0.1))
+                })),
+        AdditionalField(
+            number: 60,
+            layout: .positions([
+                AdditionalField.Piece(source: .named(.batch), count: 6),
+                AdditionalField.Piece(source: .named(.afterUpload), count: 1),
+            ])),
+    ]
+
+    private static let standardElements: [(String, DataSource.Name)] = [
+        ("TR", .tokenRequestor), ("PA", .paymentAccountReference), ("FF", .formFactor), ("WA", .wallet),
+        ("CV", .cardholderVerification), ("PU", .purpose), ("PP", .partialApproval), ("KS", .keySerialNumber),
+        ("RV", .revision),
+    ]
+
+    /// A private field of both versions.
+    public static let standardLongPINBlock = 126
+
+    func additionalFields(_ scheme: CardScheme) -> [AdditionalField] {
+        additionalData[scheme] ?? additionalData[.other] ?? []
+    }
+
+    /// Reads the keys of a `messages` mapping.
+    init(_ place: ProfileFile) throws(ProfileFileError) {
+        let keys = try place.mapping()
+        let dialectPlace = try keys.required("dialect")
+        let name = try dialectPlace.string()
+        if let builtIn = try Dialect.builtIn(name) {
+            dialect = builtIn
+        } else if name.contains("/") || name.contains(".") {
+            dialect = try Dialect(path: dialectPlace.namedFile().path)
+        } else {
+            throw dialectPlace.error(
+                "no such dialect; built in are \(Dialect.builtInNames.joined(separator: ", ")), or name a file"
+            )
+        }
+        framing = Framing()
+        if let text = keys.optional("framing") {
+            guard let framing = Framing(try text.string()) else {
+                throw text.error(
+                    "expected \"2-byte\", \"4-byte\", \"bcd\" or \"ascii-4\", then \"+self\", \"tpdu\" or \"header N\" where needed"
+                )
+            }
+            self.framing = framing
+        }
+        header = Self.standardHeader(framing)
+        if let text = keys.optional("header") {
+            header = try text.hex(count: framing.header.count...framing.header.count)
+        }
+        sale = try keys.optional("sale")?.choice() ?? .financial
+        reversal = try keys.optional("reversal")?.choice() ?? .advice
+        networkIdentifier = nil
+        if let text = keys.optional("network-identifier") {
+            let digits = try text.string()
+            guard digits.utf8.count == 3, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+                throw text.error("expected three digits in quotes")
+            }
+            networkIdentifier = digits
+        }
+        sendsNumberWithTrack = try keys.optional("number-with-track")?.bool() ?? true
+        takesPINs = try keys.optional("takes-pins")?.bool() ?? true
+        longPINBlock = Self.standardLongPINBlock
+        if let field = keys.optional("long-pin-block") {
+            let number = try field.integer(in: 2...127)
+            guard let place = dialect[number] else { throw field.error("the dialect has no field \(number)") }
+            guard place.most >= (place.isBinary ? 16 : 32) else {
+                throw field.error("field \(number) is too short for 16 bytes")
+            }
+            longPINBlock = number
+        }
+        chipTags = [:]
+        if let list = keys.optional("chip-data") {
+            for (key, value) in try list.mapping().entries() {
+                let scheme: CardScheme = try key.choice()
+                var tags: [UInt32] = []
+                for tag in try value.list() { tags.append(try tag.tag().rawValue) }
+                chipTags[scheme] = tags
+            }
+        }
+        additionalData = [.other: Self.standardFields]
+        if let list = keys.optional("additional-data") {
+            additionalData = [:]
+            for (key, value) in try list.mapping().entries() {
+                let scheme: CardScheme = try key.choice()
+                var fields: [AdditionalField] = []
+                for (number, field) in try value.mapping().entries() {
+                    let field = try AdditionalField(number: try number.integer(in: 2...127), field)
+                    guard dialect[field.number] != nil else {
+                        throw number.error("the dialect has no field \(field.number)")
+                    }
+                    fields.append(field)
+                }
+                additionalData[scheme] = fields
+            }
+        }
+        responseCodes = [:]
+        if let list = keys.optional("response-codes") {
+            responseCodes = try ResponseCodeTable.Overrides(list, dialect.version)
+        }
+        mac = nil
+        if let code = keys.optional("mac") {
+            mac = try MessageMAC(code)
+            guard dialect[64] != nil, dialect[128] != nil else {
+                throw code.error("the dialect needs fields 64 and 128 for codes")
+            }
+        }
+        try keys.finish()
+    }
+}

@@ -1,0 +1,33 @@
+public import EMV
+
+/// The online PIN of the test world: every test card and token has the same, under published test keys.
+public enum TestPIN {
+    public static let pin = "1234"
+
+    /// Zone PIN key of terminal and host: a test key of 16 bytes.
+    public static func key() throws(CryptographyError) -> TripleDESKey {
+        try TripleDESKey([
+            0xCA, 0xFE, 0xBA, 0xBE, 0xDE, 0xAD, 0xBE, 0xEF, 0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF,
+        ])
+    }
+
+    /// Base Derivation Key of ANSI X9.24-1's test vectors, 16 bytes.
+    public static let tripleDESBaseKey = SecretKey([
+        0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32, 0x10,
+    ])
+
+    /// Initial key serial number of the test terminal under `tripleDESBaseKey`, 10 bytes.
+    public static let tripleDESSerialNumber: [UInt8] = [
+        0xFF, 0xFF, 0x98, 0x76, 0x54, 0x32, 0x10, 0xE0, 0x00, 0x00,
+    ]
+
+    /// Base Derivation Key of ANSI X9.24-3's test vectors, AES-128.
+    public static let aesBaseKey = SecretKey([
+        0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32, 0x10, 0xF1, 0xF1, 0xF1, 0xF1, 0xF1, 0xF1, 0xF1, 0xF1,
+    ])
+
+    /// Initial key serial number of the test terminal under `aesBaseKey`, 12 bytes.
+    public static let aesSerialNumber: [UInt8] = [
+        0x12, 0x34, 0x56, 0x78, 0x90, 0x12, 0x34, 0x56, 0x00, 0x00, 0x00, 0x00,
+    ]
+}

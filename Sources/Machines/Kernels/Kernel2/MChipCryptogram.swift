@@ -1,0 +1,342 @@
+import BERTLV
+import EMV
+import EMVCryptography
+import SmartCard
+
+/// EMV mode from the last record to the outcome (Book C-2, states S456, S9, S910).
+extension MChipKernel {
+    /// S456.12 to S456.45.
+    mutating func prepareCryptogram() -> KernelAction {
+        let amount = activation.transaction.amount.minorUnits
+        let limit =
+            terminal.decimal(
+                verifiesOnDevice
+                    ? MChipConfiguration.transactionLimitOnDeviceCVM
+                    : MChipConfiguration.transactionLimitNoOnDeviceCVM) ?? 0
+        guard amount <= limit else { return finish(selectNext(.maximumLimitExceeded)) }
+        for tag: Tag in [0x5F24, 0x5A, 0x8C] where (card.length(tag) ?? 0) == 0 {
+            return finish(invalid(.cardDataMissing))
+        }
+        guard let number = PrimaryAccountNumber(compressedNumeric: card[0x5A] ?? []) else {
+            return finish(invalid(.cardDataError))
+        }
+        for list: Tag in [0x8C, 0x9F51, 0x9F5B] where isMalformed(list) {
+            return finish(invalid(.parsingError))
+        }
+        if storage.contains(.read), !dataStorageIdentifierFits() { return finish(invalid(.cardDataError)) }
+        sendRestOfTagsToRead()
+        if usesCDA {
+            for tag: Tag in [0x8F, 0x90, 0x9F32, 0x9F46, 0x9F47, 0x9F4A] where (card.length(tag) ?? 0) == 0 {
+                results.insert([.iccDataMissing, .combinedDataAuthenticationFailed])
+                dataAuthentication = .failed(.missing(tag))
+            }
+            let index = card.span(0x8F)?.first
+            if let index,
+                let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication)
+            {
+                do throws(OfflineDataAuthenticationError) {
+                    _ = try activation.terminal.certificationAuthorityKeys.key(
+                        rid: provider, index: index, on: activation.transaction.date)
+                } catch {
+                    results.insert(.combinedDataAuthenticationFailed)
+                    dataAuthentication = .failed(.recovery(error))
+                }
+            }
+            // S456.26: the Static Data Authentication Tag List names the AIP and nothing else.
+            if let list = card[0x9F4A], !list.isEmpty {
+                guard list.elementsEqual([0x82]) else { return finish(invalid(.cardDataError)) }
+                if staticData.count + 2 <= 2048 {
+                    staticData.append(contentsOf: card[0x82] ?? [])
+                } else {
+                    results.insert(.combinedDataAuthenticationFailed)
+                }
+            }
+        }
+        if activation.terminal.exceptionFile.contains(
+            number, sequenceNumber: card.decimal(0x5F34).flatMap { UInt8(exactly: $0) })
+        {
+            results.insert(.cardOnExceptionFile)
+        }
+
+        requiresCVM = amount > terminal.decimal(MChipConfiguration.cvmRequiredLimit) ?? 0
+        func first(_ tag: Tag) -> UInt8 { terminal.span(tag)?.first ?? 0 }
+        terminal.set(
+            0x9F33,
+            [
+                first(MChipConfiguration.cardDataInputCapability),
+                first(
+                    requiresCVM
+                        ? MChipConfiguration.cvmCapabilityCVMRequired
+                        : MChipConfiguration.cvmCapabilityNoCVMRequired),
+                first(MChipConfiguration.securityCapability),
+            ])
+        checkRestrictions()
+        selectMethod(required: requiresCVM)
+        if amount > terminal.decimal(MChipConfiguration.floorLimit) ?? 0 {
+            results.insert(.floorLimitExceeded)
+        }
+        terminal.set(0x95, number: results.rawValue, count: 5)
+        requestedType = terminalActionAnalysis()
+        return readBalanceBefore() ?? writeBefore() ?? recover() ?? generateCryptogram()
+    }
+
+    /// GENERATE AC (Book C-2, 7.6).
+    mutating func generateCryptogram() -> KernelAction {
+        requestedCDA = false
+        storage.remove(.write)
+        if results.contains(.combinedDataAuthenticationFailed) || !usesCDA {
+            // GAC.22: verification on the device counts only under a signature.
+            if verifiesOnDevice { requestedType = .aac }
+        } else if storage.contains(.read) {
+            switch decideDataStorage(&requestedType) {
+            case .none: break
+            case .write: storage.insert(.write)
+            // GAC.12.
+            case .error(let error): return finish(invalid(error))
+            }
+            requestedCDA = true
+        } else {
+            // GAC.24, GAC.25.
+            requestedCDA = requestedType != .aac || capabilities?.signsAAC == true
+        }
+        cryptogramData = []
+        let list = Array(card[0x8C] ?? [])
+        do {
+            try DataObjectList.fill(list.span, name: 0x8C, from: terminal, card, into: &cryptogramData)
+        } catch { return finish(invalid(.parsingError)) }
+        var data = cryptogramData
+        if storage.contains(.write) {
+            guard let input = dataStorageData() else { return finish(invalid(.parsingError)) }
+            data += input
+        }
+        guard data.count <= 255 else { return finish(invalid(.cardDataError)) }
+        return transmit(
+            CommandAPDU(
+                cla: 0x80, ins: 0xAE, p1: requestedType.rawValue << 6 | (requestedCDA ? 0x10 : 0), p2: 0,
+                data: data), .waitingForCryptogram)
+    }
+
+    /// S9, S10 and S11: the answer to GENERATE AC or RECOVER AC.
+    mutating func cryptogram(_ response: ResponseAPDU) -> KernelAction {
+        guard response.isSuccess else { return finish(invalid(.statusBytes, response.status)) }
+        var objects: Range<Int>?
+        if balanceAfterWasRead {
+            var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
+            if let template = try? reader.next(), template.tag == 0x77 { objects = template.value }
+        } else {
+            do {
+                var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
+                guard let template = try reader.next(), template.whole == response.dataRange else {
+                    return finish(invalid(.parsingError))
+                }
+                switch template.tag {
+                case 0x77:
+                    guard try store(response.bytes, template.value, in: 0x77, depth: 0) else {
+                        return finish(invalid(.parsingError))
+                    }
+                    objects = template.value
+                case 0x80:
+                    // CID, ATC, cryptogram, Issuer Application Data (EMV Book 3, 6.5.5.4).
+                    let value = Array(response.bytes[template.value])
+                    guard (11...43).contains(value.count), !card.contains(0x9F27), !card.contains(0x9F36),
+                        !card.contains(0x9F26), !card.contains(0x9F10)
+                    else { return finish(invalid(.parsingError)) }
+                    card.set(0x9F27, value[0..<1])
+                    card.set(0x9F36, value[1..<3])
+                    card.set(0x9F26, value[3..<11])
+                    if value.count > 11 { card.set(0x9F10, value[11...]) }
+                default: return finish(invalid(.parsingError))
+                }
+            } catch { return finish(invalid(.parsingError)) }
+        }
+        guard let information = card.span(0x9F27)?.first, card.length(0x9F36) == 2 else {
+            return finish(invalid(.cardDataMissing))
+        }
+        let type = CryptogramInformationData(rawValue: information).type
+        switch (type, requestedType) {
+        case (.tc, .tc), (.arqc, .tc), (.arqc, .arqc), (.aac, _): break
+        default: return finish(invalid(.cardDataError))
+        }
+        if let reading = readBalanceAfter(response) { return reading }
+
+        // S910.
+        if card.contains(0x9F4B) {
+            do throws(DataAuthenticationFailure) {
+                guard let objects else { throw .missing(0x77) }
+                try verifySignature(response.bytes, objects, information)
+                dataAuthentication = .succeeded(.cda)
+            } catch {
+                dataAuthentication = .failed(error)
+                results.insert(.combinedDataAuthenticationFailed)
+                return end(invalid(.camFailed))
+            }
+            if let failure = checkDataStorage() { return end(failedStorage(failure)) }
+        } else {
+            // Known before to fail, CDA was not asked for.
+            if dataAuthentication == nil { dataAuthentication = .notPerformed }
+            guard card.length(0x9F26) == 8 else { return end(invalid(.cardDataMissing)) }
+            if type == .aac {
+                // S910.33 to S910.36.
+                if storage.contains(.read) || requestedType == .aac && requestedCDA {
+                    return end(invalid(.cardDataError))
+                }
+            } else {
+                if requestedCDA { return end(invalid(.cardDataError)) }
+                if relay.device != nil { writeRelayResistanceIntoTrack2() }
+            }
+        }
+        // S11.5: the new GENERATE AC went well, what was torn before is past recovery.
+        recovering = nil
+        terminal.set(0x95, number: results.rawValue, count: 5)
+
+        // S910.71: a phone that wants its owner to do something first.
+        if let interaction = phoneInteraction(data: dataRecord()) {
+            return writeAfter(interaction) ?? show(interaction)
+        }
+        let outcome =
+            switch type {
+            case .tc: approved()
+            case .arqc: onlineRequest()
+            case .aac, .aar: refusedByCard()
+            }
+        return writeAfter(outcome) ?? show(outcome)
+    }
+
+    /// Invalid Response 2 (S910.61) has no Data Record; 1 (S910.50) has.
+    private mutating func failedStorage(_ failure: (error: MChipError, isWriteError: Bool)) -> Outcome {
+        var outcome = invalid(failure.error)
+        if failure.isWriteError { outcome.dataRecord = nil }
+        return outcome
+    }
+
+    /// A failure after S9.27: the customer was told that the card was read, unless something was still to be written.
+    private mutating func end(_ outcome: Outcome) -> KernelAction {
+        tagsToWriteAfter.isEmpty ? show(outcome) : finish(outcome)
+    }
+
+    /// CDA (EMV Book 2, 6.6.2) with data storage summaries and relay resistance data. DSDOL Related Data are not part of
+    /// the signature.
+    // Unconfirmed: DSDOL Related Data; two public implementations leave them out.
+    private mutating func verifySignature(
+        _ bytes: [UInt8], _ objects: Range<Int>, _ information: UInt8
+    ) throws(DataAuthenticationFailure) {
+        guard let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication) else {
+            throw .missing(0x4F)
+        }
+        guard let index = card.span(0x8F)?.first else { throw .missing(0x8F) }
+        guard let number = PrimaryAccountNumber(compressedNumeric: Array(card[0x5A] ?? [])) else {
+            throw .missing(0x5A)
+        }
+        let issuer = try card.certificate(0x90, remainder: 0x92, exponent: 0x9F32)
+        let own = try card.certificate(0x9F46, remainder: 0x9F48, exponent: 0x9F47)
+        // The certificates vouch for one card number: Track 2 Equivalent Data, which may be unsigned, must not bring
+        // another into authorization and clearing.
+        if let track = card[0x57], Track2EquivalentData(track)?.primaryAccountNumber != number {
+            throw .otherNumberInTrack2
+        }
+        let date = activation.transaction.date
+        let pan = number.compressedNumeric
+        let signed: CombinedDynamicData
+        do throws(OfflineDataAuthenticationError) {
+            let authority = try activation.terminal.certificationAuthorityKeys.key(
+                rid: provider, index: index, on: date)
+            let issuerKey = try authority.recoverIssuerPublicKey(
+                from: issuer, pan: pan, on: date, revocations: activation.terminal.revocationList)
+            let cardKey = try issuerKey.recoverICCPublicKey(
+                from: own, pan: pan, on: date, staticData: staticData.span)
+            var hash = TransactionDataHash()
+            hash.append(processingOptionsData.span)
+            hash.append(cryptogramData.span)
+            try hash.append(responseDataObjects: bytes.span.extracting(objects))
+            let signature = Array(card[0x9F4B] ?? [])
+            let unpredictable = Array(terminal[0x9F37] ?? [])
+            signed = try cardKey.verifyCombined(
+                signature.span, unpredictableNumber: unpredictable.span,
+                cryptogramInformationData: information,
+                transactionDataHash: hash.finalize())
+        } catch {
+            throw .recovery(error)
+        }
+        guard let rest = takeSummaries(signed.rest[...]) else { throw .dataStorageSummaries }
+        if let expected = relayResistanceSigned(), !rest.starts(with: expected) { throw .relayResistanceData }
+        card.set(0x9F26, signed.cryptogram.bytes)
+        card.set(0x9F4C, signed.iccDynamicNumber)
+    }
+
+    /// S910.39: without a signature the issuer learns of the relay resistance protocol by digits in the discretionary data
+    /// of Track 2 Equivalent Data.
+    private mutating func writeRelayResistanceIntoTrack2() {
+        guard let device = relay.device, let track = card[0x57] else { return }
+        var text = Array(Hex.string(track).utf8)
+        while text.last == UInt8(ascii: "F") { text.removeLast() }
+        guard let separator = text.firstIndex(of: UInt8(ascii: "D")), text.count >= separator + 8 else {
+            return
+        }
+        // Expiry (4) and service code (3) stay.
+        text.removeSubrange((separator + 8)...)
+        func digits(_ value: Int, _ count: Int) -> [UInt8] {
+            let all = Array(String(value).utf8)
+            return [UInt8](repeating: UInt8(ascii: "0"), count: max(0, count - all.count)) + all.suffix(count)
+        }
+        let index = card.span(0x8F)?.first ?? 0xFF
+        text += digits(index < 0x0A ? Int(index) : 0, 1)
+        text += digits(Int(relay.rounds), 1)
+        text += digits(Int(device.entropy[2]) << 8 | Int(device.entropy[3]), 5)
+        if separator <= 16 { text += digits(Int(device.entropy[1]), 3) }
+        text += digits(min(Int(relay.measured) / 10, 999), 3)
+        if !text.count.isMultiple(of: 2) { text.append(UInt8(ascii: "F")) }
+        guard let value = Hex.bytes(String(decoding: text, as: UTF8.self)) else { return }
+        card.set(0x57, value)
+    }
+
+    // MARK: - Outcomes
+
+    /// The lights and the sound of "card read" before the outcome (S9.27, S15.12).
+    mutating func show(_ outcome: Outcome) -> KernelAction {
+        state = .cardReadShown(outcome)
+        return .display(
+            UserInterfaceRequest(.clearDisplay, .cardReadSuccessfully, languagePreference: language))
+    }
+
+    private func approved() -> Outcome {
+        var message = UserInterfaceRequest(
+            method == .signature ? .approvedSign : .approved, .notReady, holdTime: holdTime,
+            languagePreference: language)
+        showBalance(in: &message)
+        return outcome(
+            .approved, message: message, data: dataRecord(), receipt: requiresCVM || method == .signature)
+    }
+
+    func onlineRequest() -> Outcome {
+        outcome(
+            .onlineRequest,
+            message: UserInterfaceRequest(.authorising, .notReady, languagePreference: language),
+            data: dataRecord(), receipt: requiresCVM || method == .signature)
+    }
+
+    /// POS Cardholder Interaction Information, DF4B: where it asks for a second tap the Phone Message Table says what
+    /// is shown, and the transaction begins again (S910.71 to S910.80, S13.44, S14.22); nil where it asks for none.
+    func phoneInteraction(data: DataObjects? = nil) -> Outcome? {
+        guard let information = card[0xDF4B].map({ Array($0) }), information.count == 3,
+            information[1] & 0x03 != 0 || information[2] & 0x0F != 0
+        else { return nil }
+        let table = Array(terminal[MChipConfiguration.phoneMessageTable] ?? [])
+        var message = UserInterfaceRequest.Message.seePhone
+        for start in stride(from: 0, to: table.count - 7, by: 8) {
+            let fits = (0..<3).allSatisfy { information[$0] & table[start + $0] == table[start + 3 + $0] }
+            if fits, let found = UserInterfaceRequest.Message(rawValue: table[start + 6]) {
+                message = found
+                break
+            }
+        }
+        let restart = UserInterfaceRequest(.presentCardAgain, .readyToRead, languagePreference: language)
+        var result = outcome(
+            .tryAgain, start: .b,
+            message: UserInterfaceRequest(
+                message, .notReady, holdTime: holdTime, languagePreference: language),
+            restart: restart, data: data)
+        // Also for phones that say nothing of it: a phone must lose the field to begin anew.
+        result.fieldOffRequest = holdTimeValue
+        return result
+    }
+}

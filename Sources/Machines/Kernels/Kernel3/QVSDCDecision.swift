@@ -1,0 +1,339 @@
+import BERTLV
+import EMV
+import EMVCryptography
+import SmartCard
+
+/// From the card's cryptogram to the outcome: Book C-3, 5.5 to 5.8.
+extension QVSDCKernel {
+    /// What the kernel makes of the card's decision.
+    enum Disposition: Equatable { case approve, goOnline, decline, switchInterface }
+
+    mutating func decide() -> KernelAction {
+        guard let type = cryptogramType else { return finish(endApplication(.missingData(0x9F27))) }
+        var disposition: Disposition
+        switch type {
+        case .tc: disposition = .approve
+        case .arqc: disposition = isOnlineCapable ? .goOnline : .decline
+        case .aac, .aar: disposition = .decline
+        }
+
+        // A card that approves a zero amount or a status check would be believed offline, though it was
+        // told that an online cryptogram is required (TTQ byte 2 bit 8).
+        if disposition == .approve, qualifiers.contains(.onlineCryptogramRequired), isOnlineCapable {
+            disposition = .decline
+        }
+        if let restricted = processingRestrictions(disposition) { disposition = restricted }
+
+        var authentication = DataAuthenticationResult.notPerformed
+        if needsDataAuthentication(disposition) {
+            authentication = authenticateCardData()
+            if case .failed = authentication {
+                disposition = afterFailedAuthentication()
+            }
+        }
+
+        switch disposition {
+        case .switchInterface: return finish(tryAnotherInterface(authentication))
+        case .decline: return finish(declined(authentication))
+        case .approve, .goOnline: break
+        }
+
+        guard let method = cardholderVerification(type) else {
+            return finish(declined(authentication))
+        }
+        // Only the issuer can verify an online PIN, so that its transaction is never approved offline.
+        // Unconfirmed: C-3 leaves a TC with "online PIN required" to the card's personalisation.
+        if method == .onlinePIN, disposition == .approve {
+            guard isOnlineCapable else { return finish(declined(authentication)) }
+            disposition = .goOnline
+        }
+        return finish(
+            disposition == .approve
+                ? approved(method, authentication) : onlineRequest(method, authentication))
+    }
+
+    // MARK: - 5.5 Processing Restrictions
+
+    /// The disposition that restrictions change to; nil where they change nothing.
+    func processingRestrictions(_ disposition: Disposition) -> Disposition? {
+        guard disposition != .decline else { return nil }
+        let inputs = activation.transaction
+        let cardBits = cardQualifiers ?? []
+
+        // Cash and cashback: the card may want another interface, or its usage control may forbid them.
+        let isCash = inputs.transactionType == 0x01
+        let isCashback = inputs.transactionType == 0x09 || inputs.amountOther > .zero
+        if isCash, cardBits.contains(.switchInterfaceForCash), qualifiers.contains(.emvContactChip) {
+            return .switchInterface
+        }
+        if isCashback, cardBits.contains(.switchInterfaceForCashback),
+            qualifiers.contains(.emvContactChip)
+        {
+            return .switchInterface
+        }
+        if isAutomatedTellerMachine, cardBits.contains(.notValidForContactlessATM) { return .decline }
+        if isCash || isCashback, !usageControlAllows(cash: isCash) { return .decline }
+
+        if let number,
+            activation.terminal.exceptionFile.contains(
+                number, sequenceNumber: card.decimal(0x5F34).flatMap { UInt8(exactly: $0) })
+        {
+            return .decline
+        }
+        // The date is checked before an offline approval; online, the issuer looks at it.
+        if disposition == .approve, isExpired {
+            return cardBits.contains(.goOnlineIfApplicationExpired) && isOnlineCapable
+                ? .goOnline : .decline
+        }
+        return nil
+    }
+
+    /// Terminal Type 14, 15, 16 with cash dispensing (EMV Book 4, A1 and A3).
+    var isAutomatedTellerMachine: Bool {
+        guard let type = terminal.number(0x9F35), [0x14, 0x15, 0x16].contains(type),
+            let capabilities = terminal.span(0x9F40), let first = capabilities.isEmpty ? nil : capabilities[0]
+        else { return false }
+        return first & 0x80 != 0
+    }
+
+    /// Application Usage Control for cash and cashback, domestic or not by the Issuer Country Code
+    /// (EMV Book 3, 10.4.2). Without one of both there is nothing to check.
+    func usageControlAllows(cash: Bool) -> Bool {
+        guard let bits = card.number(0x9F07), card.length(0x9F07) == 2, let country = card[0x5F28] else {
+            return true
+        }
+        let usage = ApplicationUsageControl(rawValue: UInt16(truncatingIfNeeded: bits))
+        let isDomestic = terminal[0x9F1A] == country
+        if cash { return usage.contains(isDomestic ? .domesticCash : .internationalCash) }
+        return usage.contains(isDomestic ? .domesticCashback : .internationalCashback)
+    }
+
+    /// Whether the Application Expiration Date (5F24, else that of track 2) has passed.
+    var isExpired: Bool {
+        let expiry: EMVDate?
+        if let value = card[0x5F24] {
+            expiry = EMVDate(bytes: value)
+        } else {
+            expiry = card[0x57].flatMap { Track2EquivalentData($0) }
+                .flatMap { EMVDate(endOfMonthYYMM: $0.expiry) }
+        }
+        // A date that is none cannot vouch for an offline approval.
+        return expiry.map { $0 < activation.transaction.date } ?? true
+    }
+
+    // MARK: - 5.6 Offline Data Authentication
+
+    /// Before every offline approval; for online transactions where the reader supports it (TTQ byte 1
+    /// bit 1) and the card offers a method and its certificates.
+    func needsDataAuthentication(_ disposition: Disposition) -> Bool {
+        switch disposition {
+        case .approve: true
+        case .goOnline:
+            cryptogramType == .arqc && qualifiers.contains(.offlineDataAuthenticationForOnline)
+                && !interchangeProfile.isDisjoint(with: [
+                    .staticDataAuthentication, .dynamicDataAuthentication,
+                ]) && card.contains(0x90)
+        case .decline, .switchInterface: false
+        }
+    }
+
+    func authenticateCardData() -> DataAuthenticationResult {
+        do throws(DataAuthenticationFailure) {
+            return .succeeded(try verifyCardData())
+        } catch {
+            return .failed(error)
+        }
+    }
+
+    private func verifyCardData() throws(DataAuthenticationFailure) -> DataAuthenticationResult.Method {
+        let isDynamic = interchangeProfile.contains(.dynamicDataAuthentication)
+        // Static authentication serves online transactions only (Book C-3, 5.6).
+        guard isDynamic || (interchangeProfile.contains(.staticDataAuthentication) && cryptogramType == .arqc)
+        else { throw .notOffered }
+        guard let number else { throw .missing(0x57) }
+        guard let index = card.span(0x8F), index.count == 1 else { throw .missing(0x8F) }
+        guard let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication) else {
+            throw .missing(0x4F)
+        }
+        let issuer = try card.certificate(0x90, remainder: 0x92, exponent: 0x9F32)
+        // The certificates vouch for one card number: Track 2 Equivalent Data, unsigned, must not bring
+        // another into authorization and clearing.
+        if let track = card[0x57], Track2EquivalentData(track)?.primaryAccountNumber != number {
+            throw .otherNumberInTrack2
+        }
+        guard let records = staticDataWithTagList() else { throw .tagList }
+        let pan = number.compressedNumeric
+        let date = activation.transaction.date
+        let revocations = activation.terminal.revocationList
+        guard isDynamic else {
+            guard let signature = card.span(0x93) else { throw .missing(0x93) }
+            do throws(OfflineDataAuthenticationError) {
+                let authority = try activation.terminal.certificationAuthorityKeys.key(
+                    rid: provider, index: index[0], on: date)
+                _ = try authority.recoverIssuerPublicKey(
+                    from: issuer, pan: pan, on: date, revocations: revocations
+                )
+                .verifySignedStaticApplicationData(signature, staticData: records.span)
+                return .sda
+            } catch {
+                throw .recovery(error)
+            }
+        }
+        let own = try card.certificate(0x9F46, remainder: 0x9F48, exponent: 0x9F47)
+        guard let signature = card.span(0x9F4B) else { throw .missing(0x9F4B) }
+        // fDDA version 01 signs the Card Authentication Related Data; its first byte says so. The withdrawn
+        // version 00 covers neither the amount nor the card's qualifiers.
+        guard let related = card.span(0x9F69) else { throw .missing(0x9F69) }
+        guard (5...16).contains(related.count), FastDDAVersion(rawValue: related[0]) == .version01 else {
+            throw .fastDDAVersion
+        }
+        // The kernel's own, set when it was activated.
+        guard let unpredictable = terminal.span(0x9F37), let amount = terminal.span(0x9F02),
+            let currency = terminal.span(0x5F2A)
+        else { throw .missing(0x9F37) }
+        do throws(OfflineDataAuthenticationError) {
+            let authority = try activation.terminal.certificationAuthorityKeys.key(
+                rid: provider, index: index[0], on: date)
+            let issuerKey = try authority.recoverIssuerPublicKey(
+                from: issuer, pan: pan, on: date, revocations: revocations)
+            let cardKey = try issuerKey.recoverICCPublicKey(
+                from: own, pan: pan, on: date, staticData: records.span)
+            _ = try cardKey.verifyFastDDA(
+                signature, version: .version01, unpredictableNumber: unpredictable, amountAuthorised: amount,
+                transactionCurrencyCode: currency, cardAuthenticationRelatedData: related)
+            return .fastDDA
+        } catch {
+            throw .recovery(error)
+        }
+    }
+
+    /// Records for authentication and, where the Static Data Authentication Tag List asks, the AIP. Nil
+    /// for a list with anything else in it (EMV Book 2, 5.4 and 6.4).
+    func staticDataWithTagList() -> [UInt8]? {
+        guard let list = card[0x9F4A] else { return staticData }
+        guard list.elementsEqual([0x82]), let profile = card[0x82] else { return nil }
+        return staticData + profile
+    }
+
+    /// Card Transaction Qualifiers say what a failure leads to (Book C-3, 5.6): online, another interface,
+    /// or a decline.
+    func afterFailedAuthentication() -> Disposition {
+        let bits = cardQualifiers ?? []
+        if bits.contains(.goOnlineIfODAFailsAndReaderOnlineCapable), isOnlineCapable { return .goOnline }
+        if bits.contains(.switchInterfaceIfODAFails), qualifiers.contains(.emvContactChip) {
+            return .switchInterface
+        }
+        return .decline
+    }
+
+    // MARK: - 5.7 Cardholder Verification
+
+    /// The method to use; nil where one is required and none fits: declined.
+    func cardholderVerification(
+        _ type: CryptogramInformationData.CryptogramType
+    ) -> Outcome.CVM? {
+        let isRequired = qualifiers.contains(.cvmRequired)
+        guard let bits = cardQualifiers else {
+            // Without CTQ only a signature can serve.
+            guard isRequired else { return .noCVM }
+            return qualifiers.contains(.signature) ? .signature : nil
+        }
+        if bits.contains(.onlinePINRequired), qualifiers.contains(.onlinePIN) { return .onlinePIN }
+        if bits.contains(.consumerDeviceCVMPerformed), qualifiers.contains(.consumerDeviceCVM) {
+            // Where the card signed its qualifiers (9F69, bytes 6-7) they must be the ones it sent; where it
+            // did not, only the issuer can vouch for them, so the cryptogram must go online.
+            if let related = card[0x9F69], related.count >= 7 {
+                let signed = Array(related)[5...6]
+                if signed.elementsEqual(bits.bytes) { return .confirmationCodeVerified }
+            } else if type == .arqc {
+                return .confirmationCodeVerified
+            }
+            return nil
+        }
+        if bits.contains(.signatureRequired), qualifiers.contains(.signature) { return .signature }
+        return isRequired ? nil : .noCVM
+    }
+
+    // MARK: - 5.8 Outcomes
+
+    func approved(_ method: Outcome.CVM, _ authentication: DataAuthenticationResult) -> Outcome {
+        var message = UserInterfaceRequest(
+            method == .signature ? .approvedSign : .approved, .cardReadSuccessfully,
+            languagePreference: languagePreference)
+        if let balance = card.decimal(0x9F5D).flatMap({ Amount(minorUnits: $0) }) {
+            message.valueQualifier = .balance
+            message.value = balance
+            message.currency = activation.transaction.currency
+        }
+        return Outcome(
+            .approved, cvm: method, uiRequestOnOutcome: message,
+            dataRecord: dataRecord(method), discretionaryData: discretionary(authentication),
+            dataAuthentication: authentication, receiptRequested: method == .signature)
+    }
+
+    func onlineRequest(_ method: Outcome.CVM, _ authentication: DataAuthenticationResult) -> Outcome {
+        // A second presentment serves only cards that can take the issuer's update (CTQ byte 2 bit 7).
+        let updates =
+            qualifiers.contains(.issuerUpdateProcessing)
+            && cardQualifiers?.contains(.issuerUpdateProcessing) == true
+        return Outcome(
+            .onlineRequest, start: updates ? .b : nil,
+            onlineResponse: updates ? .emvData : .notApplicable, cvm: method,
+            uiRequestOnOutcome: UserInterfaceRequest(
+                .authorising, .notApplicable, languagePreference: languagePreference),
+            uiRequestOnRestart: updates
+                ? UserInterfaceRequest(
+                    .presentCardAgain, .readyToRead, languagePreference: languagePreference) : nil,
+            dataRecord: dataRecord(method), discretionaryData: discretionary(authentication),
+            dataAuthentication: authentication, receiptRequested: method == .signature)
+    }
+
+    func declined(_ authentication: DataAuthenticationResult) -> Outcome {
+        Outcome(
+            .declined,
+            uiRequestOnOutcome: UserInterfaceRequest(
+                .notAuthorised, .cardReadSuccessfully, languagePreference: languagePreference),
+            dataRecord: dataRecord(.noCVM), discretionaryData: discretionary(authentication),
+            dataAuthentication: authentication)
+    }
+
+    /// Data for authorization and clearing (Book C-3, Data Record).
+    func dataRecord(_ method: Outcome.CVM) -> DataObjects {
+        var record = DataObjects(reservingObjects: 40, bytes: 512)
+        for tag in Self.recordedCardTags {
+            record.set(tag, from: card)
+        }
+        for tag in Self.recordedTerminalTags {
+            record.set(tag, from: terminal)
+        }
+        if !record.contains(0x9F27), let type = cryptogramType {
+            record.set(0x9F27, CollectionOfOne(type.rawValue << 6))
+        }
+        if !record.contains(0x84) { record.set(0x84, activation.selectedApplication) }
+        record.set(0x9F06, activation.combination.applicationIdentifier)
+        let results: CVMResults =
+            switch method {
+            case .onlinePIN: .onlinePIN
+            case .signature: .signature
+            case .confirmationCodeVerified: CVMResults(method: 0x01, condition: 0, result: 2)
+            case .noCVM, .notApplicable: .noCVM
+            }
+        record.set(0x9F34, results.bytes)
+        return record
+    }
+
+    static let recordedCardTags: [Tag] = [
+        0x57, 0x5A, 0x5F24, 0x5F34, 0x5F20, 0x5F28, 0x50, 0x82, 0x84, 0x9F10, 0x9F26, 0x9F27, 0x9F36,
+        0x9F6C, 0x9F6E, 0x9F7C, 0x9F5D, 0x9F24, 0x9F25, 0x9F19, 0x9F08, 0x9F07, 0x9F69, 0x5F2D,
+    ]
+    static let recordedTerminalTags: [Tag] = [
+        0x9F02, 0x9F03, 0x9F1A, 0x95, 0x9B, 0x5F2A, 0x9A, 0x9C, 0x9F37, 0x9F66, 0x9F33, 0x9F35, 0x9F40,
+        0x9F1E, 0x9F09, 0x9F41, 0x9F21, 0x9F15, 0x9F16, 0x9F1C,
+    ]
+
+    /// The Error Indication where data authentication failed (L2 02: CAM failed).
+    func discretionary(_ authentication: DataAuthenticationResult) -> DataObjects? {
+        guard case .failed = authentication else { return nil }
+        return [0xDF8115: [0x00, 0x02, 0x00, 0x00, 0x00, 0xFF]]
+    }
+}

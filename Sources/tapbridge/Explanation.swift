@@ -1,8 +1,0 @@
-import EMV
-
-/// Commands and answers explained for people, as `--apdus` shows them.
-enum Explanation {
-    static func text(_ bytes: [UInt8], kind: EMVDecoder.Kind, coloured: Bool) -> String {
-        EMVDecoder.explain(bytes, EMVDecoder.Options(kind: kind)).text(colour: coloured)
-    }
-}
