@@ -59,8 +59,11 @@ bootstrap-tests: bootstrap
 release: bootstrap
 	$(SWIFT) build -c release --product tapbridge --static-swift-stdlib
 
-demo: release
-	@.build/release/tapbridge demo
+# The demonstration alone, in debug: `make test` uses the same modules again.
+demo: bootstrap
+	@echo "Building the demonstration: two to four minutes on two cores the first time"
+	$(SWIFT) build --product tapbridge-demo
+	@.build/debug/tapbridge-demo
 
 # JOBS: groups of suites that run at the same time. Beside a load: Tests/load.py make test
 JOBS ?= 1
@@ -96,12 +99,16 @@ fuzz: bootstrap
 	TAPBRIDGE_FUZZING=1 $(SWIFT) build $(FUZZ_BUILD)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_JOBS=$(FUZZ_JOBS) Tests/Fuzzing/fuzz.sh .build-fuzz/release/fuzzer .build-fuzz $(FUZZ_TARGETS)
 
+# Benchmarks are a package of their own. PAIRED="--old '...' --new '...' NAMES" compares two programs in turns.
+PAIRED ?=
 bench: release
-	@.build/release/tapbridge bench
+	$(SWIFT) build -c release --package-path Benchmarks --scratch-path .build/benchmarks
+	@.build/benchmarks/release/benchmarks $(if $(PAIRED),paired $(PAIRED))
 
 # The libraries' documentation, to be opened in a browser through any web server.
-LIBRARIES := BERTLV SmartCard EMV Kernels Cards Traces PN532 Readers RemoteReaders Issuing Acquiring HTTPBackend \
-             ISO8583 ISO8583Backend AcquirerHost Journal Terminal TerminalService
+LIBRARIES := TapbridgeKit BERTLV SmartCard EMV EMVCryptography EMVDictionary ISO8583 ISO8583Dialects Traces Kernels Cards PN532 \
+             CardReaders Acquiring PCSCReaders LibNFCReaders RemoteReaders SoftwarePN532 ISO8583Backend HTTPBackend AcquirerFiles \
+             Journal Issuing AcquirerSimulator AcquirerHost Terminal TerminalService
 docs: bootstrap
 	$(SWIFT) package --allow-writing-to-directory .build/docs generate-documentation \
 	  $(foreach library,$(LIBRARIES),--target $(library)) --enable-experimental-combined-documentation \
@@ -109,10 +116,10 @@ docs: bootstrap
 	@echo "documentation: .build/docs (python3 -m http.server -d .build/docs, then /documentation)"
 
 lint:
-	$(SWIFT) format lint -r -s Sources Tests Package.swift
+	$(SWIFT) format lint -r -s Sources Tests Benchmarks/Sources Examples Package.swift Benchmarks/Package.swift
 
 format:
-	$(SWIFT) format -i -r Sources Tests Package.swift
+	$(SWIFT) format -i -r Sources Tests Benchmarks/Sources Examples Package.swift Benchmarks/Package.swift
 
 install: release
 	install -D -m 755 .build/release/tapbridge $(DESTDIR)$(PREFIX)/bin/tapbridge

@@ -96,7 +96,7 @@ let package = Package(
         + [
             "BERTLV", "SmartCard", "EMV", "EMVCryptography", "EMVDictionary", "ISO8583", "ISO8583Dialects",
             "Traces", "Kernels", "Cards", "PN532", "CardReaders", "Acquiring", "PCSCReaders", "LibNFCReaders",
-            "RemoteReaders", "ISO8583Backend", "HTTPBackend", "AcquirerFiles", "Journal", "Issuing",
+            "RemoteReaders", "SoftwarePN532", "ISO8583Backend", "HTTPBackend", "AcquirerFiles", "Journal", "Issuing",
             "AcquirerSimulator", "AcquirerHost", "Terminal", "TerminalService",
         ].map { .library(name: $0, targets: [$0]) },
     dependencies: [
@@ -173,6 +173,8 @@ let package = Package(
         module(
             "LibNFCReaders", in: .adapters,
             dependencies: ["CardReaders", "SmartCard", "CNFC", "CNFCGuard"]),
+        // The software PN532 on a pseudo-terminal.
+        module("SoftwarePN532", in: .adapters, dependencies: ["PN532", "SmartCard"]),
         // TCP servers and connections over NIO that are executed or closed on every path.
         module("Networking", in: .adapters, dependencies: [.nioCore, .nioPosix]),
         // Readers on other machines: server, client and their test certificates.
@@ -233,7 +235,7 @@ let package = Package(
             "TapbridgeKit", in: .own,
             dependencies: [
                 "Terminal", "Kernels", "Cards", "CardReaders", "Acquiring", "AcquirerSimulator", "Issuing",
-                "Journal", "EMV", "SmartCard", "Traces",
+                "Journal", "EMV", "EMVCryptography", "SmartCard", "Traces",
             ]),
 
         // MARK: Daemon
@@ -266,7 +268,7 @@ let package = Package(
             dependencies: [
                 "CommandSupport", "Terminal", "TerminalService", "Cards", "Issuing", "AcquirerSimulator",
                 "BERTLV", "EMVDictionary", "ISO8583", "ISO8583Dialects", "ISO8583Backend", "AcquirerHost",
-                "AcquirerFiles", "HTTPBackend", "PN532", "PCSCReaders", "LibNFCReaders", "RemoteReaders",
+                "AcquirerFiles", "HTTPBackend", "PN532", "SoftwarePN532", "PCSCReaders", "LibNFCReaders", "RemoteReaders",
                 "SmartCard", "EMV", "EMVCryptography", "ProfileFile", "Traces", "Kernels", "CardReaders",
                 "Acquiring", "Journal", .argumentParser, .histogram,
             ]),
@@ -325,8 +327,8 @@ let package = Package(
         tests(
             "RemoteReadersTests",
             dependencies: [
-                "TestTools", "RemoteReaders", "CardReaders", "SmartCard", "Networking", "TestSupport",
-                .nioCore, .nioPosix, .nioSSL,
+                "TestTools", "RemoteReaders", "CardReaders", "Cards", "EMV", "Kernels", "SmartCard", "Terminal",
+                "Networking", "TestSupport", .nioCore, .nioPosix, .nioSSL,
             ]),
         tests(
             "IssuingTests",

@@ -26,6 +26,7 @@ GROUPS = [
     "PN532Tests.ManyReadersTests",
     "TerminalTests.PCSCSoakTests",
     "TerminalTests",
+    "RemoteReadersTests.EnduranceTests",
     "RemoteReadersTests",
     "AcquirerHostTests",
     "HTTPBackendTests",

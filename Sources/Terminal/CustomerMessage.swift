@@ -102,6 +102,17 @@ public struct Money: CustomStringConvertible, Sendable, Equatable {
         return "\(padded.dropLast(exponent)).\(padded.suffix(exponent)) \(letters)"
     }
 
+    /// Reads an amount and its currency's letters, such as `12.50 EUR` or `1250 JPY`, as `description` writes them.
+    /// Nil for an unknown currency and as `parse(_:exponent:)`.
+    public init?(parsing text: String) {
+        let words = text.split(separator: " ")
+        guard words.count == 2, let known = CodeTable.currency(String(words[1])),
+            let currency = NumericCode(known.numeric),
+            let amount = Self.parse(String(words[0]), exponent: Int(CodeTable.minorUnits(of: currency)))
+        else { return nil }
+        self.init(amount, currency)
+    }
+
     /// Reads an amount as people write it, such as `12.50` or `12`, in a currency of `exponent` decimals.
     /// Nil for a sign, more decimals than the currency has, or more than twelve digits.
     public static func parse(_ text: String, exponent: Int) -> Amount? {

@@ -231,6 +231,6 @@ import Testing
                 seen += 1
             }
         }
-        #expect(seen == 3)
+        #expect(seen == 4)
     }
 }

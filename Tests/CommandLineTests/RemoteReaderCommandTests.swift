@@ -189,19 +189,4 @@ struct RemoteReaderCommandTests {
         }
         #expect(try await program.run("journal", "verify").status == 0)
     }
-
-    /// A short form of `bench remote-endurance`.
-    @Test(.timeLimit(.minutes(15))) func enduresCutsAndRemovals() async throws {
-        let program = try Program()
-        defer { program.remove() }
-        let result = try await program.run("bench", "remote-endurance", "--payments", "60", "--json")
-        #expect(result.status == 0, "\(result.errors)")
-        let rows = try Program.list(result.output)
-        func value(_ name: String) -> Double? {
-            rows.first { $0["name"] as? String == name }?["value"] as? Double
-        }
-        #expect(value("remote-endurance") == 60)
-        #expect(value("remote-handles") == 0)
-        #expect((value("remote-threads") ?? 99) <= 2)
-    }
 }

@@ -4,6 +4,7 @@ import Foundation
 import Kernels
 import LibNFCReaders
 import PN532
+import SoftwarePN532
 import SmartCard
 import Terminal
 import Testing

@@ -6,6 +6,7 @@ import Kernels
 import LibNFCReaders
 import PCSCReaders
 import PN532
+import SoftwarePN532
 import SmartCard
 import Terminal
 import Testing

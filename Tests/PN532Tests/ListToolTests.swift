@@ -1,6 +1,7 @@
 import Cards
 import Foundation
 import PN532
+import SoftwarePN532
 import SmartCard
 import TestSupport
 import TestTools

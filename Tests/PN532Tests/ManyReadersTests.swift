@@ -3,6 +3,7 @@ import Cards
 import Foundation
 import LibNFCReaders
 import PN532
+import SoftwarePN532
 import SmartCard
 import Testing
 import TestSupport

@@ -170,20 +170,20 @@ import Yams
         where url.pathExtension == "swift" {
             let name = url.path().dropFirst(root.path().count).drop { $0 == "/" }
             // The command line is the operator's.
-            guard !name.hasPrefix("tapbridge/") else { continue }
+            guard !name.hasPrefix("tapbridge/"), !name.hasPrefix("CommandSupport/") else { continue }
             let text = try String(contentsOf: url, encoding: .utf8)
-            guard text.contains("import ProfileFile") || name.hasPrefix("ProfileFile/"),
+            guard text.contains("import ProfileFile") || name.hasPrefix("Foundations/ProfileFile/"),
                 text.contains(opens)
             else { continue }
             found.insert(String(name))
         }
         #expect(
             found == [
-                "ProfileFile/FileAccess.swift", "ProfileFile/ProfileFile.swift",
+                "Foundations/ProfileFile/FileAccess.swift", "Foundations/ProfileFile/ProfileFile.swift",
                 // Looks for the standard configuration, and loads the certificate that it names.
                 "TerminalService/Configuration/DaemonConfiguration+File.swift",
                 // Loads the certificates of an acquirer file, whose paths come from `readableFile()`.
-                "ISO8583Backend/Connection/TransportSecurity.swift",
+                "Adapters/ISO8583Backend/Connection/TransportSecurity.swift",
                 // Traces of the operator's folder, by plain names.
                 "TerminalService/Engine/TraceShelf.swift",
             ])

@@ -1,7 +1,9 @@
+// guide: imports
 import BERTLV
 import EMV
 import Kernels
 import SmartCard
+// guide: end
 import TestSupport
 import Testing
 

@@ -2,7 +2,7 @@ import CardReaders
 import Foundation
 import SmartCard
 
-extension BenchCommand {
+extension Benchmarks {
     /// A card that answers at once, so that what is measured is the way and not the card.
     final class EchoCard: VirtualCard {
         let activation = ContactlessActivation()

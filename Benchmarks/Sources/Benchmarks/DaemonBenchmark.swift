@@ -1,7 +1,6 @@
 import Foundation
-import TerminalService
 
-extension BenchCommand {
+extension Benchmarks {
     /// The daemon as a process of its own: from its start to the line that says it listens, and its memory when it has
     /// nothing to do.
     static func daemon(_ rounds: Int) async throws -> [Row] {
@@ -48,8 +47,7 @@ private final class MeasuredDaemon {
         folder = FileManager.default.temporaryDirectory.appending(
             path: "tapbridge-bench-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        process.executableURL = URL(fileURLWithPath: own)
+        process.executableURL = try Benchmarks.program()
         process.arguments = ["serve", "--port", "0", "--terminals", "\(terminals)", "--log-level", "error"]
         var environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("TAPBRIDGE_") }
         environment["XDG_STATE_HOME"] = folder.path
@@ -66,10 +64,10 @@ private final class MeasuredDaemon {
         {
             line += byte
         }
-        millisecondsToReady = BenchCommand.microseconds(start.duration(to: clock.now)) / 1000
+        millisecondsToReady = Benchmarks.microseconds(start.duration(to: clock.now)) / 1000
         guard String(decoding: line, as: UTF8.self).hasPrefix("listening on") else {
             end()
-            throw CommandFailure(.different, "the daemon did not begin")
+            throw BenchmarkError("the daemon did not begin")
         }
     }
 
@@ -90,7 +88,7 @@ private final class MeasuredDaemon {
             let number = line.split(whereSeparator: { !$0.isNumber }).first.flatMap { Double($0) }
             if let number { return number * 1024 / 1e6 }
         }
-        throw CommandFailure(.different, "the system does not tell the daemon's memory")
+        throw BenchmarkError("the system does not tell the daemon's memory")
     }
 
     func end() {

@@ -4,7 +4,7 @@ import Histogram
 import NIOCore
 import Synchronization
 
-extension BenchCommand {
+extension Benchmarks {
     /// A daemon with a thousand terminals, all with a payment under way: cards are tapped at a steady rate, and each payment
     /// tells what the daemon itself took for it. Then how long an event is on its way, from the request that causes it.
     static func daemonLoad(_ count: Int) async throws -> [Row] {
@@ -34,8 +34,7 @@ private struct DaemonLoad {
         folder = FileManager.default.temporaryDirectory.appending(
             path: "tapbridge-bench-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        process.executableURL = URL(
-            fileURLWithPath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+        process.executableURL = try Benchmarks.program()
         process.arguments = [
             "serve", "--port", "0", "--terminals", "\(terminals)", "--log-level", "error",
             "--set", "limits.requests-per-second=0", "--set", "limits.connections=5000",
@@ -57,7 +56,7 @@ private struct DaemonLoad {
             let address = String(decoding: line, as: UTF8.self).split(separator: " ").last(where: {
                 $0.hasPrefix("http")
             })
-        else { throw CommandFailure(.different, "the daemon did not begin") }
+        else { throw BenchmarkError("the daemon did not begin") }
         url = String(address)
         var configuration = HTTPClient.Configuration()
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
@@ -85,8 +84,7 @@ private struct DaemonLoad {
         let response = try await client.execute(request, timeout: .seconds(60))
         let data = Data(try await response.body.collect(upTo: 8 << 20).readableBytesView)
         guard response.status.code < 300 else {
-            throw CommandFailure(
-                .different, "\(method) \(path): \(String(decoding: data.prefix(300), as: UTF8.self))")
+            throw BenchmarkError("\(method) \(path): \(String(decoding: data.prefix(300), as: UTF8.self))")
         }
         return data
     }
@@ -108,7 +106,7 @@ private struct DaemonLoad {
         var next: String?
     }
 
-    func measure() async throws -> [BenchCommand.Row] {
+    func measure() async throws -> [Benchmarks.Row] {
         var terminals: [String] = []
         var cursor: String?
         repeat {
@@ -152,7 +150,7 @@ private struct DaemonLoad {
         for time in measured { work.record(max(1, time)) }
         let answered = measured.count
         guard answered == terminals.count else {
-            throw CommandFailure(.different, "\(terminals.count - answered) payments have no end")
+            throw BenchmarkError("\(terminals.count - answered) payments have no end")
         }
         return [
             latency,
@@ -190,7 +188,7 @@ private struct DaemonLoad {
     }
 
     /// From sending a request to having the event that it causes: the request's own way is in it.
-    private func eventLatency(_ terminal: String, name: String, rounds: Int) async throws -> BenchCommand.Row
+    private func eventLatency(_ terminal: String, name: String, rounds: Int) async throws -> Benchmarks.Row
     {
         let response = try await client.execute(
             HTTPClientRequest(url: url + "/v1/events?terminal=\(terminal)"), timeout: .hours(1))
@@ -203,7 +201,7 @@ private struct DaemonLoad {
             while !buffered.contains("event: tap"), let chunk = try await chunks.next() {
                 buffered += String(buffer: chunk)
             }
-            times.append(BenchCommand.microseconds(ContinuousClock.now - start) / 1000)
+            times.append(Benchmarks.microseconds(ContinuousClock.now - start) / 1000)
             _ = try await sent
             try await call("DELETE", "/v1/terminals/\(terminal)/taps")
             while !buffered.contains("event: removed"), let chunk = try await chunks.next() {
@@ -213,7 +211,7 @@ private struct DaemonLoad {
         }
         return .init(
             name: name, what: "from a request to the event that it causes, at a listening client, median",
-            value: BenchCommand.median(times), unit: "ms", goal: "< 5 ms")
+            value: Benchmarks.median(times), unit: "ms", goal: "< 5 ms")
     }
 
     private func residentMegabytes() throws -> Double {

@@ -3,7 +3,7 @@ import Foundation
 import ISO8583
 import ISO8583Dialects
 
-extension BenchCommand {
+extension Benchmarks {
     /// A contactless 0100: 20 fields and 200 bytes of field 55, and its chip data.
     static func authorizationMessage() throws -> Message {
         var message = Message(0x0100)
@@ -19,7 +19,7 @@ extension BenchCommand {
                 "9F260824C5608C4CDCC70C9F2701809F100706010A03A000009F37041A2B3C4D9F36020042950500000000009A032611209C01009F02060000000015005F2A020840820220009F1A0208409F03060000000000009F3303E0B8C89F34031F03029F3501229F1E08534E3030303030318407A00000000310109F0607A00000000310109F090200969F4104000001235F3401019F6E04207000009F66043600C0009F6C023E005F24033112319F3901079F21032230159F40056000F0A0019F4E0841434D4520434146"
             ) ?? []
         guard chip.count == 200 else {
-            throw CommandFailure(.different, "the chip data has \(chip.count) bytes")
+            throw BenchmarkError("the chip data has \(chip.count) bytes")
         }
         message.set(55, chip)
         return message
@@ -30,7 +30,7 @@ extension BenchCommand {
         let message = try authorizationMessage()
         return try ["generic-ascii", "generic-bcd"].map { name in
             guard let dialect = try Dialect.builtIn(name) else {
-                throw CommandFailure(.different, "no dialect \(name)")
+                throw BenchmarkError("no dialect \(name)")
             }
             let values = message.fields.map { Array(message[$0] ?? []) }
             let count = 20_000
@@ -48,7 +48,7 @@ extension BenchCommand {
                 for _ in 0..<count { sum &+= copied(values) }
                 bare.append(Double(count) / (processorTime() - second) * 1e6)
             }
-            guard sum == 0 else { throw CommandFailure(.different, "a message lost fields") }
+            guard sum == 0 else { throw BenchmarkError("a message lost fields") }
             return Row(
                 name: name == "generic-ascii" ? "iso8583-ascii" : "iso8583-bcd",
                 what:

@@ -3,7 +3,7 @@ import Foundation
 internal import GRDBSQLite
 import Journal
 
-extension BenchCommand {
+extension Benchmarks {
     /// Payments written by so many terminals at once, each commit durable before the next, against a bare SQLite loop that
     /// writes rows of the same size with the same durability, one commit after the other.
     static func journal(_ rounds: Int) async throws -> [Row] {
@@ -12,7 +12,7 @@ extension BenchCommand {
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let journal: Journal
         do { journal = try await Journal.open(at: directory + "/journal.sqlite") } catch {
-            throw CommandFailure(.journal, "\(error)")
+            throw BenchmarkError("\(error)")
         }
         let bare = try BareLoop(directory + "/bare.sqlite")
         var together: [Double] = []
@@ -100,9 +100,8 @@ extension BenchCommand {
             sqlite3_close(database)
         }
 
-        private func failure(_ what: String) -> CommandFailure {
-            CommandFailure(
-                .journal, "the bare SQLite loop: \(what): \(String(cString: sqlite3_errmsg(database)))")
+        private func failure(_ what: String) -> BenchmarkError {
+            BenchmarkError("the bare SQLite loop: \(what): \(String(cString: sqlite3_errmsg(database)))")
         }
 
         private func run(_ sql: String) throws {
@@ -129,7 +128,7 @@ extension BenchCommand {
                     }
                 }
             }
-            return BenchCommand.microseconds(time) / Double(count)
+            return Benchmarks.microseconds(time) / Double(count)
         }
     }
 }

@@ -2,19 +2,20 @@ import Cards
 import EMV
 import Foundation
 import Kernels
-import LibNFCReaders
+@_spi(Benchmarks) import LibNFCReaders
 import PN532
+import SoftwarePN532
 import SmartCard
 import Terminal
 
-extension BenchCommand {
+extension Benchmarks {
     private static func attached() throws -> (PN532Device, String) {
         do {
             let device = try PN532Device()
-            guard let connection = device.connectionString else { throw CommandFailure(.reader, "no line") }
+            guard let connection = device.connectionString else { throw BenchmarkError("no line") }
             return (device, connection)
         } catch let error as PN532DeviceError {
-            throw CommandFailure(.reader, "\(error)")
+            throw BenchmarkError("\(error)")
         }
     }
 
@@ -56,7 +57,7 @@ extension BenchCommand {
     static func libnfcEndurance(_ payments: Int) async throws -> Row {
         let (device, connection) = try attached()
         let reader = LibNFCReader(connectionString: connection)
-        let profile = try TerminalProfile.load(nil)
+        let profile = try TerminalProfile.builtIn()
         let inputs = try inputs(990)
         var limits = TransactionDriver.Limits()
         limits.cardWait = .milliseconds(60)
@@ -71,7 +72,7 @@ extension BenchCommand {
         for number in 0..<payments {
             if number == settled { before = resources() }
             device.removeCards()
-            device.present(try CardStore.take("visa-debit", fresh: true))
+            device.present(try card("visa-debit"))
             let isTorn = Int.random(in: 0..<3) > 0
             if isTorn {
                 torn += 1
@@ -85,9 +86,9 @@ extension BenchCommand {
             switch await driver.run(&entryPoint, from: entryPoint.start(inputs)) {
             case .outcome(let final): if final.outcome.status == .approved { approved += 1 }
             case .noCard: break
-            case .readerFailed(let error): throw CommandFailure(.reader, "payment \(number): \(error)")
+            case .readerFailed(let error): throw BenchmarkError("payment \(number): \(error)")
             case .cancelled, .tooManyAttempts:
-                throw CommandFailure(.different, "payment \(number) did not end")
+                throw BenchmarkError("payment \(number) did not end")
             }
             await reader.fieldOff()
             device.clearFaults()
@@ -96,8 +97,7 @@ extension BenchCommand {
         let after = resources()
         await reader.close()
         guard approved >= payments - torn else {
-            throw CommandFailure(
-                .different, "only \(approved) of \(payments - torn) untouched payments were approved")
+            throw BenchmarkError("only \(approved) of \(payments - torn) untouched payments were approved")
         }
         return Row(
             name: "libnfc-endurance",

@@ -1,10 +1,10 @@
 import BERTLV
 import Cards
 import Foundation
-import PCSCReaders
+@_spi(Benchmarks) import PCSCReaders
 import SmartCard
 
-extension BenchCommand {
+extension Benchmarks {
     /// One APDU through the PC/SC reader against a bare loop of SCardTransmit on the same connection.
     /// Nil, with words on standard error, where there is no virtual reader.
     static func pcsc(_ rounds: Int) async throws -> Row? {
@@ -16,13 +16,13 @@ extension BenchCommand {
                     $0.name.hasPrefix("Virtual PCD") && $0.answerToReset == nil
                 })
             else {
-                Console.printError(
+                note(
                     "  left out: pcscd has no free virtual reader (apt install vsmartcard-vpcd)")
                 return nil
             }
             name = found.name
         } catch {
-            Console.printError("  left out: \(error)")
+            note("  left out: \(error)")
             return nil
         }
         let slot: UInt16 = name.hasSuffix("01") ? 1 : 0

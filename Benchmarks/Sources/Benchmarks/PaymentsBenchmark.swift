@@ -11,28 +11,28 @@ import Issuing
 import Journal
 import Terminal
 
-extension BenchCommand {
+extension Benchmarks {
     /// Whole payments of 200 terminals: card, kernel, journal file, ISO 8583 over loopback, issuer.
     static func payments(_ rounds: Int) async throws -> Row {
         let terminals = 200
-        let profile = try TerminalProfile.load(nil)
+        let profile = try TerminalProfile.builtIn()
         let card = try CardLibrary.profile("visa-no-oda")
         guard let application = card.applications.first else {
-            throw CommandFailure(.different, "the benchmark's card has no application")
+            throw BenchmarkError("the benchmark's card has no application")
         }
 
         // As many cards at the issuer as terminals, as a counter is good once.
         var world = IssuingWorld.test
         guard let issued = world.cards.first(where: { $0.number == application.primaryAccountNumber }),
             var account = world.accounts.first(where: { $0.id == issued.account })
-        else { throw CommandFailure(.different, "the test world does not know the benchmark's card") }
+        else { throw BenchmarkError("the test world does not know the benchmark's card") }
         account.id = "bench"
         account.balance = 900_000_000_000
         world.accounts.append(account)
         var profiles: [CardProfile] = []
         for index in 0..<terminals {
             guard let number = number(index, like: application.primaryAccountNumber) else {
-                throw CommandFailure(.different, "no card number")
+                throw BenchmarkError("no card number")
             }
             var copy = issued
             copy.id = "bench-\(index)"
@@ -47,7 +47,7 @@ extension BenchCommand {
         }
         let simulator = SimulatedAcquirer(issuer: try IssuerSimulator(world: world))
         guard let dialect = try Dialect.builtIn("generic-bcd") else {
-            throw CommandFailure(.different, "no dialect generic-bcd")
+            throw BenchmarkError("no dialect generic-bcd")
         }
         let interface = HostInterface(dialect: dialect)
         let listener = ISO8583Listener(
@@ -61,7 +61,7 @@ extension BenchCommand {
             address = found
             break
         }
-        guard let address else { throw CommandFailure(.different, "the host does not listen") }
+        guard let address else { throw BenchmarkError("the host does not listen") }
         let acquirer = ISO8583Acquirer(interface: interface, endpoints: [address])
 
         let folder = FileManager.default.temporaryDirectory.appending(
@@ -94,9 +94,7 @@ extension BenchCommand {
                         for _ in 0..<each {
                             let result = try await session.pay(PaymentRequest(amount: Amount(clamping: 2000)))
                             guard result.status == .approved else {
-                                throw CommandFailure(
-                                    .different,
-                                    "a benchmarked payment ended \(result.status.rawValue): \(result.reason ?? "")"
+                                throw BenchmarkError("a benchmarked payment ended \(result.status.rawValue): \(result.reason ?? "")"
                                 )
                             }
                         }

@@ -7,7 +7,7 @@ import RemoteReaders
 import SmartCard
 import Terminal
 
-extension BenchCommand {
+extension Benchmarks {
     /// A server and a terminal in this process, over TLS on loopback.
     struct RemoteSetup {
         let server: ReaderServer
@@ -77,127 +77,5 @@ extension BenchCommand {
             what: "what TLS over loopback adds to one APDU, median / the same in process",
             value: median(zip(over, local).map { $0 - $1 }), unit: "us", reference: median(local), ratio: nil,
             goal: "<= 150 us")
-    }
-
-    // MARK: - Endurance
-
-    /// What the process holds.
-    struct Holdings: Encodable {
-        var kilobytes: Int
-        var descriptors: Int
-        var threads: Int
-
-        static func now() -> Holdings {
-            let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-            func number(_ key: String) -> Int {
-                let line = status.split(separator: "\n").first { $0.hasPrefix(key + ":") } ?? ""
-                return Int(line.filter(\.isNumber)) ?? 0
-            }
-            let descriptors =
-                (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd"))?.count ?? 0
-            return Holdings(
-                kilobytes: number("VmRSS"), descriptors: descriptors, threads: number("Threads"))
-        }
-    }
-
-    /// Payments over a line that is cut, and with a card that leaves, at random places.
-    static func remoteEndurance(_ count: Int) async throws -> [Row] {
-        struct Dice: RandomNumberGenerator {
-            var state: UInt64
-            mutating func next() -> UInt64 {
-                state &+= 0x9E37_79B9_7F4A_7C15
-                var mixed = state
-                mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-                mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-                return mixed ^ (mixed >> 31)
-            }
-        }
-        final class Removals: @unchecked Sendable {  // the lock guards it
-            private let lock = NSLock()
-            private var next = EmulatedReader.Removal.never
-            func plan(_ removal: EmulatedReader.Removal) { lock.withLock { next = removal } }
-            func take() -> EmulatedReader.Removal {
-                lock.withLock {
-                    defer { next = .never }
-                    return next
-                }
-            }
-        }
-        let profile = try TerminalProfile.load(nil)
-        let card = try CardStore.take("visa-no-oda", fresh: true)
-        let removals = Removals()
-        let setup = try await RemoteSetup(
-            TappingReader(card, name: "endurance", removal: { removals.take() }), breaks: true)
-        guard let line = setup.line else { throw CommandFailure(.different, "no line") }
-        let terminal = setup.terminal()
-        let driver = TransactionDriver(
-            reader: terminal, unpredictableNumber: { 0x1A2B_3C4D }, sleep: { _ in })
-        var dice = Dice(state: 0x7461_7062)
-        var ends: [String: Int] = [:]
-        let inputs = try inputs(1250)
-        var before = Holdings.now()
-        let warmUp = max(1, count / 5)
-        for index in 0..<(warmUp + count) {
-            if index == warmUp {
-                before = try await settled(setup, terminal)
-                ends = [:]
-            }
-            switch Int.random(in: 0..<4, using: &dice) {
-            case 0:
-                line.plan(
-                    .cut(
-                        Bool.random(using: &dice) ? .toServer : .toTerminal,
-                        after: Int.random(in: 0..<300, using: &dice)))
-            case 1: removals.plan(.afterCommands(Int.random(in: 0..<6, using: &dice)))
-            case 2: removals.plan(.duringCommand(Int.random(in: 0..<6, using: &dice)))
-            default: break
-            }
-            var entryPoint = EntryPoint(configuration: profile.configuration, kernels: .all)
-            switch await driver.run(&entryPoint, from: entryPoint.start(inputs)) {
-            case .outcome(let final): ends["\(final.outcome.status)", default: 0] += 1
-            case .readerFailed(.readerUnavailable): ends["lineLost", default: 0] += 1
-            case let other: ends["\(other)", default: 0] += 1
-            }
-            await terminal.fieldOff()
-            line.plan(nil)
-        }
-        let after = try await settled(setup, terminal)
-        let lines = line.lines
-        await terminal.close()
-        await setup.stop()
-        guard ends.values.reduce(0, +) == count else {
-            throw CommandFailure(.different, "\(count) payments, ends: \(ends)")
-        }
-        let words = ends.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-        func row(_ name: String, _ what: String, _ from: Int, _ to: Int, _ unit: String, _ goal: String)
-            -> Row
-        {
-            Row(
-                name: "remote-\(name)", what: what, value: Double(to - from), unit: unit,
-                reference: Double(from), ratio: nil, goal: goal)
-        }
-        return [
-            Row(
-                name: "remote-endurance", what: "payments: \(words); over \(lines) lines",
-                value: Double(count),
-                unit: "", reference: nil, ratio: nil, goal: "all end"),
-            row(
-                "memory", "resident memory gained / before", before.kilobytes, after.kilobytes, "kB",
-                "no growth"),
-            row("handles", "descriptors gained / before", before.descriptors, after.descriptors, "", "0"),
-            row("threads", "threads gained / before", before.threads, after.threads, "", "0"),
-        ]
-    }
-
-    /// Connections that end are given time: one remains, the terminal's own.
-    private static func settled(_ setup: RemoteSetup, _ terminal: RemoteReader) async throws -> Holdings {
-        try await terminal.connect()
-        let deadline = ContinuousClock.now + .seconds(10)
-        while setup.server.connectionCount > 1, ContinuousClock.now < deadline {
-            try? await Task.sleep(for: .milliseconds(10))
-        }
-        // Sockets that close at their own pace.
-        try? await Task.sleep(for: .milliseconds(1500))
-        return Holdings.now()
     }
 }

@@ -15,7 +15,7 @@ enum TLVNodes {
     }
 }
 
-extension BenchCommand {
+extension Benchmarks {
     /// An FCI and a record such as real cards have.
     private static let samples: [[UInt8]] = {
         func bytes(_ hex: String) -> [UInt8] { Hex.bytes(hex) ?? [] }
@@ -120,7 +120,7 @@ extension BenchCommand {
             }
             bare.append(total / microseconds(second.duration(to: clock.now)))
         }
-        guard sum == bareSum else { throw CommandFailure(.different, "the two walks saw different elements") }
+        guard sum == bareSum else { throw BenchmarkError("the two walks saw different elements") }
         return Row(
             name: "tlv", what: "FCI and record bytes, every element / the same with bare pointers, unchecked",
             value: median(ours), unit: "MB/s", reference: median(bare),

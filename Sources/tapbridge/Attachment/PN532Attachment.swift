@@ -4,6 +4,7 @@ import Cards
 import EMV
 import Foundation
 import PN532
+import SoftwarePN532
 
 /// An emulated card in the field of a software PN532, until Ctrl-C.
 enum PN532Attachment {

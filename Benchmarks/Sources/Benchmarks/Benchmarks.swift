@@ -9,40 +9,39 @@ import SmartCard
 import Terminal
 import Traces
 
-struct BenchGroup: AsyncParsableCommand {
+/// Benchmarks against references that are measured in the same run.
+@main
+struct Benchmarks: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench",
-        abstract: "Measure this program against a reference, or a reader.",
-        discussion: """
-            Examples:
-              tapbridge bench
-              tapbridge bench tlv qvsdc-fdda --json
-              tapbridge bench reader ACR1252
-            """,
-        subcommands: [BenchCommand.self, BenchReaderCommand.self], defaultSubcommand: BenchCommand.self)
-}
-
-struct BenchCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "run",
-        abstract: "Measure, against a reference in the same run.",
+        commandName: "benchmarks", abstract: "Benchmarks of Tapbridge, each beside its reference.",
         discussion: """
             Machines are shared and noisy: look at the ratios. Each figure is the median of alternating rounds \
-            of ours and the reference.
+            of ours and the reference. `paired` compares two programs, an older and a newer one, in turns.
 
             Examples:
-              tapbridge bench
-              tapbridge bench tlv qvsdc-fdda --json
-            """)
+              benchmarks run tlv qvsdc-fdda --json
+              benchmarks paired --old "old/benchmarks run" --new "new/benchmarks run" mchip-cda payments
+            """,
+        subcommands: [Run.self, Paired.self], defaultSubcommand: Run.self)
 
-    @Argument(
-        help:
-            "Which benchmarks: \(Benchmark.allCases.map(\.rawValue).joined(separator: ", ")); by default all but the endurance ones."
-    )
-    var names: [Benchmark] = []
-    @Option(help: "Rounds of each.") var rounds = 9
-    @Option(help: "Payments of an endurance benchmark.") var payments = 1000
-    @OptionGroup var output: OutputOptions
+    struct Run: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Measure, against a reference in the same run.")
+        @Argument(
+            help:
+                "Which benchmarks: \(Benchmark.allCases.map(\.rawValue).joined(separator: ", ")); by default all but the endurance ones."
+        )
+        var names: [Benchmark] = []
+        @Option(help: "Rounds of each.") var rounds = 9
+        @Option(help: "Payments of an endurance benchmark.") var payments = 1000
+        @Flag(help: "Print JSON for programs.") var json = false
+
+        func run() async throws {
+            setvbuf(stdout, nil, _IOLBF, 0)
+            signal(SIGPIPE, SIG_IGN)
+            try await Benchmarks.measure(names, rounds: rounds, payments: payments, json: json)
+        }
+    }
 
     enum Benchmark: String, CaseIterable, ExpressibleByArgument {
         case tlv
@@ -58,12 +57,11 @@ struct BenchCommand: AsyncParsableCommand {
         case libnfcEndurance = "libnfc-endurance"
         case remote
         case daemon
-        case remoteEndurance = "remote-endurance"
         case daemonLoad = "daemon-load"
 
         /// Takes minutes: only when asked for.
         var isEndurance: Bool {
-            self == .libnfcEndurance || self == .remoteEndurance || self == .daemonLoad
+            self == .libnfcEndurance || self == .daemonLoad
         }
     }
 
@@ -77,10 +75,10 @@ struct BenchCommand: AsyncParsableCommand {
         var goal: String
     }
 
-    func run() async throws {
+    static func measure(_ names: [Benchmark], rounds: Int, payments: Int, json: Bool) async throws {
         var rows: [Row] = []
         for name in names.isEmpty ? Benchmark.allCases.filter({ !$0.isEndurance }) : names {
-            if !output.json { Console.printError("measuring \(name.rawValue) ...") }
+            if !json { note("measuring \(name.rawValue) ...") }
             switch name {
             case .tlv: rows.append(try Self.tlv(rounds))
             case .fdda:
@@ -105,16 +103,19 @@ struct BenchCommand: AsyncParsableCommand {
             case .libnfcEndurance: rows.append(try await Self.libnfcEndurance(max(10, payments)))
             case .remote: rows.append(try await Self.remote(rounds))
             case .daemon: rows += try await Self.daemon(rounds)
-            case .remoteEndurance: rows += try await Self.remoteEndurance(max(10, payments))
             case .daemonLoad: rows += try await Self.daemonLoad(max(10, payments))
             }
         }
-        if output.json { return try Console.printJSON(rows) }
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            return print(String(decoding: try encoder.encode(rows), as: UTF8.self))
+        }
         func number(_ value: Double) -> String {
             String(format: value >= 1000 ? "%.0f" : value >= 100 ? "%.1f" : "%.2f", value)
         }
-        Console.print(
-            Console.standard.table(
+        print(
+            table(
                 [["BENCHMARK", "OURS", "REFERENCE", "RATIO", "GOAL", "WHAT"]]
                     + rows.map {
                         [
@@ -147,7 +148,7 @@ struct BenchCommand: AsyncParsableCommand {
 
     static func inputs(_ amount: UInt64) throws -> TransactionInputs {
         guard let currency = NumericCode(978), let date = EMVDate(year: 2026, month: 11, day: 20) else {
-            throw CommandFailure(.badInput, "no such date")
+            throw BenchmarkError("no such date")
         }
         return TransactionInputs(
             amount: Amount(clamping: amount), currency: currency, date: date, hhmmss: 120000,
@@ -155,8 +156,8 @@ struct BenchCommand: AsyncParsableCommand {
     }
 
     static func record(_ id: String, amount: UInt64) async throws -> Recording {
-        let profile = try TerminalProfile.load(nil)
-        let card = try CardStore.take(id, fresh: true)
+        let profile = try TerminalProfile.builtIn()
+        let card = try card(id)
         let field = EmulatedReader()
         field.present(card)
         let recorder = TraceRecorder()
@@ -166,7 +167,7 @@ struct BenchCommand: AsyncParsableCommand {
         var entryPoint = EntryPoint(configuration: profile.configuration, kernels: .all)
         let inputs = try inputs(amount)
         guard case .outcome(let final) = await driver.run(&entryPoint, from: entryPoint.start(inputs)) else {
-            throw CommandFailure(.reader, "the emulated card gave no outcome")
+            throw BenchmarkError("the emulated card gave no outcome")
         }
         var responses: [ResponseAPDU] = []
         for case .response(let bytes, _) in recorder.recorded.entries.map(\.content) {
@@ -213,8 +214,7 @@ struct BenchCommand: AsyncParsableCommand {
     ) async throws -> Row {
         let recording = try await record(card, amount: 990)
         guard recording.final.outcome.status == .approved else {
-            throw CommandFailure(
-                .reader, "\(card) did not approve offline: \(recording.final.outcome.status)")
+            throw BenchmarkError("\(card) did not approve offline: \(recording.final.outcome.status)")
         }
         let reference = try BareDataAuthentication(recording, rid: rid)
         let reader = CannedReader(responses: recording.responses, card: recording.card)
@@ -232,7 +232,7 @@ struct BenchCommand: AsyncParsableCommand {
                     case .outcome(let final) = await driver.run(
                         &entryPoint, from: entryPoint.start(recording.inputs)),
                     final.outcome.status == .approved
-                else { throw CommandFailure(.different, "a benchmarked payment was not approved") }
+                else { throw BenchmarkError("a benchmarked payment was not approved") }
             }
             ours.append(microseconds(start.duration(to: clock.now)) / Double(count))
             let second = clock.now
@@ -247,13 +247,13 @@ struct BenchCommand: AsyncParsableCommand {
 
     /// Whole payments with an in-process card, no data authentication.
     static func whole(_ name: String, card id: String, goal: Int, _ rounds: Int) async throws -> Row {
-        let profile = try TerminalProfile.load(nil)
+        let profile = try TerminalProfile.builtIn()
         let clock = ContinuousClock()
         let count = 2000
         var rates: [Double] = []
         let inputs = try inputs(1250)
         for _ in 0..<max(3, rounds) {
-            let card = try CardStore.take(id, fresh: true)
+            let card = try card(id)
             let field = EmulatedReader()
             field.present(card)
             let driver = TransactionDriver(
@@ -264,7 +264,7 @@ struct BenchCommand: AsyncParsableCommand {
                 guard
                     case .outcome(let final) = await driver.run(&entryPoint, from: entryPoint.start(inputs)),
                     final.outcome.status == .onlineRequest
-                else { throw CommandFailure(.different, "a benchmarked payment did not go online") }
+                else { throw BenchmarkError("a benchmarked payment did not go online") }
                 await field.fieldOff()
             }
             rates.append(Double(count) / microseconds(start.duration(to: clock.now)) * 1e6)
@@ -286,7 +286,7 @@ struct BareDataAuthentication {
     let signature: [UInt8]
     let hashed: [[UInt8]]
 
-    init(_ recording: BenchCommand.Recording, rid: [UInt8]) throws {
+    init(_ recording: Benchmarks.Recording, rid: [UInt8]) throws {
         var data: [UInt32: [UInt8]] = [:]
         for response in recording.responses {
             for node in (try? TLVNodes.leaves(Array(response.data))) ?? [] { data[node.0] = node.1 }
@@ -295,7 +295,7 @@ struct BareDataAuthentication {
             let rid = RegisteredApplicationProviderIdentifier(rid),
             let authority = recording.configuration.terminal.certificationAuthorityKeys[rid, index],
             let issuer = data[0x90], let card = data[0x9F46], let signature = data[0x9F4B]
-        else { throw CommandFailure(.different, "the recording has no certificates") }
+        else { throw BenchmarkError("the recording has no certificates") }
         self.authority = try RSABaseline(modulus: authority.key.modulus, exponent: authority.key.exponent)
         issuerCertificate = issuer
         cardCertificate = card

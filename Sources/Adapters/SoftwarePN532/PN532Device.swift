@@ -1,4 +1,5 @@
 internal import Glibc
+public import PN532
 public import SmartCard
 
 /// Why a software PN532 could not be put on a pseudo-terminal.
