@@ -180,11 +180,11 @@ import Testing
             name: "a set longer than the program", program: "03", cents: 5000, sets: [limits([3, 1])],
             qualifiers: "36C0C000"),
         Limits(
-            name: "the first set that fits", program: "0301", cents: 5000,
+            name: "the longest set that fits", program: "0301", cents: 5000,
             sets: [limits([3, 1], floor: 100), limits([3], cvm: 100)], qualifiers: "3680C000"),
         Limits(
-            name: "the first set that fits, in the other order", program: "0301", cents: 5000,
-            sets: [limits([3], cvm: 100), limits([3, 1], floor: 100)], qualifiers: "3640C000"),
+            name: "the longest set that fits, in the other order", program: "0301", cents: 5000,
+            sets: [limits([3], cvm: 100), limits([3, 1], floor: 100)], qualifiers: "3680C000"),
         Limits(
             name: "at the floor limit", program: "03", cents: 100, sets: [limits([3], floor: 100)],
             qualifiers: "3600C000"),

@@ -183,6 +183,6 @@ func combination(
 ) -> CombinationConfiguration {
     CombinationConfiguration(
         applicationIdentifier: Hex.bytes(aid) ?? [], kernel: kernel,
-        transactionTypes: [0x00, 0x01, 0x09, 0x20],
+        transactionTypes: [0x00, 0x01, 0x09, 0x17, 0x20],
         extendedSelectionSupported: extended)
 }

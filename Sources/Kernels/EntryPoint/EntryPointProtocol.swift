@@ -6,6 +6,8 @@ public enum EntryPointEvent: Sendable {
     case cardActivated
     /// Answer to `.activateCard`: more than one card is in the field (Book B, 3.2.1.3).
     case collision
+    /// Answer to `.activateCard` after a collision: no card is in the field any more (Book B, 3.2.1.5).
+    case collisionEnded
     /// Answer to `.activateCard`: a card came and could not be activated or went away.
     case activationFailed
     /// Every event of a kernel reaches it through the Entry Point.
@@ -37,17 +39,25 @@ public struct FinalOutcome: Equatable, Sendable {
     public var selected: SelectedCombination?
     /// Candidates left when the outcome was given: whether Select Next could have gone on.
     public var candidatesLeft: Int
+    /// Outcomes from which the Entry Point itself went on before, in their order (Try Again, Select Next): what they tell in
+    /// Data Record and Discretionary Data is for the terminal too, as Kernel 2's Torn Records.
+    public var earlier: [Outcome]
 
-    public init(_ outcome: Outcome, selected: SelectedCombination? = nil, candidatesLeft: Int = 0) {
+    public init(
+        _ outcome: Outcome, selected: SelectedCombination? = nil, candidatesLeft: Int = 0,
+        earlier: [Outcome] = []
+    ) {
         self.outcome = outcome
         self.selected = selected
         self.candidatesLeft = candidatesLeft
+        self.earlier = earlier
     }
 }
 
 /// The combination that Entry Point selected on the card.
 public struct SelectedCombination: Equatable, Sendable {
-    /// ADF Name of the card's application, 5...16 bytes.
+    /// ADF Name of the card's application, with the Extended Selection where it was appended (Book B, 3.5.1.5): 5...16
+    /// bytes.
     public var applicationIdentifier: [UInt8]
     public var kernel: KernelIdentifier
     public var combination: CombinationConfiguration

@@ -12,20 +12,28 @@ extension MChipKernel {
                 verifiesOnDevice
                     ? MChipConfiguration.transactionLimitOnDeviceCVM
                     : MChipConfiguration.transactionLimitNoOnDeviceCVM) ?? 0
-        guard amount <= limit else { return finish(selectNext(.maximumLimitExceeded)) }
+        guard amount <= limit else { return finish(selectNext(.maximumLimitExceeded, .amountAboveLimit)) }
         for tag: Tag in [0x5F24, 0x5A, 0x8C] where (card.length(tag) ?? 0) == 0 {
-            return finish(invalid(.cardDataMissing))
+            return finish(invalid(.cardDataMissing, .missingData(tag)))
         }
         guard let number = PrimaryAccountNumber(compressedNumeric: card[0x5A] ?? []) else {
-            return finish(invalid(.cardDataError))
+            return finish(invalid(.cardDataError, .wrongData(0x5A, "no card number")))
         }
-        for list: Tag in [0x8C, 0x9F51, 0x9F5B] where isMalformed(list) {
-            return finish(invalid(.parsingError))
+        for list: Tag in [0x8C, 0x9F51, 0x9F5B] {
+            if let error = malformed(list) { return finish(invalid(.parsingError, .malformedList(error))) }
         }
-        if storage.contains(.read), !dataStorageIdentifierFits() { return finish(invalid(.cardDataError)) }
+        if storage.contains(.read), !dataStorageIdentifierFits() {
+            return finish(invalid(.cardDataError, .wrongData(0x9F5E, "not the card number")))
+        }
+        // A CVM List is two amounts and rules of two bytes (EMV Book 3, 10.5).
+        if let length = card.length(0x8E), !length.isMultiple(of: 2), !verifiesOnDevice,
+            interchangeProfile.contains(.cardholderVerification)
+        {
+            return finish(invalid(.cardDataError, .wrongData(0x8E, "half a rule at its end")))
+        }
         sendRestOfTagsToRead()
         if usesCDA {
-            for tag: Tag in [0x8F, 0x90, 0x9F32, 0x9F46, 0x9F47, 0x9F4A] where (card.length(tag) ?? 0) == 0 {
+            for tag: Tag in [0x8F, 0x90, 0x9F32, 0x9F46, 0x9F47] where (card.length(tag) ?? 0) == 0 {
                 results.insert([.iccDataMissing, .combinedDataAuthenticationFailed])
                 dataAuthentication = .failed(.missing(tag))
             }
@@ -41,14 +49,18 @@ extension MChipKernel {
                     dataAuthentication = .failed(.recovery(error))
                 }
             }
-            // S456.26: the Static Data Authentication Tag List names the AIP and nothing else.
-            if let list = card[0x9F4A], !list.isEmpty {
-                guard list.elementsEqual([0x82]) else { return finish(invalid(.cardDataError)) }
-                if staticData.count + 2 <= 2048 {
-                    staticData.append(contentsOf: card[0x82] ?? [])
-                } else {
-                    results.insert(.combinedDataAuthenticationFailed)
-                }
+            // S456.26: the Static Data Authentication Tag List is there, names the AIP and nothing else.
+            guard let list = card[0x9F4A], list.elementsEqual([0x82]) else {
+                return finish(
+                    invalid(
+                        .cardDataError,
+                        card.contains(0x9F4A)
+                            ? .wrongData(0x9F4A, "another list than 82") : .missingData(0x9F4A)))
+            }
+            if staticData.count + 2 <= 2048 {
+                staticData.append(contentsOf: card[0x82] ?? [])
+            } else {
+                results.insert(.combinedDataAuthenticationFailed)
             }
         }
         if activation.terminal.exceptionFile.contains(
@@ -58,17 +70,10 @@ extension MChipKernel {
         }
 
         requiresCVM = amount > terminal.decimal(MChipConfiguration.cvmRequiredLimit) ?? 0
-        func first(_ tag: Tag) -> UInt8 { terminal.span(tag)?.first ?? 0 }
-        terminal.set(
-            0x9F33,
-            [
-                first(MChipConfiguration.cardDataInputCapability),
-                first(
-                    requiresCVM
-                        ? MChipConfiguration.cvmCapabilityCVMRequired
-                        : MChipConfiguration.cvmCapabilityNoCVMRequired),
-                first(MChipConfiguration.securityCapability),
-            ])
+        let methods =
+            requiresCVM
+            ? MChipConfiguration.cvmCapabilityCVMRequired : MChipConfiguration.cvmCapabilityNoCVMRequired
+        setCapabilities(terminal.span(methods)?.first ?? 0)
         checkRestrictions()
         selectMethod(required: requiresCVM)
         if amount > terminal.decimal(MChipConfiguration.floorLimit) ?? 0 {
@@ -91,7 +96,10 @@ extension MChipKernel {
             case .none: break
             case .write: storage.insert(.write)
             // GAC.12.
-            case .error(let error): return finish(invalid(error))
+            case .error(let error):
+                return finish(
+                    invalid(error, .wrongData(0xDF62, "data storage has no cryptogram that it is usable for"))
+                )
             }
             requestedCDA = true
         } else {
@@ -102,13 +110,17 @@ extension MChipKernel {
         let list = Array(card[0x8C] ?? [])
         do {
             try DataObjectList.fill(list.span, name: 0x8C, from: terminal, card, into: &cryptogramData)
-        } catch { return finish(invalid(.parsingError)) }
+        } catch { return finish(invalid(.parsingError, .malformedList(error))) }
         var data = cryptogramData
         if storage.contains(.write) {
-            guard let input = dataStorageData() else { return finish(invalid(.parsingError)) }
+            guard let input = dataStorageData() else {
+                return finish(invalid(.parsingError, .wrongData(0x9F5B, "no DOL")))
+            }
             data += input
         }
-        guard data.count <= 255 else { return finish(invalid(.cardDataError)) }
+        guard data.count <= 255 else {
+            return finish(invalid(.cardDataError, .wrongData(0x8C, "asks for more than a command can hold")))
+        }
         return transmit(
             CommandAPDU(
                 cla: 0x80, ins: 0xAE, p1: requestedType.rawValue << 6 | (requestedCDA ? 0x10 : 0), p2: 0,
@@ -117,7 +129,12 @@ extension MChipKernel {
 
     /// S9, S10 and S11: the answer to GENERATE AC or RECOVER AC.
     mutating func cryptogram(_ response: ResponseAPDU) -> KernelAction {
-        guard response.isSuccess else { return finish(invalid(.statusBytes, response.status)) }
+        // S11: the card has answered, so that what was torn before is past recovery.
+        if let older = recovering { torn.remove(older) }
+        guard response.isSuccess else {
+            return finish(
+                invalid(.statusBytes, .command("GENERATE AC", status: response.status.rawValue)))
+        }
         var objects: Range<Int>?
         if balanceAfterWasRead {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
@@ -126,12 +143,12 @@ extension MChipKernel {
             do {
                 var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
                 guard let template = try reader.next(), template.whole == response.dataRange else {
-                    return finish(invalid(.parsingError))
+                    return finish(invalid(.parsingError, .missingData(0x77)))
                 }
                 switch template.tag {
                 case 0x77:
-                    guard try store(response.bytes, template.value, in: 0x77, depth: 0) else {
-                        return finish(invalid(.parsingError))
+                    if let reason = try store(response.bytes, template.value, in: 0x77, depth: 0) {
+                        return finish(invalid(.parsingError, reason))
                     }
                     objects = template.value
                 case 0x80:
@@ -139,27 +156,29 @@ extension MChipKernel {
                     let value = Array(response.bytes[template.value])
                     guard (11...43).contains(value.count), !card.contains(0x9F27), !card.contains(0x9F36),
                         !card.contains(0x9F26), !card.contains(0x9F10)
-                    else { return finish(invalid(.parsingError)) }
+                    else { return finish(invalid(.parsingError, .misplacedData(0x80))) }
                     card.set(0x9F27, value[0..<1])
                     card.set(0x9F36, value[1..<3])
                     card.set(0x9F26, value[3..<11])
                     if value.count > 11 { card.set(0x9F10, value[11...]) }
-                default: return finish(invalid(.parsingError))
+                default: return finish(invalid(.parsingError, .missingData(0x77)))
                 }
-            } catch { return finish(invalid(.parsingError)) }
+            } catch { return finish(invalid(.parsingError, .malformedData(error))) }
         }
-        guard let information = card.span(0x9F27)?.first, card.length(0x9F36) == 2 else {
-            return finish(invalid(.cardDataMissing))
+        guard let information = card.span(0x9F27)?.first else {
+            return finish(invalid(.cardDataMissing, .missingData(0x9F27)))
         }
+        guard card.length(0x9F36) == 2 else { return finish(invalid(.cardDataMissing, .missingData(0x9F36))) }
         let type = CryptogramInformationData(rawValue: information).type
         switch (type, requestedType) {
         case (.tc, .tc), (.arqc, .tc), (.arqc, .arqc), (.aac, _): break
-        default: return finish(invalid(.cardDataError))
+        default:
+            return finish(invalid(.cardDataError, .wrongData(0x9F27, "more than the terminal asked for")))
         }
         if let reading = readBalanceAfter(response) { return reading }
 
         // S910.
-        if card.contains(0x9F4B) {
+        if (card.length(0x9F4B) ?? 0) > 0 {
             do throws(DataAuthenticationFailure) {
                 guard let objects else { throw .missing(0x77) }
                 try verifySignature(response.bytes, objects, information)
@@ -167,20 +186,22 @@ extension MChipKernel {
             } catch {
                 dataAuthentication = .failed(error)
                 results.insert(.combinedDataAuthenticationFailed)
-                return end(invalid(.camFailed))
+                return end(invalid(.camFailed, .dataAuthentication(error)))
             }
             if let failure = checkDataStorage() { return end(failedStorage(failure)) }
         } else {
             // Known before to fail, CDA was not asked for.
             if dataAuthentication == nil { dataAuthentication = .notPerformed }
-            guard card.length(0x9F26) == 8 else { return end(invalid(.cardDataMissing)) }
+            guard card.length(0x9F26) == 8 else {
+                return end(invalid(.cardDataMissing, .missingData(0x9F26)))
+            }
             if type == .aac {
                 // S910.33 to S910.36.
                 if storage.contains(.read) || requestedType == .aac && requestedCDA {
-                    return end(invalid(.cardDataError))
+                    return end(invalid(.cardDataError, .missingData(0x9F4B)))
                 }
             } else {
-                if requestedCDA { return end(invalid(.cardDataError)) }
+                if requestedCDA { return end(invalid(.cardDataError, .missingData(0x9F4B))) }
                 if relay.device != nil { writeRelayResistanceIntoTrack2() }
             }
         }
@@ -203,7 +224,7 @@ extension MChipKernel {
 
     /// Invalid Response 2 (S910.61) has no Data Record; 1 (S910.50) has.
     private mutating func failedStorage(_ failure: (error: MChipError, isWriteError: Bool)) -> Outcome {
-        var outcome = invalid(failure.error)
+        var outcome = invalid(failure.error, .wrongData(0x9F7D, "the data storage summaries do not agree"))
         if failure.isWriteError { outcome.dataRecord = nil }
         return outcome
     }
@@ -230,7 +251,7 @@ extension MChipKernel {
         let own = try card.certificate(0x9F46, remainder: 0x9F48, exponent: 0x9F47)
         // The certificates vouch for one card number: Track 2 Equivalent Data, which may be unsigned, must not bring
         // another into authorization and clearing.
-        if let track = card[0x57], Track2EquivalentData(track)?.primaryAccountNumber != number {
+        if let track = card.span(0x57), !Track2EquivalentData.isTrack(track, of: number) {
             throw .otherNumberInTrack2
         }
         let date = activation.transaction.date
@@ -303,14 +324,14 @@ extension MChipKernel {
             languagePreference: language)
         showBalance(in: &message)
         return outcome(
-            .approved, message: message, data: dataRecord(), receipt: requiresCVM || method == .signature)
+            .approved, message: message, data: dataRecord(), receipt: wantsReceipt)
     }
 
     func onlineRequest() -> Outcome {
         outcome(
             .onlineRequest,
             message: UserInterfaceRequest(.authorising, .notReady, languagePreference: language),
-            data: dataRecord(), receipt: requiresCVM || method == .signature)
+            data: dataRecord(), receipt: wantsReceipt)
     }
 
     /// POS Cardholder Interaction Information, DF4B: where it asks for a second tap the Phone Message Table says what
@@ -320,20 +341,22 @@ extension MChipKernel {
             information[1] & 0x03 != 0 || information[2] & 0x0F != 0
         else { return nil }
         let table = Array(terminal[MChipConfiguration.phoneMessageTable] ?? [])
-        var message = UserInterfaceRequest.Message.seePhone
+        // S910.73: message and status of the first line that fits.
+        var message = UserInterfaceRequest(.seePhone, .notReady)
         for start in stride(from: 0, to: table.count - 7, by: 8) {
             let fits = (0..<3).allSatisfy { information[$0] & table[start + $0] == table[start + 3 + $0] }
             if fits, let found = UserInterfaceRequest.Message(rawValue: table[start + 6]) {
-                message = found
+                message.message = found
+                message.status = UserInterfaceRequest.Status(rawValue: table[start + 7]) ?? .notReady
                 break
             }
         }
-        let restart = UserInterfaceRequest(.presentCardAgain, .readyToRead, languagePreference: language)
-        var result = outcome(
-            .tryAgain, start: .b,
-            message: UserInterfaceRequest(
-                message, .notReady, holdTime: holdTime, languagePreference: language),
-            restart: restart, data: data)
+        message.languagePreference = language
+        // S910.79, S910.80, S13.45: the same message on restart, with the field ready for the phone again.
+        var restart = message
+        restart.status = .readyToRead
+        message.holdTime = holdTime
+        var result = outcome(.tryAgain, start: .b, message: message, restart: restart, data: data)
         // Also for phones that say nothing of it: a phone must lose the field to begin anew.
         result.fieldOffRequest = holdTimeValue
         return result

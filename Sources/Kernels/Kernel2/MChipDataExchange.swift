@@ -26,14 +26,16 @@ extension MChipKernel {
     }
 
     /// Adds to Data Needed what a list wants and the terminal promised.
+    /// - Parameter isAwaited: the kernel waits for it, so that only what the terminal may send counts (S1.12, S2.7).
     /// - Returns: whether something is missing.
     @discardableResult
-    mutating func needMissing(of list: Tag) -> Bool {
+    mutating func needMissing(of list: Tag, isAwaited: Bool = false) -> Bool {
         guard let bytes = card[list], !bytes.isEmpty,
             let entries = try? DataObjectList.entries(bytes, name: list)
         else { return false }
         var isMissing = false
         for entry in entries where isEmpty(entry.tag) && card.length(entry.tag) ?? 0 == 0 {
+            if isAwaited, !MChipDictionary.mayComeFromTerminal(entry.tag) { continue }
             need(entry.tag)
             isMissing = true
         }
@@ -45,19 +47,37 @@ extension MChipKernel {
         if let list = data[0xDF8112] {
             let bytes = Array(list)
             var offset = 0
-            while offset < bytes.count, let tag = Self.tag(bytes, &offset) { tagsToRead.append(tag) }
+            while offset < bytes.count, let tag = Self.tag(bytes, &offset) {
+                // AddListToList: what is in the list already is there once.
+                if !tagsToRead.contains(tag) { tagsToRead.append(tag) }
+            }
         }
         for (template, isBefore) in [(0xFF8102 as Tag, true), (0xFF8103, false)] {
             guard let content = data[template] else { continue }
             let bytes = Array(content)
             var reader = BERTLVReader(bytes.span, in: 0..<bytes.count)
             while let element = try? reader.next() {
-                guard MChipDictionary.isWrittenWithPutData(element.tag), element.value.count <= 192 else {
+                guard MChipDictionary.isWrittenWithPutData(element.tag, length: element.value.count) else {
                     continue
                 }
                 let entry = (element.tag, Array(bytes[element.value]))
-                if isBefore { tagsToWriteBefore.append(entry) } else { tagsToWriteAfter.append(entry) }
+                if isBefore {
+                    Self.update(&tagsToWriteBefore, entry)
+                } else {
+                    Self.update(&tagsToWriteAfter, entry)
+                }
             }
+        }
+    }
+
+    /// AddListToList: a data object that comes again replaces the one that is there.
+    private static func update(
+        _ list: inout [(tag: Tag, value: [UInt8])], _ entry: (tag: Tag, value: [UInt8])
+    ) {
+        if let index = list.firstIndex(where: { $0.tag == entry.tag }) {
+            list[index] = entry
+        } else {
+            list.append(entry)
         }
     }
 
@@ -90,9 +110,11 @@ extension MChipKernel {
         tagsToRead = left
     }
 
-    /// S456.21, S78.12: whatever was not found goes out without a value.
+    /// S456.21, S78.12: what the kernel knows and did not find goes out without a value.
     mutating func sendRestOfTagsToRead() {
-        for tag in tagsToRead { dataToSend.set(tag, value(tag) ?? []) }
+        for tag in tagsToRead where MChipDictionary.knows(tag) || isConfigured(tag) {
+            dataToSend.set(tag, value(tag) ?? [])
+        }
         tagsToRead.removeAll()
     }
 
@@ -117,7 +139,7 @@ extension MChipKernel {
         if response.isSuccess {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
             if let element = try? reader.next(), element.tag == tag, element.whole == response.dataRange,
-                MChipDictionary.acceptsFromCard(tag, length: element.value.count, in: tag)
+                MChipDictionary.acceptance(tag, length: element.value.count, in: .none) == .stored
             {
                 dataToSend.set(tag, response.bytes[element.value])
                 card.set(tag, response.bytes.span.extracting(element.value))
@@ -157,9 +179,11 @@ extension MChipKernel {
     /// The DET signal (UpdateWithDetData).
     mutating func received(_ data: DataObjects) {
         for tag in data.tags {
-            guard let value = data[tag], MChipDictionary.acceptsFromTerminal(tag, length: value.count) else {
-                continue
-            }
+            // A tag that the kernel does not know is the configuration's own, where that has it (UpdateWithDetData).
+            guard let value = data[tag],
+                MChipDictionary.acceptsFromTerminal(tag, length: value.count)
+                    || isConfigured(tag)
+            else { continue }
             switch tag.rawValue {
             case 0xDF8112, 0xFF8102, 0xFF8103: break
             default: terminal.set(tag, value)
@@ -173,8 +197,11 @@ extension MChipKernel {
         received(data)
         switch state {
         case .waitingForProcessingOptionsData:
-            // S2.7: all of the PDOL, or wait on.
-            if needMissing(of: 0x9F38) { return wait(.waitingForProcessingOptionsData) }
+            // S2.7: all of the PDOL, or wait on: without another DEK signal, and the time runs on.
+            if needMissing(of: 0x9F38, isAwaited: true) {
+                dataNeeded = []
+                return wait(.waitingForProcessingOptionsData)
+            }
             return getProcessingOptions()
         default:
             // S6, S8.

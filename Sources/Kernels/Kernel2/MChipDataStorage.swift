@@ -19,8 +19,8 @@ extension MChipKernel {
     /// S3R1.10 to S3R1.13: what GET PROCESSING OPTIONS brought of the operator's slot.
     mutating func readDataStorage() {
         guard storage.contains(.read) else { return }
-        for tag: Tag in [0x9F5F, 0x9F7D, 0x9F7F, 0x9F6F, 0x9F54] where (card.length(tag) ?? 0) > 0 {
-            dataToSend.set(tag, card[tag] ?? [])
+        for tag: Tag in [0x9F5F, 0x9F7D, 0x9F7F, 0x9F6F, 0x9F54] {
+            if let value = card[tag] { dataToSend.set(tag, value) }
         }
         dataToSend.set(0x9F37, terminal[0x9F37] ?? [])
         func has(_ tag: Tag) -> Bool { (card.length(tag) ?? 0) > 0 }
@@ -86,10 +86,10 @@ extension MChipKernel {
         }
         var result: [UInt8] = []
         for (index, entry) in entries.enumerated() {
-            if index == entries.count - 1, let value = terminal[entry.tag] ?? card[entry.tag],
+            if index == entries.count - 1, let value = terminal[entry.tag] ?? card[entry.tag], !value.isEmpty,
                 value.count < entry.length
             {
-                // The last data object of a DSDOL is not padded (Book C-2, 4.1.4).
+                // The last data object of a DSDOL is not padded (Book C-2, 4.1.4); one without a value is zeros.
                 result.append(contentsOf: value)
             } else {
                 DataObjectList.append(entry, from: terminal, card, to: &result)

@@ -15,29 +15,37 @@ extension MChipKernel {
 
     /// S78.
     mutating func prepareChecksum() -> KernelAction {
+        // S7.20: track 2 with its bitmaps is mandatory.
+        for tag: Tag in [0x9F6B, 0x9F65, 0x9F66, 0x9F67] where (card.length(tag) ?? 0) == 0 {
+            return finish(invalid(.cardDataMissing, .missingData(tag)))
+        }
+        guard let digits = numericDigits(0x9F66, 0x9F67), (0...8).contains(digits) else {
+            return finish(invalid(.cardDataError, .wrongData(0x9F66, "no room for the counter's digits")))
+        }
+        guard Track2EquivalentData(Array(card[0x9F6B] ?? [])) != nil else {
+            return finish(invalid(.cardDataError, .wrongData(0x9F6B, "no track 2")))
+        }
+        // S7.22, S7.24: track 1 comes with all of its own or not at all; a part of it is an error of the card.
+        if let track1 = card[0x56] {
+            for tag: Tag in [0x9F62, 0x9F63, 0x9F64] where (card.length(tag) ?? 0) == 0 {
+                return finish(invalid(.cardDataError, .missingData(tag)))
+            }
+            guard numericDigits(0x9F63, 0x9F64) == digits else {
+                return finish(
+                    invalid(.cardDataError, .wrongData(0x9F63, "another number of digits than track 2")))
+            }
+            guard track1.count(where: { $0 == UInt8(ascii: "^") }) >= 2 else {
+                return finish(invalid(.cardDataError, .wrongData(0x56, "no two field separators")))
+            }
+        }
+        // S78.10.
         let amount = activation.transaction.amount.minorUnits
         let limit =
             terminal.decimal(
                 verifiesOnDevice
                     ? MChipConfiguration.transactionLimitOnDeviceCVM
                     : MChipConfiguration.transactionLimitNoOnDeviceCVM) ?? 0
-        guard amount <= limit else { return finish(selectNext(.maximumLimitExceeded)) }
-        // Track 2 with its bitmaps is mandatory; track 1 comes with all of its own or not at all.
-        for tag: Tag in [0x9F6B, 0x9F65, 0x9F66, 0x9F67] where (card.length(tag) ?? 0) == 0 {
-            return finish(invalid(.cardDataMissing))
-        }
-        guard let digits = numericDigits(0x9F66, 0x9F67), (0...8).contains(digits) else {
-            return finish(invalid(.cardDataError))
-        }
-        if card.contains(0x56) {
-            for tag: Tag in [0x9F62, 0x9F63, 0x9F64] where (card.length(tag) ?? 0) == 0 {
-                return finish(invalid(.cardDataMissing))
-            }
-            guard numericDigits(0x9F63, 0x9F64) == digits else { return finish(invalid(.cardDataError)) }
-        }
-        guard Track2EquivalentData(Array(card[0x9F6B] ?? [])) != nil else {
-            return finish(invalid(.cardDataError))
-        }
+        guard amount <= limit else { return finish(selectNext(.maximumLimitExceeded, .amountAboveLimit)) }
 
         sendRestOfTagsToRead()
         // The tracks as the card gave them, for the Discretionary Data (S7.23, S7.26).
@@ -57,8 +65,11 @@ extension MChipKernel {
         var data: [UInt8] = []
         do {
             try DataObjectList.fill(list.span, name: 0x9F69, from: terminal, into: &data)
-        } catch { return finish(invalid(.parsingError)) }
-        guard data.count <= 255 else { return finish(invalid(.cardDataError)) }
+        } catch { return finish(invalid(.parsingError, .malformedList(error))) }
+        guard data.count <= 255 else {
+            return finish(
+                invalid(.cardDataError, .wrongData(0x9F69, "asks for more than a command can hold")))
+        }
         return transmit(
             CommandAPDU(cla: 0x80, ins: 0x2A, p1: 0x8E, p2: 0x80, data: data), .waitingForChecksum)
     }
@@ -89,39 +100,60 @@ extension MChipKernel {
 
     /// S13 (no verification on the device) and S14.
     mutating func checksum(_ response: ResponseAPDU) -> KernelAction {
-        guard response.isSuccess else { return failMagStripe(invalid(.statusBytes, response.status)) }
+        guard response.isSuccess else {
+            return failMagStripe(
+                invalid(
+                    .statusBytes,
+                    .command("COMPUTE CRYPTOGRAPHIC CHECKSUM", status: response.status.rawValue)))
+        }
         do {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
-            guard let template = try reader.next(), template.tag == 0x77,
-                template.whole == response.dataRange,
-                try store(response.bytes, template.value, in: 0x77, depth: 0)
-            else { return failMagStripe(invalid(.parsingError)) }
-        } catch { return failMagStripe(invalid(.parsingError)) }
+            guard let template = try reader.next(), template.tag == 0x77, template.whole == response.dataRange
+            else { return failMagStripe(invalid(.parsingError, .missingData(0x77))) }
+            if let reason = try store(response.bytes, template.value, in: 0x77, depth: 0) {
+                return failMagStripe(invalid(.parsingError, reason))
+            }
+        } catch { return failMagStripe(invalid(.parsingError, .malformedData(error))) }
+        let (outcome, fails) = settleChecksum()
+        // S13.12.1, S14.12.1: the card was read, whatever is in its response.
+        state = .checksumShown(outcome, fails: fails)
+        return .display(
+            UserInterfaceRequest(.clearDisplay, .cardReadSuccessfully, languagePreference: language))
+    }
+
+    /// The outcome of a checksum that was stored, and whether it is one of those that come after a delay.
+    private mutating func settleChecksum() -> (outcome: Outcome, fails: Bool) {
         let information = card[0xDF4B].map { Array($0) }
-        guard card.length(0x9F36) == 2, !verifiesOnDevice || information != nil else {
-            return failMagStripe(invalid(.cardDataMissing))
+        guard card.length(0x9F36) == 2 else { return (invalid(.cardDataMissing, .missingData(0x9F36)), true) }
+        guard !verifiesOnDevice || information != nil else {
+            return (invalid(.cardDataMissing, .missingData(0xDF4B)), true)
         }
         guard card.length(0x9F61) == 2 else {
             // A phone that waits for its owner gives no CVC3 (S13.41, S14.19.1).
-            guard information != nil else { return failMagStripe(invalid(.cardDataMissing)) }
-            return failMagStripe(phoneInteraction(data: dataRecord()) ?? declinedMagStripe())
+            guard information != nil else { return (invalid(.cardDataMissing, .missingData(0x9F61)), true) }
+            return (phoneInteraction(data: dataRecord()) ?? declinedMagStripe(), true)
         }
         guard !card.contains(0x56) || card.length(0x9F60) == 2 else {
-            return failMagStripe(invalid(.cardDataMissing))
+            return (invalid(.cardDataMissing, .missingData(0x9F60)), true)
         }
         // "OD-CVM verification successful".
         let isVerified = (information?.dropFirst().first ?? 0) & 0x10 != 0
         if verifiesOnDevice {
             // S14.20, S14.21: above the limit only with the owner's verification.
-            if requiresCVM, !isVerified { return failMagStripe(invalid(.cardDataError)) }
+            if requiresCVM, !isVerified { return (invalid(.cardDataError, .cardholderVerification), true) }
             method = isVerified ? .confirmationCodeVerified : .noCVM
         } else {
             method = configuredMethod()
         }
-        guard fillTracks(isVerified: isVerified) else { return failMagStripe(invalid(.cardDataError)) }
+        guard fillTracks(isVerified: isVerified) else {
+            return (invalid(.cardDataError, .wrongData(0x9F6B, "no room for CVC3 and its digits")), true)
+        }
         failures = 0
         card.set(0x9F6A, terminal[0x9F6A] ?? [])
-        return show(onlineRequest())
+        var online = onlineRequest()
+        // S13.25, S13.26, S14.25: without a User Interface Request.
+        online.uiRequestOnOutcome = nil
+        return (online, false)
     }
 
     /// Mag-stripe CVM Capability: bits 8-5 are the method (S13.24 to S13.26, Annex A.1).
@@ -141,6 +173,17 @@ extension MChipKernel {
     /// S13.30, S14.30: a failure comes after a delay that doubles with each one in a row, 300 ms at first, so that nobody
     /// collects CVC3 values quickly.
     mutating func failMagStripe(_ outcome: Outcome) -> KernelAction {
+        // S13.44, S14.22: a phone's message comes before the delay.
+        guard outcome.status == .tryAgain, let message = outcome.uiRequestOnOutcome else {
+            return delay(outcome)
+        }
+        var rest = outcome
+        rest.uiRequestOnOutcome = nil
+        state = .phoneMessageShown(rest)
+        return .display(message)
+    }
+
+    mutating func delay(_ outcome: Outcome) -> KernelAction {
         let time = UInt32(300) << UInt32(min(failures, 5))
         failures = min(failures + 1, 5)
         state = .delaying(outcome)
@@ -148,11 +191,13 @@ extension MChipKernel {
     }
 
     private func declinedMagStripe() -> Outcome {
-        outcome(
+        var result = outcome(
             .declined,
             message: UserInterfaceRequest(
                 .notAuthorised, .notReady, holdTime: holdTime, languagePreference: language),
             data: dataRecord())
+        result.reasons = [.declinedByCard]
+        return result
     }
 
     /// CVC3, Unpredictable Number, ATC and nUN in the discretionary data of both tracks (S13, S14).

@@ -29,65 +29,89 @@ extension MChipKernel {
             dataAuthentication: dataAuthentication, receiptRequested: receipt)
     }
 
+    private static func status(_ reason: EndReason) -> StatusWord? {
+        guard case .command(_, let status) = reason else { return nil }
+        return StatusWord(rawValue: status)
+    }
+
     /// Select Next, Start C: another application may do.
-    func selectNext(_ error: MChipError, _ status: StatusWord? = nil) -> Outcome {
-        outcome(.selectNext, start: .c, errors: errorIndication(error, status))
+    func selectNext(_ error: MChipError, _ reason: EndReason) -> Outcome {
+        var result = outcome(.selectNext, start: .c, errors: errorIndication(error, Self.status(reason)))
+        result.reasons = [reason]
+        return result
     }
 
     /// End Application with "insert, swipe or try another card" (S3.90, S456.90, Invalid Response 1 of S910 and S11); with
     /// the Data Record where the card may hold what data storage wrote.
     mutating func invalid(
-        _ error: MChipError = .ok, _ status: StatusWord? = nil, l1: CommunicationError? = nil
+        _ error: MChipError, _ reason: EndReason, l1: CommunicationError? = nil
     ) -> Outcome {
         terminal.set(0x95, number: results.rawValue, count: 5)
         // S11.91.
         if let lost = recovering, Self.wrote(lost) { tornOut = lost }
         recovering = nil
-        return outcome(
+        var result = outcome(
             .endApplication,
             message: UserInterfaceRequest(
                 .insertSwipeOrTryAnotherCard, .notReady, holdTime: holdTime, languagePreference: language),
             data: storage.contains(.write) ? dataRecord() : nil,
             errors: errorIndication(
-                error, status, l1: l1?.rawValue ?? 0, message: .insertSwipeOrTryAnotherCard))
+                error, Self.status(reason), l1: l1?.rawValue ?? 0, message: .insertSwipeOrTryAnotherCard))
+        result.reasons = [reason]
+        return result
     }
 
     /// End Application because of the terminal (STOP, or data that it never gave).
     func stopped(_ error: MChipTerminalError) -> Outcome {
-        outcome(.endApplication, errors: errorIndication(.ok, l3: error.rawValue))
+        var result = outcome(.endApplication, errors: errorIndication(.ok, l3: error.rawValue))
+        result.reasons = [error == .stop ? .cancelled : .noTerminalData]
+        return result
     }
 
     /// A Level 1 error: the card is asked for again. Book C-2 gives End Application with Start B and a message on
-    /// restart, which is the Entry Point's Try Again.
-    func tryAgain(_ error: CommunicationError) -> Outcome {
-        outcome(
+    /// restart, which is the Entry Point's Try Again; its data reach the terminal as `FinalOutcome.earlier`.
+    /// - Parameter message: what is shown on restart; nil is nothing (S3.5).
+    func tryAgain(
+        _ error: CommunicationError, message: UserInterfaceRequest.Message? = .presentCardAgain
+    ) -> Outcome {
+        var result = outcome(
             .tryAgain, start: .b,
-            restart: UserInterfaceRequest(.presentCardAgain, .readyToRead, languagePreference: language),
-            errors: errorIndication(.ok, l1: error.rawValue, message: .presentCardAgain))
+            restart: message.map { UserInterfaceRequest($0, .readyToRead, languagePreference: language) },
+            errors: errorIndication(.ok, l1: error.rawValue, message: message ?? .notApplicable))
+        result.reasons = [error.reason]
+        return result
     }
 
-    /// The card gave an AAC (S910.74): another interface may do for a plain card; a refund ends here.
+    /// The card gave an AAC (S910.74): another interface may do for a plain card; a refund ends here. The method of
+    /// cardholder verification and the receipt stay as they were chosen.
     func refusedByCard() -> Outcome {
+        var result: Outcome
         switch activation.transaction.transactionType {
         case 0x00, 0x01, 0x09, 0x17:
             let capabilities = TerminalCapabilities(
                 rawValue: UInt32(truncatingIfNeeded: terminal.number(0x9F33) ?? 0))
             let isDeclined = !capabilities.contains(.contactChip) || isOtherThanCard
-            var result = outcome(
+            result = outcome(
                 isDeclined ? .declined : .tryAnotherInterface,
                 message: UserInterfaceRequest(
                     isDeclined ? .notAuthorised : .insertCard, .notReady, holdTime: holdTime,
                     languagePreference: language),
-                data: dataRecord())
+                data: dataRecord(), receipt: wantsReceipt)
             if !isDeclined { result.alternateInterfacePreference = .contactChip }
-            return result
         default:
-            return outcome(
+            result = outcome(
                 .endApplication,
                 message: UserInterfaceRequest(.clearDisplay, .notReady, languagePreference: language),
-                data: dataRecord())
+                data: dataRecord(), receipt: wantsReceipt)
         }
+        result.cvm = method
+        result.reasons = requestedType == .aac ? reasonsForDenial() : []
+        if result.reasons.isEmpty { result.reasons = [.declinedByCard] }
+        return result
     }
+
+    /// Receipt of the Outcome Parameter Set (S456.34): above the CVM limit; and for a signature.
+    var wantsReceipt: Bool { requiresCVM || method == .signature }
 
     /// Third Party Data (9F6E: country, Unique Identifier, Device Type where bit 16 of the identifier is 0): the card
     /// number is on something that fits no slot, as a phone; Device Type "00" is a card.
@@ -109,11 +133,13 @@ extension MChipKernel {
         return String(decoding: value, as: UTF8.self)
     }
 
+    /// Discretionary Data of the mode (Annex A.1): before it is known the Error Indication alone.
     func discretionaryData(_ errors: [UInt8]) -> DataObjects {
+        guard mode != .unknown else { return [0xDF8115: errors] }
         var data = DataObjects(reservingObjects: 16, bytes: 128)
         let isEMV = mode == .emv
         for tag: Tag in isEMV
-            ? [0x9F5D, 0x9F42, 0x9F6E, 0xDF4B, 0x9F2B, 0xDF8101, 0xDF8102]
+            ? [0x9F5D, 0x9F42, 0x9F6E, 0xDF4B, 0xDF8101, 0xDF8102]
             : [0x9F5D, 0x9F6E, 0xDF4B, 0xDF812A, 0xDF812B]
         {
             data.set(tag, from: card)
@@ -121,7 +147,7 @@ extension MChipKernel {
         data.set(0xDF8115, errors)
         if isEMV {
             for tag: Tag in [0xDF8104, 0xDF8105, 0xDF810B, 0xDF810E, 0xDF810F] {
-                if let value = terminal[tag], !value.isEmpty { data.set(tag, value) }
+                data.set(tag, from: terminal)
             }
             if let tornOut { data.set(0xFF8101, tornOut.encoded()) }
             relay.store(in: &data)

@@ -50,11 +50,16 @@ extension MChipKernel {
 
     /// SR1.
     mutating func relayResistanceData(_ response: ResponseAPDU, _ microseconds: UInt32) -> KernelAction {
-        guard response.isSuccess else { return finish(invalid(.statusBytes, response.status)) }
+        guard response.isSuccess else {
+            return finish(
+                invalid(
+                    .statusBytes,
+                    .command("EXCHANGE RELAY RESISTANCE DATA", status: response.status.rawValue)))
+        }
         // Template 80: entropy (4), minimum and maximum time (2 each), estimated transmission time (2).
         let data = response.data
         guard data.count == 12, data.first == 0x80, data[data.startIndex + 1] == 10 else {
-            return finish(invalid(.parsingError))
+            return finish(invalid(.parsingError, .misplacedData(0x80)))
         }
         let value = Array(data.dropFirst(2))
         func number(_ offset: Int) -> UInt16 { UInt16(value[offset]) << 8 | UInt16(value[offset + 1]) }
@@ -72,7 +77,7 @@ extension MChipKernel {
         relay.measured = UInt16(clamping: measured)
 
         let minimum = Int(device.minimumTime) - setting(MChipConfiguration.minimumRelayResistanceGracePeriod)
-        guard measured >= max(0, minimum) else { return finish(invalid(.cardDataError)) }
+        guard measured >= max(0, minimum) else { return finish(invalid(.cardDataError, .relayResistance)) }
         let maximum = Int(device.maximumTime) + setting(MChipConfiguration.maximumRelayResistanceGracePeriod)
         if relay.rounds < 2, measured > maximum {
             relay.rounds += 1

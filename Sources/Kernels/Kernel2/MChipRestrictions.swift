@@ -34,15 +34,18 @@ extension MChipKernel {
         guard let country = card[0x5F28] else { return true }
         let isDomestic = country == terminal[0x9F1A]
         switch activation.transaction.transactionType {
-        case 0x01: return usage.contains(isDomestic ? .domesticCash : .internationalCash)
+        // PRE.15: cash, and cash disbursement.
+        case 0x01, 0x17:
+            guard usage.contains(isDomestic ? .domesticCash : .internationalCash) else { return false }
         case 0x00, 0x09:
             let goods: ApplicationUsageControl = isDomestic ? .domesticGoods : .internationalGoods
             let services: ApplicationUsageControl = isDomestic ? .domesticServices : .internationalServices
             guard usage.contains(goods) || usage.contains(services) else { return false }
-            guard activation.transaction.amountOther > .zero else { return true }
-            return usage.contains(isDomestic ? .domesticCashback : .internationalCashback)
-        default: return true
+        default: break
         }
+        // PRE.25: cashback with a transaction of whatever type.
+        guard activation.transaction.amountOther > .zero else { return true }
+        return usage.contains(isDomestic ? .domesticCashback : .internationalCashback)
     }
 
     // MARK: - CVM selection
@@ -73,6 +76,8 @@ extension MChipKernel {
             offset += 2
             guard applies(condition, x, y) == true else { continue }
             guard let found = recognised(code) else {
+                // CVM.12: "if the terminal supports the CVM" does not hold for a code that it does not know.
+                if condition == 0x03 { continue }
                 results.insert(.unrecognisedCVM)
                 if code & 0x40 != 0, offset + 1 < list.count { continue }
                 return fail(code, condition)
@@ -149,9 +154,6 @@ extension MChipKernel {
     // MARK: - Terminal action analysis
 
     func terminalActionAnalysis() -> CryptogramInformationData.CryptogramType {
-        // A refund takes nothing from the card: an AAC, with which the application ends (S910.74).
-        // Unconfirmed: that the kernel asks for it, rather than the terminal by its action codes.
-        if activation.transaction.transactionType == 0x20 { return .aac }
         let results = results.rawValue
         func code(_ tag: Tag) -> UInt64 { terminal.number(tag) ?? 0 }
         let denial = code(MChipConfiguration.terminalActionCodeDenial) | (card.number(0x9F0E) ?? 0)
@@ -168,5 +170,37 @@ extension MChipKernel {
                 code(MChipConfiguration.terminalActionCodeOnline) | (card.number(0x9F0F) ?? 0xFF_FFFF_FFFF)
             return results & codes != 0 ? .arqc : .tc
         }
+    }
+
+    /// Why terminal action analysis asked for an AAC: the results that the denial codes name.
+    func reasonsForDenial() -> [EndReason] {
+        let denial =
+            (terminal.number(MChipConfiguration.terminalActionCodeDenial) ?? 0) | (card.number(0x9F0E) ?? 0)
+        // An offline-only terminal declines by the default codes.
+        let found = results.rawValue & denial != 0 ? results.rawValue & denial : results.rawValue
+        let bits = TerminalVerificationResults(rawValue: found)
+        var reasons: [EndReason] = []
+        var named: TerminalVerificationResults = []
+        func add(_ result: TerminalVerificationResults, _ reason: EndReason) {
+            guard !bits.isDisjoint(with: result) else { return }
+            named.formUnion(result)
+            reasons.append(reason)
+        }
+        if let date = card[0x5F24].flatMap({ EMVDate(bytes: $0) }) {
+            add(.expiredApplication, .expired(date))
+        }
+        if let date = card[0x5F25].flatMap({ EMVDate(bytes: $0) }) {
+            add(.applicationNotYetEffective, .notYetEffective(date))
+        }
+        add(.serviceNotAllowed, .usageControl)
+        add(.cardOnExceptionFile, .exceptionFile)
+        add([.cardholderVerificationFailed, .unrecognisedCVM], .cardholderVerification)
+        add([.relayResistanceThresholdExceeded, .relayResistanceTimeLimitsExceeded], .relayResistance)
+        if case .failed(let failure) = dataAuthentication {
+            add(.combinedDataAuthenticationFailed, .dataAuthentication(failure))
+        }
+        let rest = bits.subtracting(named)
+        if !rest.isEmpty { reasons.append(.actionCodes(rest.rawValue)) }
+        return reasons
     }
 }

@@ -31,13 +31,17 @@ struct TornTransactionLog: Equatable, Sendable {
     ///
     /// Book C-2 recovers those too and leaves the comparison to the terminal; here the terminal books the amount that
     /// it asked for, so that a recovered cryptogram over another one must never reach it.
-    mutating func take(card: DataObjects, terminal: DataObjects) -> DataObjects? {
-        let found = records.lastIndex { record in
+    func find(card: DataObjects, terminal: DataObjects) -> DataObjects? {
+        records.last { record in
             record[0x5A] != nil && record[0x5A] == card[0x5A] && record[0x5F34] == card[0x5F34]
                 && record.contains(0xDF8113)
                 && ([0x9F02, 0x9F03, 0x5F2A, 0x9C] as [Tag]).allSatisfy { record[$0] == terminal[$0] }
         }
-        return found.map { records.remove(at: $0) }
+    }
+
+    /// Removes a record that `find` gave.
+    mutating func remove(_ record: DataObjects) {
+        if let index = records.lastIndex(of: record) { records.remove(at: index) }
     }
 
     /// Adds a record.

@@ -12,22 +12,30 @@ extension QVSDCKernel {
         var disposition: Disposition
         switch type {
         case .tc: disposition = .approve
-        case .arqc: disposition = isOnlineCapable ? .goOnline : .decline
-        case .aac, .aar: disposition = .decline
+        case .arqc where isOnlineCapable: disposition = .goOnline
+        case .arqc:
+            reasons = [.cannotGoOnline]
+            disposition = .decline
+        case .aac, .aar:
+            reasons = [.declinedByCard]
+            disposition = .decline
         }
 
-        // A card that approves a zero amount or a status check would be believed offline, though it was
+        // A card that approves a zero amount or a status check would be trusted offline, though it was
         // told that an online cryptogram is required (TTQ byte 2 bit 8).
+        // Unconfirmed: public implementations approve, or go online.
         if disposition == .approve, qualifiers.contains(.onlineCryptogramRequired), isOnlineCapable {
+            reasons = [.cannotGoOnline]
             disposition = .decline
         }
         if let restricted = processingRestrictions(disposition) { disposition = restricted }
 
         var authentication = DataAuthenticationResult.notPerformed
         if needsDataAuthentication(disposition) {
-            authentication = authenticateCardData()
-            if case .failed = authentication {
+            authentication = authenticateCardData(type)
+            if case .failed(let failure) = authentication {
                 disposition = afterFailedAuthentication()
+                if disposition != .goOnline { reasons.append(.dataAuthentication(failure)) }
             }
         }
 
@@ -38,12 +46,16 @@ extension QVSDCKernel {
         }
 
         guard let method = cardholderVerification(type) else {
+            reasons.append(.cardholderVerification)
             return finish(declined(authentication))
         }
         // Only the issuer can verify an online PIN, so that its transaction is never approved offline.
         // Unconfirmed: C-3 leaves a TC with "online PIN required" to the card's personalisation.
         if method == .onlinePIN, disposition == .approve {
-            guard isOnlineCapable else { return finish(declined(authentication)) }
+            guard isOnlineCapable else {
+                reasons.append(.cannotGoOnline)
+                return finish(declined(authentication))
+            }
             disposition = .goOnline
         }
         return finish(
@@ -54,35 +66,43 @@ extension QVSDCKernel {
     // MARK: - 5.5 Processing Restrictions
 
     /// The disposition that restrictions change to; nil where they change nothing.
-    func processingRestrictions(_ disposition: Disposition) -> Disposition? {
+    mutating func processingRestrictions(_ disposition: Disposition) -> Disposition? {
         guard disposition != .decline else { return nil }
         let inputs = activation.transaction
         let cardBits = cardQualifiers ?? []
 
-        // Cash and cashback: the card may want another interface, or its usage control may forbid them.
-        let isCash = inputs.transactionType == 0x01
+        // 5.5.1: usage control for cash and cashback. Where it does not allow, the card may want another interface; what the
+        // qualifiers say counts there alone.
+        let isCash = inputs.transactionType == 0x01 || inputs.transactionType == 0x17
         let isCashback = inputs.transactionType == 0x09 || inputs.amountOther > .zero
-        if isCash, cardBits.contains(.switchInterfaceForCash), qualifiers.contains(.emvContactChip) {
-            return .switchInterface
+        if isCash || isCashback, !usageControlAllows(cash: isCash) {
+            let wish: CardTransactionQualifiers =
+                isCash ? .switchInterfaceForCash : .switchInterfaceForCashback
+            reasons = [.usageControl]
+            return cardBits.contains(wish) && qualifiers.contains(.emvContactChip)
+                ? .switchInterface : .decline
         }
-        if isCashback, cardBits.contains(.switchInterfaceForCashback),
-            qualifiers.contains(.emvContactChip)
-        {
-            return .switchInterface
+        if isAutomatedTellerMachine, cardBits.contains(.notValidForContactlessATM) {
+            reasons = [.usageControl]
+            return .decline
         }
-        if isAutomatedTellerMachine, cardBits.contains(.notValidForContactlessATM) { return .decline }
-        if isCash || isCashback, !usageControlAllows(cash: isCash) { return .decline }
 
         if let number,
             activation.terminal.exceptionFile.contains(
                 number, sequenceNumber: card.decimal(0x5F34).flatMap { UInt8(exactly: $0) })
         {
+            reasons = [.exceptionFile]
             return .decline
         }
-        // The date is checked before an offline approval; online, the issuer looks at it.
-        if disposition == .approve, isExpired {
-            return cardBits.contains(.goOnlineIfApplicationExpired) && isOnlineCapable
-                ? .goOnline : .decline
+        // The date is checked before an offline approval; online, the issuer looks at it. Without the Application Expiration
+        // Date nothing vouches for an offline approval.
+        if disposition == .approve {
+            let expiry = card[0x5F24].flatMap { EMVDate(bytes: $0) }
+            if expiry.map({ $0 < inputs.date }) ?? true {
+                if cardBits.contains(.goOnlineIfApplicationExpired), isOnlineCapable { return .goOnline }
+                reasons = [expiry.map { .expired($0) } ?? .missingData(0x5F24)]
+                return .decline
+            }
         }
         return nil
     }
@@ -95,29 +115,16 @@ extension QVSDCKernel {
         return first & 0x80 != 0
     }
 
-    /// Application Usage Control for cash and cashback, domestic or not by the Issuer Country Code
-    /// (EMV Book 3, 10.4.2). Without one of both there is nothing to check.
+    /// Application Usage Control for cash and cashback, domestic or not by the Issuer Country Code (EMV Book 3, 10.4.2). A card
+    /// that gives one of both not at all allows neither (5.5.1).
     func usageControlAllows(cash: Bool) -> Bool {
         guard let bits = card.number(0x9F07), card.length(0x9F07) == 2, let country = card[0x5F28] else {
-            return true
+            return false
         }
         let usage = ApplicationUsageControl(rawValue: UInt16(truncatingIfNeeded: bits))
         let isDomestic = terminal[0x9F1A] == country
         if cash { return usage.contains(isDomestic ? .domesticCash : .internationalCash) }
         return usage.contains(isDomestic ? .domesticCashback : .internationalCashback)
-    }
-
-    /// Whether the Application Expiration Date (5F24, else that of track 2) has passed.
-    var isExpired: Bool {
-        let expiry: EMVDate?
-        if let value = card[0x5F24] {
-            expiry = EMVDate(bytes: value)
-        } else {
-            expiry = card[0x57].flatMap { Track2EquivalentData($0) }
-                .flatMap { EMVDate(endOfMonthYYMM: $0.expiry) }
-        }
-        // A date that is none cannot vouch for an offline approval.
-        return expiry.map { $0 < activation.transaction.date } ?? true
     }
 
     // MARK: - 5.6 Offline Data Authentication
@@ -136,18 +143,22 @@ extension QVSDCKernel {
         }
     }
 
-    func authenticateCardData() -> DataAuthenticationResult {
+    func authenticateCardData(
+        _ type: CryptogramInformationData.CryptogramType
+    ) -> DataAuthenticationResult {
         do throws(DataAuthenticationFailure) {
-            return .succeeded(try verifyCardData())
+            return .succeeded(try verifyCardData(type))
         } catch {
             return .failed(error)
         }
     }
 
-    private func verifyCardData() throws(DataAuthenticationFailure) -> DataAuthenticationResult.Method {
+    private func verifyCardData(
+        _ type: CryptogramInformationData.CryptogramType
+    ) throws(DataAuthenticationFailure) -> DataAuthenticationResult.Method {
         let isDynamic = interchangeProfile.contains(.dynamicDataAuthentication)
         // Static authentication serves online transactions only (Book C-3, 5.6).
-        guard isDynamic || (interchangeProfile.contains(.staticDataAuthentication) && cryptogramType == .arqc)
+        guard isDynamic || (interchangeProfile.contains(.staticDataAuthentication) && type == .arqc)
         else { throw .notOffered }
         guard let number else { throw .missing(0x57) }
         guard let index = card.span(0x8F), index.count == 1 else { throw .missing(0x8F) }
@@ -155,11 +166,7 @@ extension QVSDCKernel {
             throw .missing(0x4F)
         }
         let issuer = try card.certificate(0x90, remainder: 0x92, exponent: 0x9F32)
-        // The certificates vouch for one card number: Track 2 Equivalent Data, unsigned, must not bring
-        // another into authorization and clearing.
-        if let track = card[0x57], Track2EquivalentData(track)?.primaryAccountNumber != number {
-            throw .otherNumberInTrack2
-        }
+        guard !hasUnusableRecord else { throw .recordWithoutTemplate }
         guard let records = staticDataWithTagList() else { throw .tagList }
         let pan = number.compressedNumeric
         let date = activation.transaction.date
@@ -180,6 +187,7 @@ extension QVSDCKernel {
         }
         let own = try card.certificate(0x9F46, remainder: 0x9F48, exponent: 0x9F47)
         guard let signature = card.span(0x9F4B) else { throw .missing(0x9F4B) }
+        guard let format = FastDDAFormat(type) else { throw .notOffered }
         // fDDA version 01 signs the Card Authentication Related Data; its first byte says so. The withdrawn
         // version 00 covers neither the amount nor the card's qualifiers.
         guard let related = card.span(0x9F69) else { throw .missing(0x9F69) }
@@ -198,8 +206,9 @@ extension QVSDCKernel {
             let cardKey = try issuerKey.recoverICCPublicKey(
                 from: own, pan: pan, on: date, staticData: records.span)
             _ = try cardKey.verifyFastDDA(
-                signature, version: .version01, unpredictableNumber: unpredictable, amountAuthorised: amount,
-                transactionCurrencyCode: currency, cardAuthenticationRelatedData: related)
+                signature, version: .version01, format: format, unpredictableNumber: unpredictable,
+                amountAuthorised: amount, transactionCurrencyCode: currency,
+                cardAuthenticationRelatedData: related)
             return .fastDDA
         } catch {
             throw .recovery(error)
@@ -233,12 +242,15 @@ extension QVSDCKernel {
     ) -> Outcome.CVM? {
         let isRequired = qualifiers.contains(.cvmRequired)
         guard let bits = cardQualifiers else {
-            // Without CTQ only a signature can serve.
+            // 5.7.1.1: without CTQ a signature serves, else online PIN with an online request.
             guard isRequired else { return .noCVM }
-            return qualifiers.contains(.signature) ? .signature : nil
+            if qualifiers.contains(.signature) { return .signature }
+            return qualifiers.contains(.onlinePIN) && isOnlineCapable ? .onlinePIN : nil
         }
         if bits.contains(.onlinePINRequired), qualifiers.contains(.onlinePIN) { return .onlinePIN }
-        if bits.contains(.consumerDeviceCVMPerformed), qualifiers.contains(.consumerDeviceCVM) {
+        // Whether or not the reader offers it (TTQ byte 3 bit 7): qualifiers that say so and are not those that were signed must
+        // not fall through to a signature.
+        if bits.contains(.consumerDeviceCVMPerformed) {
             // Where the card signed its qualifiers (9F69, bytes 6-7) they must be the ones it sent; where it
             // did not, only the issuer can vouch for them, so the cryptogram must go online.
             if let related = card[0x9F69], related.count >= 7 {
@@ -288,12 +300,14 @@ extension QVSDCKernel {
     }
 
     func declined(_ authentication: DataAuthenticationResult) -> Outcome {
-        Outcome(
+        var outcome = Outcome(
             .declined,
             uiRequestOnOutcome: UserInterfaceRequest(
                 .notAuthorised, .cardReadSuccessfully, languagePreference: languagePreference),
             dataRecord: dataRecord(.noCVM), discretionaryData: discretionary(authentication),
             dataAuthentication: authentication)
+        outcome.reasons = reasons
+        return outcome
     }
 
     /// Data for authorization and clearing (Book C-3, Data Record).
@@ -304,6 +318,10 @@ extension QVSDCKernel {
         }
         for tag in Self.recordedTerminalTags {
             record.set(tag, from: terminal)
+        }
+        // Form Factor Indicator: bits 4-1 of byte 4, the payment transaction technology, are 0000 for contactless (4.1.1.1).
+        if record.length(0x9F6E) == 4, let indicator = record.number(0x9F6E) {
+            record.set(0x9F6E, number: indicator & 0xFFFF_FFF0, count: 4)
         }
         if !record.contains(0x9F27), let type = cryptogramType {
             record.set(0x9F27, CollectionOfOne(type.rawValue << 6))

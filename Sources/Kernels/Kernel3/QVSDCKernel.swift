@@ -35,8 +35,12 @@ public struct QVSDCKernel: Kernel {
     private var locator: ApplicationFileLocator?
     private var entry = 0
     private var record: UInt8 = 0
-    /// The PAN of 5A, else of Track 2 Equivalent Data, once all was read.
+    /// The PAN of Track 2 Equivalent Data, which 5A cannot contradict, once all was read.
     private(set) var number: PrimaryAccountNumber?
+    /// Why this is coming to an end other than an approval or an online request.
+    var reasons: [EndReason] = []
+    /// A record that takes part in the signature, and of which the book does not say how (EMV Book 3, 10.3).
+    private(set) var hasUnusableRecord = false
     /// Static data to be authenticated (Book 3, 10.3), as records were read.
     var staticData: [UInt8] = []
     /// Results of issuer scripts for the Data Record (9F5B of Book 4, A5: five bytes a script).
@@ -93,7 +97,9 @@ public struct QVSDCKernel: Kernel {
             }
         case .stop:
             if case .finished = state { break }
-            return finish(Outcome(.endApplication))
+            var outcome = Outcome(.endApplication)
+            outcome.reasons = [.cancelled]
+            return finish(outcome)
         default: break
         }
         if case .finished(let outcome) = state { return .outcome(outcome) }
@@ -168,12 +174,14 @@ public struct QVSDCKernel: Kernel {
     }
 
     /// Dynamic Reader Limits: the set whose Application Program Identifier begins the card's 9F5A replaces
-    /// the combination's limits (Book C-3, 5.2 and the annex on dynamic reader limits).
+    /// the combination's limits (Book C-3, 5.2 and the annex on dynamic reader limits). Of several the longest one counts, a
+    /// full match first.
+    // Unconfirmed: the longest; one public implementation.
     private mutating func applyDynamicReaderLimits() -> KernelAction? {
         guard !activation.combination.dynamicLimits.isEmpty, let program = card[0x9F5A],
-            let limits = activation.combination.dynamicLimits.first(where: {
+            let limits = activation.combination.dynamicLimits.filter({
                 program.starts(with: $0.applicationProgramIdentifier)
-            })
+            }).max(by: { $0.applicationProgramIdentifier.count < $1.applicationProgramIdentifier.count })
         else { return nil }
         var combination = activation.combination
         combination.statusCheckSupported = limits.statusCheckSupported
@@ -183,7 +191,9 @@ public struct QVSDCKernel: Kernel {
         combination.cvmRequiredLimit = limits.cvmRequiredLimit
         indicators = combination.preProcessed(activation.transaction)
         if let updated = indicators.terminalTransactionQualifiers { qualifiers = updated }
-        if indicators.contactlessApplicationNotAllowed { return finish(Outcome(.selectNext)) }
+        if indicators.contactlessApplicationNotAllowed {
+            return finish(selectNext(.amountAboveLimit))
+        }
         return nil
     }
 
@@ -191,14 +201,14 @@ public struct QVSDCKernel: Kernel {
         switch response.status {
         case .success: break
         case .referenceDataInvalidated:  // 6984: use the contact interface
+            reasons = [.cardWantsOtherInterface]
             return finish(tryAnotherInterface())
         case .conditionsNotSatisfied:  // 6985: not this application
-            return finish(Outcome(.selectNext))
+            return finish(selectNext(.command("GET PROCESSING OPTIONS", status: response.status.rawValue)))
         case .commandNotAllowed:  // 6986: the phone asks its user first
             return finish(seePhone())
         default:
-            // Unconfirmed: C-3 gives Select Next or End Application for other status words by version.
-            return finish(endApplication(.status(response.status)))
+            return finish(endApplication(.status("GET PROCESSING OPTIONS", response.status)))
         }
 
         let bytes = response.bytes.span
@@ -241,19 +251,34 @@ public struct QVSDCKernel: Kernel {
         return read(first, entry: 0, record: first.firstRecord)
     }
 
-    /// Keeps the data objects of a template. A data object that comes twice ends the transaction
-    /// (Book C-3, 5.4).
+    /// Keeps the data objects of a template. A data object that the kernel knows and that comes twice ends the transaction;
+    /// others are passed over however often they come (Book C-3, 5.4.2.2).
     private mutating func store(
         _ response: ResponseAPDU, _ range: Range<Int>
     ) throws(BERTLVError) -> Outcome? {
         var reader = BERTLVReader(response.bytes.span, in: range)
         while let element = try reader.next() {
             if element.tag != 0x84, card.contains(element.tag) {
+                guard Self.knows(element.tag) else { continue }
                 return endApplication(.duplicateData(element.tag))
             }
             card.set(element.tag, response.bytes.span.extracting(element.value))
         }
         return nil
+    }
+
+    /// Data objects of the card that Kernel 3 uses or hands on (Book C-3, Annex A).
+    // Unconfirmed: the list, which is of public implementations.
+    private static func knows(_ tag: Tag) -> Bool {
+        switch tag.rawValue {
+        case 0x50, 0x57, 0x5A, 0x5F20, 0x5F24, 0x5F25, 0x5F28, 0x5F2D, 0x5F34, 0x82, 0x87, 0x8F, 0x90, 0x92,
+            0x93,
+            0x94, 0x9F07, 0x9F08, 0x9F10, 0x9F11, 0x9F12, 0x9F19, 0x9F24, 0x9F25, 0x9F26, 0x9F27, 0x9F32,
+            0x9F36,
+            0x9F38, 0x9F46, 0x9F47, 0x9F48, 0x9F4A, 0x9F4B, 0x9F5A, 0x9F5D, 0x9F69, 0x9F6C, 0x9F6E, 0x9F7C:
+            true
+        default: false
+        }
     }
 
     // MARK: - 5.3 Read Application Data
@@ -268,20 +293,29 @@ public struct QVSDCKernel: Kernel {
     }
 
     private mutating func recordRead(_ response: ResponseAPDU) -> KernelAction {
-        guard response.isSuccess else { return finish(endApplication(.status(response.status))) }
+        guard response.isSuccess else {
+            return finish(endApplication(.status("READ RECORD", response.status)))
+        }
         guard let locator, entry < locator.entries.count else { return readComplete() }
         let current = locator.entries[entry]
         do {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
-            guard let template = try reader.next(), template.tag == 0x70 else {
-                return finish(endApplication(.missingData(0x70)))
+            let isSigned = record < current.firstRecord + current.authenticatedRecords
+            if current.sfi > 10, response.data.first != 0x70 {
+                // Files 11 to 30 have whatever form they like; a signed record of another form fails data authentication (EMV
+                // Book 3, 10.3).
+                if isSigned { hasUnusableRecord = true }
+            } else {
+                guard let template = try reader.next(), template.tag == 0x70 else {
+                    return finish(endApplication(.missingData(0x70)))
+                }
+                if isSigned {
+                    // SFI 1...10: the template's content; 11...30: the whole (EMV Book 3, 10.3).
+                    let part = current.sfi <= 10 ? template.value : template.whole
+                    staticData.append(contentsOf: response.bytes[part])
+                }
+                if let problem = try store(response, template.value) { return finish(problem) }
             }
-            if record < current.firstRecord + current.authenticatedRecords {
-                // SFI 1...10: the template's content; 11...30: the whole (EMV Book 3, 10.3).
-                let part = current.sfi <= 10 ? template.value : template.whole
-                staticData.append(contentsOf: response.bytes[part])
-            }
-            if let problem = try store(response, template.value) { return finish(problem) }
         } catch {
             return finish(endApplication(.malformed(error)))
         }
@@ -296,15 +330,16 @@ public struct QVSDCKernel: Kernel {
     // MARK: - 5.4 Card Read Complete
 
     private mutating func readComplete() -> KernelAction {
-        // Mandatory: Track 2 Equivalent Data (or the PAN), ATC, cryptogram, Issuer Application Data.
+        // Mandatory: Track 2 Equivalent Data, ATC, cryptogram, Issuer Application Data.
         for tag: Tag in [0x9F26, 0x9F36, 0x9F10] where !card.contains(tag) {
             return finish(endApplication(.missingData(tag)))
         }
         guard card.length(0x9F26) == 8, card.length(0x9F36) == 2 else {
             return finish(endApplication(.missingData(0x9F26)))
         }
-        number = readNumber()
-        guard number != nil else { return finish(endApplication(.missingData(0x57))) }
+        do throws(QVSDCError) {
+            number = try readNumber()
+        } catch { return finish(endApplication(error)) }
         guard cryptogramType != nil else { return finish(endApplication(.missingData(0x9F27))) }
         state = .cardReadComplete
         return .display(
@@ -316,9 +351,19 @@ public struct QVSDCKernel: Kernel {
 // MARK: - Values read
 
 extension QVSDCKernel {
-    private func readNumber() -> PrimaryAccountNumber? {
-        if let value = card.span(0x5A) { return PrimaryAccountNumber(compressedNumeric: value) }
-        return card[0x57].flatMap { Track2EquivalentData($0)?.primaryAccountNumber }
+    /// The card number of track 2. The card number on its own is the same, whatever is signed (5.4).
+    private func readNumber() throws(QVSDCError) -> PrimaryAccountNumber {
+        guard let track = card.span(0x57) else { throw .missingData(0x57) }
+        guard let own = card.span(0x5A) else {
+            guard let number = Track2EquivalentData(card[0x57] ?? [])?.primaryAccountNumber else {
+                throw .missingData(0x57)
+            }
+            return number
+        }
+        guard let number = PrimaryAccountNumber(compressedNumeric: own),
+            Track2EquivalentData.isTrack(track, of: number)
+        else { throw .differentNumbers }
+        return number
     }
 
     var interchangeProfile: ApplicationInterchangeProfile {
@@ -354,12 +399,15 @@ extension QVSDCKernel {
 
 /// Why Kernel 3 ended without a decision: told in the Discretionary Data's Error Indication (DF8115 of
 /// C-2's layout: L1, L2, L3, SW, message) so that all kernels report alike.
-enum QVSDCError: Sendable {
+enum QVSDCError: Error {
     case missingData(Tag)
     case duplicateData(Tag)
     case malformed(BERTLVError)
     case malformedList(DataFormatError)
-    case status(StatusWord)
+    /// A command's name and its status word.
+    case status(String, StatusWord)
+    /// 5A and 57.
+    case differentNumbers
     case `protocol`
 
     /// L2 values of C-2's Error Indication: 01 card data missing, 02 CAM failed, 03 status bytes,
@@ -369,7 +417,19 @@ enum QVSDCError: Sendable {
         case .missingData: 0x01
         case .status: 0x03
         case .malformed, .malformedList: 0x04
-        case .duplicateData, .protocol: 0x06
+        case .duplicateData, .differentNumbers, .protocol: 0x06
+        }
+    }
+
+    var reason: EndReason {
+        switch self {
+        case .missingData(let tag): .missingData(tag)
+        case .duplicateData(let tag): .repeatedData(tag)
+        case .malformed(let error): .malformedData(error)
+        case .malformedList(let error): .malformedList(error)
+        case .status(let name, let status): .command(name, status: status.rawValue)
+        case .differentNumbers: .differentCardNumbers
+        case .protocol: .communication("the terminal gave the kernel an event that it did not wait for")
         }
     }
 }
@@ -379,8 +439,8 @@ extension QVSDCKernel {
 
     func endApplication(_ error: QVSDCError) -> Outcome {
         var status: StatusWord = 0
-        if case .status(let word) = error { status = word }
-        return Outcome(
+        if case .status(_, let word) = error { status = word }
+        var outcome = Outcome(
             .endApplication,
             uiRequestOnOutcome: UserInterfaceRequest(
                 .insertSwipeOrTryAnotherCard, .processingError, languagePreference: languagePreference),
@@ -390,16 +450,26 @@ extension QVSDCKernel {
                     UserInterfaceRequest.Message.insertSwipeOrTryAnotherCard.rawValue,
                 ]
             ])
+        outcome.reasons = [error.reason]
+        return outcome
+    }
+
+    func selectNext(_ reason: EndReason) -> Outcome {
+        var outcome = Outcome(.selectNext)
+        outcome.reasons = [reason]
+        return outcome
     }
 
     func tryAnotherInterface(_ authentication: DataAuthenticationResult? = nil) -> Outcome {
         let chip = qualifiers.contains(.emvContactChip)
-        return Outcome(
+        var outcome = Outcome(
             .tryAnotherInterface,
             uiRequestOnOutcome: UserInterfaceRequest(
                 chip ? .insertCard : .insertOrSwipe, .processingError,
                 languagePreference: languagePreference),
             alternateInterfacePreference: chip ? .contactChip : nil, dataAuthentication: authentication)
+        outcome.reasons = reasons
+        return outcome
     }
 
     /// The phone wants its user to look at it: Try Again after a pause (Book C-3, 5.2: 6986).
@@ -416,14 +486,15 @@ extension QVSDCKernel {
     /// Before the card was read, an error of the line starts again; the customer is asked for the card
     /// once more (Book C-3, 5.1 and Book A).
     mutating func communicationFailed(_ error: CommunicationError) -> KernelAction {
-        finish(
-            Outcome(
-                .tryAgain, start: .b,
-                uiRequestOnOutcome: UserInterfaceRequest(
-                    .presentCardAgain, .processingError, languagePreference: languagePreference),
-                uiRequestOnRestart: UserInterfaceRequest(
-                    .presentCardAgain, .readyToRead, languagePreference: languagePreference),
-                discretionaryData: [0xDF8115: [error.rawValue, 0, 0, 0, 0, 0x21]]))
+        var outcome = Outcome(
+            .tryAgain, start: .b,
+            uiRequestOnOutcome: UserInterfaceRequest(
+                .presentCardAgain, .processingError, languagePreference: languagePreference),
+            uiRequestOnRestart: UserInterfaceRequest(
+                .presentCardAgain, .readyToRead, languagePreference: languagePreference),
+            discretionaryData: [0xDF8115: [error.rawValue, 0, 0, 0, 0, 0x21]])
+        outcome.reasons = [error.reason]
+        return finish(outcome)
     }
 }
 
