@@ -232,16 +232,17 @@ public actor TerminalSession {
             await show(final.outcome.uiRequestOnOutcome)
             await letGo(of: final.outcome, driver)
             result.status = .tryAnotherInterface
-            result.reason =
+            let other =
                 final.outcome.alternateInterfacePreference == .magStripe
                 ? "the card must be swiped" : "the card must be inserted or another card used"
+            result.reason = Self.reasons(final.outcome).map { "\(other): \($0)" } ?? other
             await record(.failed, &result)
         case .endApplication, .selectNext, .tryAgain:
             await show(final.outcome.uiRequestOnOutcome)
             await letGo(of: final.outcome, driver)
             result.status = .ended
             result.reason =
-                Self.failedAuthentication(final.outcome)
+                Self.failedAuthentication(final.outcome) ?? Self.reasons(final.outcome)
                 ?? "the transaction cannot be completed with this card"
             await record(.failed, &result)
         }
@@ -253,8 +254,14 @@ public actor TerminalSession {
         return "offline data authentication failed: \(failure)"
     }
 
+    /// What kernel and Entry Point give as reasons; nil where they give none.
+    private static func reasons(_ outcome: Outcome) -> String? {
+        outcome.reasons.isEmpty ? nil : outcome.reasons.map { "\($0)" }.joined(separator: "; ")
+    }
+
     /// Why card and terminal declined, as far as the outcome tells.
     private static func reason(_ outcome: Outcome) -> String {
+        if let reasons = reasons(outcome) { return reasons }
         if let failure = failedAuthentication(outcome) { return failure }
         switch outcome.dataRecord?[0x9F27]?.first.map({ $0 >> 6 }) {
         case 0: return "the card declined"

@@ -591,6 +591,43 @@ import Testing
         }
     }
 
+    /// Why it ended, in words that a person can act on.
+    @Test func reasons() throws {
+        func reasons(_ change: (inout Setup) -> Void) throws -> [EndReason] {
+            var setup = Setup()
+            change(&setup)
+            return try Self.run(setup).final.outcome.reasons
+        }
+        let expiry = try #require(EMVDate(yymmdd: 241231))
+        #expect(try reasons { _ in } == [])
+        #expect(
+            try reasons {
+                $0.record[0x5F24] = "241231"
+                $0.kernelData.set(0xDF8121, [0, 0x40, 0, 0, 0])
+                $0.generated[0x9F27] = "00"
+            } == [.expired(expiry)])
+        #expect(
+            try reasons {
+                $0.record[0x9F07] = "0000"
+                $0.record[0x8E] = "0000000000000000 0000"
+                $0.kernelData.set(0xDF8121, [0x80, 0x10, 0x80, 0, 0])
+                $0.generated[0x9F27] = "00"
+            } == [.usageControl, .cardholderVerification, .actionCodes(0x80_0000_0000)])
+        #expect(try reasons { $0.generated[0x9F27] = "00" } == [.declinedByCard])
+        #expect(
+            try reasons { $0.recordAnswer = "6A83" } == [.command("READ RECORD", status: 0x6A83)])
+        #expect(try reasons { $0.options = "6985" } == [.command("GET PROCESSING OPTIONS", status: 0x6985)])
+        #expect(try reasons { $0.without = [0x5A] } == [.missingData(0x5A)])
+        #expect(try reasons { $0.extra = "5F340101" } == [.repeatedData(0x5F34)])
+        #expect(try reasons { $0.extra = "500141" } == [.misplacedData(0x50)])
+        #expect(try reasons { $0.cents = 60_000 } == [.noCombinationAllowed])
+        // FF is no filler between data objects: EMV Book 3, B2, names 00 alone.
+        guard case .malformedData = try reasons({ $0.recordAnswer = "7006 5F280202 76FF 9000" }).first else {
+            Issue.record("FF between data objects has no reason")
+            return
+        }
+    }
+
     /// GENERATE AC carries the CDOL1's data with the TVR and CVM Results as they stand.
     @Test func generateCarriesWhatWasFound() throws {
         var setup = Setup()

@@ -169,7 +169,8 @@ struct ScenarioRun {
             zeroAmountAllowed: combination.zeroAmount ?? true,
             zeroAmountAllowedForOfflineReader: combination.zeroAmountOffline ?? false,
             contactlessTransactionLimit: amount(combination.transactionLimit),
-            contactlessFloorLimit: amount(combination.floorLimit), cvmRequiredLimit: amount(combination.cvmLimit),
+            contactlessFloorLimit: amount(combination.floorLimit),
+            cvmRequiredLimit: amount(combination.cvmLimit),
             terminalFloorLimit: amount(combination.terminalFloorLimit),
             terminalTransactionQualifiers: try combination.ttq.flatMap {
                 TerminalTransactionQualifiers(bytes: try hex($0))
@@ -295,7 +296,9 @@ struct ScenarioRun {
                 signal.signal == "stop"
                 ? .stop : .dataExchange(DataObjects(encoded: try hex(signal.data ?? "")))
             let action = entryPoint.handle(.kernel(event))
-            guard case .kernel(.transmit(let same)) = action, same.bytes == command.bytes else { return action }
+            guard case .kernel(.transmit(let same)) = action, same.bytes == command.bytes else {
+                return action
+            }
         }
         let response = card.response(to: text)
         note("< \(response)")
