@@ -480,13 +480,18 @@ public struct EntryPoint: Sendable {
     }
 
     private mutating func finish(_ outcome: Outcome) -> EntryPointAction {
-        var outcome = outcome
         // The Entry Point's own end after a kernel's Try Again or Select Next: its Error Indication is the last that is known. Its
         // Data Record stays in `earlier`, as nothing may be authorized with it.
         if outcome.status == .endApplication, outcome.discretionaryData == nil, let last = earlier.last {
-            outcome.discretionaryData = last.discretionaryData
-            if outcome.reasons.isEmpty { outcome.reasons = last.reasons }
+            var end = outcome
+            end.discretionaryData = last.discretionaryData
+            if end.reasons.isEmpty { end.reasons = last.reasons }
+            return conclude(end)
         }
+        return conclude(outcome)
+    }
+
+    private mutating func conclude(_ outcome: Outcome) -> EntryPointAction {
         retained = outcome
         var chosen: SelectedCombination?
         if let selected {

@@ -151,7 +151,8 @@ extension MChipKernel {
     /// A command, and before it the DEK signal where something is to be told (S3R1.15, S456.3, S456.8): data are needed,
     /// or everything that was to be read is there.
     mutating func transmit(_ command: CommandAPDU, _ next: State) -> KernelAction {
-        exchange(.transmit(command), next)
+        underWay = command
+        return exchange(.transmit(command), next)
     }
 
     mutating func exchange(_ action: KernelAction, _ next: State) -> KernelAction {

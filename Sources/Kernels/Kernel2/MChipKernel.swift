@@ -59,8 +59,8 @@ public struct MChipKernel: Kernel {
     /// What the card gave.
     var card = DataObjects(reservingObjects: 48, bytes: 1536)
     var mode = Mode.unknown
-    /// The action that is under way, given again where an event changes nothing.
-    private var pending: KernelAction?
+    /// The command that is under way, given again where an event changes nothing.
+    var underWay: CommandAPDU?
     var results: TerminalVerificationResults = []
     var locator: ApplicationFileLocator?
     /// The record that is read next: entry of the AFL and record number.
@@ -115,6 +115,8 @@ public struct MChipKernel: Kernel {
             activation.persistentData?.span(MChipConfiguration.failedMagStripeCounter)?.first ?? 0, 5)
         tornOut = activation.restartData?[0xFF8101].map { DataObjects(encoded: Array($0)) }
         terminal = MChipConfiguration.defaults
+        // All that is added below has room: the configuration's own, the transaction's data and the kernel's results.
+        terminal.reserve(objects: 96, bytes: 640)
         terminal.merge(activation.terminal.data)
         let combination = activation.combination
         // The Entry Point's limits serve where the kernel's own are not configured.
@@ -168,21 +170,16 @@ public struct MChipKernel: Kernel {
 
     // MARK: - Kernel
 
-    public mutating func start() -> KernelAction {
-        let action = begin()
-        pending = action
-        return action
-    }
-
     public mutating func handle(_ event: KernelEvent) -> KernelAction {
-        if let pending, leavesPending(event) { return pending }
-        let action = react(to: event)
-        pending = action
-        return action
+        if leavesUnderWay(event) {
+            if case .drawingEntropy = state { return .drawUnpredictableNumber }
+            if let underWay { return .transmit(underWay) }
+        }
+        return react(to: event)
     }
 
     /// Data that nobody waits for, and STOP while the card's answer settles the payment, leave what is under way as it is.
-    private mutating func leavesPending(_ event: KernelEvent) -> Bool {
+    private mutating func leavesUnderWay(_ event: KernelEvent) -> Bool {
         switch event {
         case .dataExchange(let data):
             switch state {
@@ -194,11 +191,10 @@ public struct MChipKernel: Kernel {
             // S9 to S17: they are not.
             case .waitingForCryptogram, .waitingForRecovery, .waitingForBalanceBefore,
                 .waitingForBalanceAfter,
-                .waitingForWriteBefore, .waitingForWriteAfter, .waitingForChecksum, .cardReadShown,
-                .checksumShown, .phoneMessageShown:
+                .waitingForWriteBefore, .waitingForWriteAfter, .waitingForChecksum:
                 return true
             case .idle, .waitingForProcessingOptionsData, .waitingForFirstWrite, .delaying, .exchanging,
-                .finished:
+                .cardReadShown, .checksumShown, .phoneMessageShown, .finished:
                 return false
             }
         case .stop:
@@ -211,7 +207,7 @@ public struct MChipKernel: Kernel {
         }
     }
 
-    private mutating func begin() -> KernelAction {
+    public mutating func start() -> KernelAction {
         // S1.7, S1.8.
         let response = activation.selectResponse
         do {
@@ -278,7 +274,10 @@ public struct MChipKernel: Kernel {
                 received(data)
                 return action
             case .waitingForProcessingOptionsData, .waitingForFirstWrite: return receivedWhileWaiting(data)
-            case .delaying(let outcome): return finish(outcome)
+            case .delaying(let outcome), .cardReadShown(let outcome): return finish(outcome)
+            case .checksumShown(let outcome, let fails):
+                return fails ? failMagStripe(outcome) : finish(outcome)
+            case .phoneMessageShown(let outcome): return delay(outcome)
             default: break
             }
         case .timeout:
@@ -385,7 +384,9 @@ public struct MChipKernel: Kernel {
         BERTLVWriter.append(length: filled.count, to: &data)
         data.append(contentsOf: filled)
         state = .waitingForProcessingOptions
-        return .transmit(CommandAPDU(cla: 0x80, ins: 0xA8, p1: 0, p2: 0, data: data))
+        let command = CommandAPDU(cla: 0x80, ins: 0xA8, p1: 0, p2: 0, data: data)
+        underWay = command
+        return .transmit(command)
     }
 
     /// S3.

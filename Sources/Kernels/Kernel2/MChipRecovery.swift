@@ -130,7 +130,9 @@ extension MChipKernel {
         guard !balanceAfterWasRead, response.isSuccess, wantsBalance(0xDF8105) else { return nil }
         balanceAfterWasRead = true
         state = .waitingForBalanceAfter(response)
-        return .transmit(CommandAPDU(cla: 0x80, ins: 0xCA, p1: 0x9F, p2: 0x50))
+        let command = CommandAPDU(cla: 0x80, ins: 0xCA, p1: 0x9F, p2: 0x50)
+        underWay = command
+        return .transmit(command)
     }
 
     /// Keeps the balance (n 12); an answer of any other form means that there is none.

@@ -44,8 +44,9 @@ extension MChipKernel {
     /// EXCHANGE RELAY RESISTANCE DATA; the entropy is the Unpredictable Number.
     mutating func exchangeRelayResistanceData() -> KernelAction {
         state = .waitingForRelayResistance
-        return .transmit(
-            CommandAPDU(cla: 0x80, ins: 0xEA, p1: 0, p2: 0, data: Array(terminal[0x9F37] ?? [])))
+        let command = CommandAPDU(cla: 0x80, ins: 0xEA, p1: 0, p2: 0, data: Array(terminal[0x9F37] ?? []))
+        underWay = command
+        return .transmit(command)
     }
 
     /// SR1.
