@@ -26,7 +26,7 @@ extension Kernel {
 }
 
 /// What happened, told to a kernel.
-public enum KernelEvent: Sendable {
+public enum KernelEvent: Equatable, Sendable {
     /// The card answered the command of `.transmit`. `microseconds` is the time from the end of the
     /// command to the start of the answer, as far as the reader can tell (relay resistance needs it).
     case response(ResponseAPDU, microseconds: UInt32)
@@ -64,7 +64,7 @@ public enum CommunicationError: UInt8, Error, Sendable, Codable, CaseIterable {
 }
 
 /// What is to be done next.
-public enum KernelAction: Sendable {
+public enum KernelAction: Equatable, Sendable {
     /// Send a command; answer with `.response` or `.communicationError`.
     case transmit(CommandAPDU)
     /// Show a message now; answer with `.done`.

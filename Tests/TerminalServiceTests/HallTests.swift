@@ -59,6 +59,12 @@ import Testing
             verdicts.contains {
                 $0["check"] as? String == "Offline data authentication" && $0["result"] as? String == "passed"
             })
+        // A terminal cannot verify a cryptogram.
+        #expect(
+            verdicts.contains {
+                $0["check"] as? String == "Application cryptogram"
+                    && $0["result"] as? String == "not performed"
+            })
         let states = try events.filter { $0.type == "kernel" }.map { try $0.object["state"] as? String }
         #expect(states.contains("waitingForProcessingOptions"))
         #expect(states.contains("waitingForCryptogram"))

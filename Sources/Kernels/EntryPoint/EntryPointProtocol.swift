@@ -1,7 +1,7 @@
 public import EMV
 
 /// What happened, told to the Entry Point by the driver loop.
-public enum EntryPointEvent: Sendable {
+public enum EntryPointEvent: Equatable, Sendable {
     /// Answer to `.activateCard`: exactly one card was activated.
     case cardActivated
     /// Answer to `.activateCard`: more than one card is in the field (Book B, 3.2.1.3).
@@ -15,7 +15,7 @@ public enum EntryPointEvent: Sendable {
 }
 
 /// What the driver loop has to do next for the Entry Point.
-public enum EntryPointAction: Sendable {
+public enum EntryPointAction: Equatable, Sendable {
     /// Power the field if it is off, poll, and activate one card; wait for it as long as the terminal's
     /// own time-out allows. Answer with `.cardActivated`, `.collision`, `.activationFailed`, or
     /// `.kernel(.stop)` when the terminal cancels or its time is over.
