@@ -412,11 +412,15 @@ public struct EntryPoint: Sendable {
     static func asksForTerminalTransactionQualifiers(_ response: ResponseAPDU) -> Bool {
         let bytes = response.bytes.span
         guard
-            let fci = try? BERTLVReader.first(0x6F, in: bytes, range: response.dataRange),
-            let proprietary = try? BERTLVReader.first(0xA5, in: bytes, range: fci.value),
-            let list = try? BERTLVReader.first(0x9F38, in: bytes, range: proprietary.value)
+            let fci = try? BERTLVReader.first(.fciTemplate, in: bytes, range: response.dataRange),
+            let proprietary = try? BERTLVReader.first(.fciProprietaryTemplate, in: bytes, range: fci.value),
+            let list = try? BERTLVReader.first(
+                .processingOptionsDataObjectList, in: bytes, range: proprietary.value)
         else { return false }
-        return (try? DataObjectList.contains(0x9F66, in: bytes.extracting(list.value), name: 0x9F38)) ?? false
+        return
+            (try? DataObjectList.contains(
+                .terminalTransactionQualifiers, in: bytes.extracting(list.value),
+                name: .processingOptionsDataObjectList)) ?? false
     }
 
     // MARK: - Start D: kernel activation (Book B, 3.4)
@@ -513,9 +517,9 @@ public struct EntryPoint: Sendable {
     static func label(_ response: ResponseAPDU) -> String? {
         let bytes = response.bytes.span
         guard
-            let fci = try? BERTLVReader.first(0x6F, in: bytes, range: response.dataRange),
-            let proprietary = try? BERTLVReader.first(0xA5, in: bytes, range: fci.value),
-            let label = try? BERTLVReader.first(0x50, in: bytes, range: proprietary.value)
+            let fci = try? BERTLVReader.first(.fciTemplate, in: bytes, range: response.dataRange),
+            let proprietary = try? BERTLVReader.first(.fciProprietaryTemplate, in: bytes, range: fci.value),
+            let label = try? BERTLVReader.first(.applicationLabel, in: bytes, range: proprietary.value)
         else { return nil }
         return String(decoding: response.bytes[label.value], as: UTF8.self)
     }

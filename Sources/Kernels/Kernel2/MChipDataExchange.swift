@@ -16,7 +16,9 @@ extension MChipKernel {
 
     /// S1.10, S1.16: what the configuration asks for from the beginning.
     mutating func beginDataExchange() {
-        for tag: Tag in [0xDF8112, 0xFF8102, 0xFF8103] where isEmpty(tag) { need(tag) }
+        for tag: Tag in [.tagsToRead, .tagsToWriteBeforeGenAC, .tagsToWriteAfterGenAC] where isEmpty(tag) {
+            need(tag)
+        }
         takeLists(terminal)
         moveKnownTagsToRead()
     }
@@ -44,7 +46,7 @@ extension MChipKernel {
 
     /// Tags To Read (DF8112: tags), Tags To Write Before and After GEN AC (FF8102, FF8103: data objects).
     private mutating func takeLists(_ data: DataObjects) {
-        if let list = data[0xDF8112] {
+        if let list = data[.tagsToRead] {
             let bytes = Array(list)
             var offset = 0
             while offset < bytes.count, let tag = Self.tag(bytes, &offset) {
@@ -52,7 +54,7 @@ extension MChipKernel {
                 if !tagsToRead.contains(tag) { tagsToRead.append(tag) }
             }
         }
-        for (template, isBefore) in [(0xFF8102 as Tag, true), (0xFF8103, false)] {
+        for (template, isBefore) in [(Tag.tagsToWriteBeforeGenAC, true), (.tagsToWriteAfterGenAC, false)] {
             guard let content = data[template] else { continue }
             let bytes = Array(content)
             var reader = BERTLVReader(bytes.span, in: 0..<bytes.count)
@@ -185,8 +187,8 @@ extension MChipKernel {
                 MChipDictionary.acceptsFromTerminal(tag, length: value.count)
                     || isConfigured(tag)
             else { continue }
-            switch tag.rawValue {
-            case 0xDF8112, 0xFF8102, 0xFF8103: break
+            switch tag {
+            case .tagsToRead, .tagsToWriteBeforeGenAC, .tagsToWriteAfterGenAC: break
             default: terminal.set(tag, value)
             }
         }
@@ -199,7 +201,7 @@ extension MChipKernel {
         switch state {
         case .waitingForProcessingOptionsData:
             // S2.7: all of the PDOL, or wait on: without another DEK signal, and the time runs on.
-            if needMissing(of: 0x9F38, isAwaited: true) {
+            if needMissing(of: .processingOptionsDataObjectList, isAwaited: true) {
                 dataNeeded = []
                 return wait(.waitingForProcessingOptionsData)
             }
@@ -238,7 +240,7 @@ extension MChipKernel {
         if response.isSuccess {
             if let next = writeBefore() { return next }
             // Pre-Gen AC Put Data Status: all were written.
-            terminal.set(0xDF810F, [0x80])
+            terminal.set(.preGenACPutDataStatus, [0x80])
         } else {
             tagsToWriteBefore = []
         }
@@ -255,12 +257,12 @@ extension MChipKernel {
     mutating func writtenAfter(_ response: ResponseAPDU?, _ outcome: Outcome) -> KernelAction {
         if response?.isSuccess == true {
             if let next = writeAfter(outcome) { return next }
-            terminal.set(0xDF810E, [0x80])
+            terminal.set(.postGenACPutDataStatus, [0x80])
         }
         tagsToWriteAfter = []
         var outcome = outcome
         // The status of the writing is told with the outcome.
-        let errors = outcome.discretionaryData?[0xDF8115].map { Array($0) } ?? errorIndication(.ok)
+        let errors = outcome.discretionaryData?[.errorIndication].map { Array($0) } ?? errorIndication(.ok)
         outcome.discretionaryData = discretionaryData(errors)
         return show(outcome)
     }

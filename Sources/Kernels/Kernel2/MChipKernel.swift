@@ -113,7 +113,7 @@ public struct MChipKernel: Kernel {
         torn = TornTransactionLog(activation.persistentData)
         failures = min(
             activation.persistentData?.span(MChipConfiguration.failedMagStripeCounter)?.first ?? 0, 5)
-        tornOut = activation.restartData?[0xFF8101].map { DataObjects(encoded: Array($0)) }
+        tornOut = activation.restartData?[.tornRecord].map { DataObjects(encoded: Array($0)) }
         terminal = MChipConfiguration.defaults
         // All that is added below has room: the configuration's own, the transaction's data and the kernel's results.
         terminal.reserve(objects: 96, bytes: 640)
@@ -129,20 +129,20 @@ public struct MChipKernel: Kernel {
         limit(MChipConfiguration.cvmRequiredLimit, combination.cvmRequiredLimit)
         terminal.merge(combination.kernelData)
         let inputs = activation.transaction
-        terminal.set(0x9F02, bcd: inputs.amount.minorUnits, count: 6)
-        terminal.set(0x9F03, bcd: inputs.amountOther.minorUnits, count: 6)
-        terminal.set(0x5F2A, bcd: UInt64(inputs.currency.value), count: 2)
-        terminal.set(0x5F36, bcd: UInt64(inputs.currencyExponent), count: 1)
-        terminal.set(0x9A, bcd: UInt64(inputs.date.yymmdd), count: 3)
-        terminal.set(0x9F21, bcd: UInt64(max(0, inputs.hhmmss)), count: 3)
-        terminal.set(0x9C, number: UInt64(inputs.transactionType), count: 1)
-        terminal.set(0x9F37, number: UInt64(activation.unpredictableNumber), count: 4)
-        terminal.set(0x9F41, bcd: UInt64(inputs.sequenceCounter), count: 4)
-        terminal.set(0x9F06, combination.applicationIdentifier)
+        terminal.set(.amountAuthorisedNumeric, bcd: inputs.amount.minorUnits, count: 6)
+        terminal.set(.amountOtherNumeric, bcd: inputs.amountOther.minorUnits, count: 6)
+        terminal.set(.transactionCurrencyCode, bcd: UInt64(inputs.currency.value), count: 2)
+        terminal.set(.transactionCurrencyExponent, bcd: UInt64(inputs.currencyExponent), count: 1)
+        terminal.set(.transactionDate, bcd: UInt64(inputs.date.yymmdd), count: 3)
+        terminal.set(.transactionTime, bcd: UInt64(max(0, inputs.hhmmss)), count: 3)
+        terminal.set(.transactionType, number: UInt64(inputs.transactionType), count: 1)
+        terminal.set(.unpredictableNumber, number: UInt64(activation.unpredictableNumber), count: 4)
+        terminal.set(.transactionSequenceCounter, bcd: UInt64(inputs.sequenceCounter), count: 4)
+        terminal.set(.applicationIdentifierTerminal, combination.applicationIdentifier)
         // S1.9: Terminal Capabilities, without the methods of verification, which are known later.
         setCapabilities(0)
         // Mobile Support Indicator: this reader does on-device verification.
-        if !terminal.contains(0x9F7E) { terminal.set(0x9F7E, [0x01]) }
+        if !terminal.contains(.mobileSupportIndicator) { terminal.set(.mobileSupportIndicator, [0x01]) }
     }
 
     /// Terminal Capabilities (9F33): the kernel's own, whatever those of the contact reader are (S1.9, S456.33).
@@ -151,14 +151,16 @@ public struct MChipKernel: Kernel {
         let input = terminal.span(MChipConfiguration.cardDataInputCapability)?.first ?? 0
         let security = terminal.span(MChipConfiguration.securityCapability)?.first ?? 0
         terminal.set(
-            0x9F33, number: UInt64(input) << 16 | UInt64(methods) << 8 | UInt64(security), count: 3)
+            .terminalCapabilities, number: UInt64(input) << 16 | UInt64(methods) << 8 | UInt64(security),
+            count: 3)
     }
 
     var configuration: MChipKernelConfiguration {
         MChipKernelConfiguration(rawValue: terminal.span(MChipConfiguration.kernelConfiguration)?.first ?? 0)
     }
     var interchangeProfile: ApplicationInterchangeProfile {
-        ApplicationInterchangeProfile(rawValue: UInt16(truncatingIfNeeded: card.number(0x82) ?? 0))
+        ApplicationInterchangeProfile(
+            rawValue: UInt16(truncatingIfNeeded: card.number(.applicationInterchangeProfile) ?? 0))
     }
     /// Both the device and this kernel do on-device cardholder verification.
     var verifiesOnDevice: Bool {
@@ -166,7 +168,9 @@ public struct MChipKernel: Kernel {
             && configuration.contains(.onDeviceCardholderVerification)
     }
 
-    var capabilities: ApplicationCapabilities? { ApplicationCapabilities(card.span(0x9F5D)) }
+    var capabilities: ApplicationCapabilities? {
+        ApplicationCapabilities(card.span(.applicationCapabilitiesInformation))
+    }
 
     // MARK: - Kernel
 
@@ -211,17 +215,25 @@ public struct MChipKernel: Kernel {
         // S1.7, S1.8.
         let response = activation.selectResponse
         do {
-            guard let fci = try BERTLVReader.first(0x6F, in: response.bytes.span, range: response.dataRange)
-            else { return finish(selectNext(.parsingError, .missingData(0x6F))) }
-            if let reason = try store(response.bytes, fci.value, in: 0x6F, depth: 0) {
+            guard
+                let fci = try BERTLVReader.first(
+                    .fciTemplate, in: response.bytes.span, range: response.dataRange)
+            else { return finish(selectNext(.parsingError, .missingData(.fciTemplate))) }
+            if let reason = try store(response.bytes, fci.value, in: .fciTemplate, depth: 0) {
                 return finish(selectNext(.parsingError, reason))
             }
         } catch { return finish(selectNext(.parsingError, .malformedData(error))) }
-        guard card.contains(0x84) else { return finish(selectNext(.cardDataMissing, .missingData(0x84))) }
-        if let error = malformed(0x9F38) { return finish(selectNext(.parsingError, .malformedList(error))) }
+        guard card.contains(.dedicatedFileName) else {
+            return finish(selectNext(.cardDataMissing, .missingData(.dedicatedFileName)))
+        }
+        if let error = malformed(.processingOptionsDataObjectList) {
+            return finish(selectNext(.parsingError, .malformedList(error)))
+        }
         beginDataExchange()
         beginDataStorage()
-        if needMissing(of: 0x9F38, isAwaited: true) { return wait(.waitingForProcessingOptionsData) }
+        if needMissing(of: .processingOptionsDataObjectList, isAwaited: true) {
+            return wait(.waitingForProcessingOptionsData)
+        }
         return getProcessingOptions()
     }
 
@@ -234,13 +246,13 @@ public struct MChipKernel: Kernel {
             case .waitingForRecord: return recordRead(response)
             case .waitingForData(let tag): return dataRead(response, tag)
             case .waitingForBalanceBefore:
-                keepBalance(response, 0xDF8104)
+                keepBalance(response, .balanceReadBeforeGenAC)
                 return writeBefore() ?? recover() ?? generateCryptogram()
             case .waitingForWriteBefore: return writtenBefore(response)
             case .waitingForRecovery: return recovered(response)
             case .waitingForCryptogram: return cryptogram(response)
             case .waitingForBalanceAfter(let generated):
-                keepBalance(response, 0xDF8105)
+                keepBalance(response, .balanceReadAfterGenAC)
                 return cryptogram(generated)
             case .waitingForWriteAfter(let outcome): return writtenAfter(response, outcome)
             case .waitingForChecksum: return checksum(response)
@@ -248,7 +260,7 @@ public struct MChipKernel: Kernel {
             }
         case .unpredictableNumber(let number):
             if case .drawingEntropy = state {
-                terminal.set(0x9F37, number: UInt64(number), count: 4)
+                terminal.set(.unpredictableNumber, number: UInt64(number), count: 4)
                 return exchangeRelayResistanceData()
             }
         case .done:
@@ -292,7 +304,7 @@ public struct MChipKernel: Kernel {
             case .finished: break
             // S17: the payment is made.
             case .waitingForBalanceAfter(let generated):
-                keepBalance(nil, 0xDF8105)
+                keepBalance(nil, .balanceReadAfterGenAC)
                 return cryptogram(generated)
             case .delaying(let outcome), .cardReadShown(let outcome), .phoneMessageShown(let outcome):
                 return finish(outcome)
@@ -318,7 +330,7 @@ public struct MChipKernel: Kernel {
         case .finished(let outcome): return .outcome(outcome)
         // The cryptogram is here: what cannot be read or written afterwards changes nothing (S15, S17).
         case .waitingForBalanceAfter(let generated):
-            keepBalance(nil, 0xDF8105)
+            keepBalance(nil, .balanceReadAfterGenAC)
             return cryptogram(generated)
         case .waitingForWriteAfter(let outcome): return writtenAfter(nil, outcome)
         case .waitingForChecksum: return failMagStripe(tryAgain(error))
@@ -340,11 +352,11 @@ public struct MChipKernel: Kernel {
         // Torn Transaction Log and Failed MS Cntr outlive the transaction.
         let old = activation.persistentData ?? DataObjects()
         var kept = DataObjects()
-        if !torn.records.isEmpty { kept.set(0xFF8101, torn.encoded) }
+        if !torn.records.isEmpty { kept.set(.tornRecord, torn.encoded) }
         if failures > 0 { kept.set(MChipConfiguration.failedMagStripeCounter, [failures]) }
         if kept != old { outcome.persistentData = kept }
         // A Torn Record that left is told again with the outcome in which the transaction ends.
-        if outcome.status == .tryAgain, let tornOut { outcome.restartData = [0xFF8101: tornOut.encoded()] }
+        if outcome.status == .tryAgain, let tornOut { outcome.restartData = [.tornRecord: tornOut.encoded()] }
         // S1.8: a card that detects the field going off wants to see it go off.
         if outcome.fieldOffRequest == nil, outcome.status != .selectNext,
             capabilities?.supportsFieldOffDetection == true
@@ -368,16 +380,19 @@ public struct MChipKernel: Kernel {
 
     mutating func getProcessingOptions() -> KernelAction {
         var filled: [UInt8] = []
-        if let list = card[0x9F38] {
+        if let list = card[.processingOptionsDataObjectList] {
             let raw = Array(list)
             do {
-                try DataObjectList.fill(raw.span, name: 0x9F38, from: terminal, into: &filled)
+                try DataObjectList.fill(
+                    raw.span, name: .processingOptionsDataObjectList, from: terminal, into: &filled)
             } catch { return finish(selectNext(.parsingError, .malformedList(error))) }
         }
         // Template 83 must fit a short command: contactless readers send no extended ones (Book D).
         guard filled.count <= 252 else {
             return finish(
-                selectNext(.parsingError, .wrongData(0x9F38, "asks for more than a command can hold")))
+                selectNext(
+                    .parsingError,
+                    .wrongData(.processingOptionsDataObjectList, "asks for more than a command can hold")))
         }
         processingOptionsData = filled
         var data: [UInt8] = [0x83]
@@ -399,27 +414,35 @@ public struct MChipKernel: Kernel {
         do {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
             guard let template = try reader.next() else {
-                return finish(invalid(.parsingError, .missingData(0x77)))
+                return finish(invalid(.parsingError, .missingData(.responseMessageTemplateFormat2)))
             }
             switch template.tag {
-            case 0x77:
-                if let reason = try store(response.bytes, template.value, in: 0x77, depth: 0) {
+            case .responseMessageTemplateFormat2:
+                if let reason = try store(
+                    response.bytes, template.value, in: .responseMessageTemplateFormat2, depth: 0)
+                {
                     return finish(invalid(.parsingError, reason))
                 }
-            case 0x80:
+            case .responseMessageTemplateFormat1:
                 // AIP and AFL: at least one entry, whole ones.
                 guard template.value.count >= 6, (template.value.count - 2).isMultiple(of: 4),
-                    !card.contains(0x82), !card.contains(0x94)
-                else { return finish(invalid(.parsingError, .misplacedData(0x80))) }
+                    !card.contains(.applicationInterchangeProfile), !card.contains(.applicationFileLocator)
+                else {
+                    return finish(invalid(.parsingError, .misplacedData(.responseMessageTemplateFormat1)))
+                }
                 let start = template.value.lowerBound
-                card.set(0x82, response.bytes.span.extracting(start..<(start + 2)))
-                card.set(0x94, response.bytes.span.extracting((start + 2)..<template.value.upperBound))
-            default: return finish(invalid(.parsingError, .missingData(0x77)))
+                card.set(.applicationInterchangeProfile, response.bytes.span.extracting(start..<(start + 2)))
+                card.set(
+                    .applicationFileLocator,
+                    response.bytes.span.extracting((start + 2)..<template.value.upperBound))
+            default: return finish(invalid(.parsingError, .missingData(.responseMessageTemplateFormat2)))
             }
         } catch { return finish(invalid(.parsingError, .malformedData(error))) }
-        guard card.length(0x82) == 2 else { return finish(invalid(.cardDataMissing, .missingData(0x82))) }
-        guard let length = card.length(0x94), length > 0 else {
-            return finish(invalid(.cardDataMissing, .missingData(0x94)))
+        guard card.length(.applicationInterchangeProfile) == 2 else {
+            return finish(invalid(.cardDataMissing, .missingData(.applicationInterchangeProfile)))
+        }
+        guard let length = card.length(.applicationFileLocator), length > 0 else {
+            return finish(invalid(.cardDataMissing, .missingData(.applicationFileLocator)))
         }
 
         if interchangeProfile.contains(.emvMode), !configuration.contains(.emvModeNotSupported) {
@@ -450,7 +473,7 @@ public struct MChipKernel: Kernel {
 
     private mutating func startEMVMode() -> KernelAction {
         // S3: the first record of cards that do both modes serves mag-stripe mode alone, and need not be read.
-        var value = Array(card[0x94] ?? [])
+        var value = Array(card[.applicationFileLocator] ?? [])
         if value == Self.wellKnownLocator, !doesCDA, !storage.contains(.read),
             !configuration.contains(.readsAllRecordsWithoutCDA)
         {
@@ -480,7 +503,7 @@ public struct MChipKernel: Kernel {
 
     /// S3.70 to S3.74.
     private mutating func startMagStripeMode() -> KernelAction {
-        var value = Array(card[0x94] ?? [])
+        var value = Array(card[.applicationFileLocator] ?? [])
         if value.starts(with: Self.magStripeEntry) { value = Self.magStripeEntry }
         let active: ApplicationFileLocator
         do throws(DataFormatError) {
@@ -528,16 +551,20 @@ public struct MChipKernel: Kernel {
             return finish(
                 invalid(.statusBytes, .command("READ RECORD", status: response.status.rawValue)))
         }
-        let hadList = card.contains(0x8C)
-        let hadStorageList = card.contains(0x9F5B)
-        let hadUDOL = card.contains(0x9F69)
+        let hadList = card.contains(.cardRiskManagementDataObjectList1)
+        let hadStorageList = card.contains(.dsdol)
+        let hadUDOL = card.contains(.udol)
         do {
             if reading.sfi <= 10 {
                 var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
-                guard let template = try reader.next(), template.tag == 0x70,
+                guard let template = try reader.next(), template.tag == .readRecordResponseMessageTemplate,
                     template.whole == response.dataRange
-                else { return finish(invalid(.parsingError, .missingData(0x70))) }
-                if let reason = try store(response.bytes, template.value, in: 0x70, depth: 0) {
+                else {
+                    return finish(invalid(.parsingError, .missingData(.readRecordResponseMessageTemplate)))
+                }
+                if let reason = try store(
+                    response.bytes, template.value, in: .readRecordResponseMessageTemplate, depth: 0)
+                {
                     return finish(invalid(.parsingError, reason))
                 }
                 if reading.isSigned { sign(response.bytes[template.value]) }
@@ -551,9 +578,9 @@ public struct MChipKernel: Kernel {
             }
         } catch { return finish(invalid(.parsingError, .malformedData(error))) }
         // S4.28 to S4.33, S7.14.
-        if !hadList { needMissing(of: 0x8C) }
+        if !hadList { needMissing(of: .cardRiskManagementDataObjectList1) }
         if !hadStorageList { needDataStorageInput() }
-        if mode == .magStripe, !hadUDOL { needMissing(of: 0x9F69) }
+        if mode == .magStripe, !hadUDOL { needMissing(of: .udol) }
         return readNext()
     }
 

@@ -55,18 +55,18 @@ public struct QVSDCKernel: Kernel {
         terminal = activation.terminal.data
         terminal.merge(activation.combination.kernelData)
         let inputs = activation.transaction
-        terminal.set(0x9F02, bcd: inputs.amount.minorUnits, count: 6)
-        terminal.set(0x9F03, bcd: inputs.amountOther.minorUnits, count: 6)
-        terminal.set(0x5F2A, bcd: UInt64(inputs.currency.value), count: 2)
-        terminal.set(0x5F36, bcd: UInt64(inputs.currencyExponent), count: 1)
-        terminal.set(0x9A, bcd: UInt64(inputs.date.yymmdd), count: 3)
-        terminal.set(0x9F21, bcd: UInt64(max(0, inputs.hhmmss)), count: 3)
-        terminal.set(0x9C, number: UInt64(inputs.transactionType), count: 1)
-        terminal.set(0x9F37, number: UInt64(activation.unpredictableNumber), count: 4)
-        terminal.set(0x9F41, bcd: UInt64(inputs.sequenceCounter), count: 4)
+        terminal.set(.amountAuthorisedNumeric, bcd: inputs.amount.minorUnits, count: 6)
+        terminal.set(.amountOtherNumeric, bcd: inputs.amountOther.minorUnits, count: 6)
+        terminal.set(.transactionCurrencyCode, bcd: UInt64(inputs.currency.value), count: 2)
+        terminal.set(.transactionCurrencyExponent, bcd: UInt64(inputs.currencyExponent), count: 1)
+        terminal.set(.transactionDate, bcd: UInt64(inputs.date.yymmdd), count: 3)
+        terminal.set(.transactionTime, bcd: UInt64(max(0, inputs.hhmmss)), count: 3)
+        terminal.set(.transactionType, number: UInt64(inputs.transactionType), count: 1)
+        terminal.set(.unpredictableNumber, number: UInt64(activation.unpredictableNumber), count: 4)
+        terminal.set(.transactionSequenceCounter, bcd: UInt64(inputs.sequenceCounter), count: 4)
         // Kernel 3 keeps the TVR at zero: the card's cryptogram covers it before anything is verified.
-        terminal.set(0x95, number: 0, count: 5)
-        terminal.set(0x9B, number: 0, count: 2)
+        terminal.set(.terminalVerificationResults, number: 0, count: 5)
+        terminal.set(.transactionStatusInformation, number: 0, count: 2)
     }
 
     // MARK: - Kernel
@@ -118,23 +118,29 @@ public struct QVSDCKernel: Kernel {
         let bytes = response.bytes.span
         var processingOptions: Range<Int>?
         do {
-            guard let fci = try BERTLVReader.first(0x6F, in: bytes, range: response.dataRange) else {
-                return finish(endApplication(.missingData(0x6F)))
+            guard let fci = try BERTLVReader.first(.fciTemplate, in: bytes, range: response.dataRange) else {
+                return finish(endApplication(.missingData(.fciTemplate)))
             }
             var reader = BERTLVReader(bytes, in: fci.value)
             while let element = try reader.next() {
-                if element.tag == 0x84 { card.set(0x84, response.bytes.span.extracting(element.value)) }
-                guard element.tag == 0xA5 else { continue }
+                if element.tag == .dedicatedFileName {
+                    card.set(.dedicatedFileName, response.bytes.span.extracting(element.value))
+                }
+                guard element.tag == .fciProprietaryTemplate else { continue }
                 var inside = reader.nested(element)
                 while let object = try inside.next() {
                     switch object.tag {
-                    case 0x9F38: processingOptions = object.value
-                    case 0x50, 0x5F2D, 0x9F12, 0x9F11, 0x87, 0x9F5A:
+                    case .processingOptionsDataObjectList: processingOptions = object.value
+                    case .applicationLabel, .languagePreference, .applicationPreferredName,
+                        .issuerCodeTableIndex,
+                        .applicationPriorityIndicator, .applicationProgramIdentifier:
                         card.set(object.tag, response.bytes.span.extracting(object.value))
-                    case 0xBF0C:
+                    case .fciIssuerDiscretionaryData:
                         var discretionary = inside.nested(object)
                         while let item = try discretionary.next() {
-                            if item.tag == 0x9F5A || item.tag == 0x9F4D || item.tag == 0x5F55 {
+                            if item.tag == .applicationProgramIdentifier || item.tag == .logEntry
+                                || item.tag == .issuerCountryCodeAlpha2
+                            {
                                 card.set(item.tag, response.bytes.span.extracting(item.value))
                             }
                         }
@@ -147,7 +153,7 @@ public struct QVSDCKernel: Kernel {
         }
 
         if let next = applyDynamicReaderLimits() { return next }
-        terminal.set(0x9F66, number: UInt64(qualifiers.rawValue), count: 4)
+        terminal.set(.terminalTransactionQualifiers, number: UInt64(qualifiers.rawValue), count: 4)
 
         // GPO with the PDOL's data in template 83 (EMV Book 3, 6.5.8; 10.1).
         var filled: [UInt8] = []
@@ -155,14 +161,18 @@ public struct QVSDCKernel: Kernel {
         if let list = processingOptions {
             do {
                 try DataObjectList.fill(
-                    bytes.extracting(list), name: 0x9F38, from: terminal, into: &filled)
+                    bytes.extracting(list), name: .processingOptionsDataObjectList, from: terminal,
+                    into: &filled)
             } catch {
                 return finish(endApplication(.malformedList(error)))
             }
         }
         // Template 83 must fit a short command: contactless readers send no extended ones (Book D).
         guard filled.count <= 252 else {
-            return finish(endApplication(.malformedList(.malformedDataObjectList(tag: 0x9F38, offset: 0))))
+            return finish(
+                endApplication(
+                    .malformedList(.malformedDataObjectList(tag: .processingOptionsDataObjectList, offset: 0))
+                ))
         }
         var data: [UInt8] = []
         data.reserveCapacity(filled.count + 3)
@@ -178,7 +188,8 @@ public struct QVSDCKernel: Kernel {
     /// full match first.
     // Unconfirmed: the longest; one public implementation.
     private mutating func applyDynamicReaderLimits() -> KernelAction? {
-        guard !activation.combination.dynamicLimits.isEmpty, let program = card[0x9F5A],
+        guard !activation.combination.dynamicLimits.isEmpty,
+            let program = card[.applicationProgramIdentifier],
             let limits = activation.combination.dynamicLimits.filter({
                 program.starts(with: $0.applicationProgramIdentifier)
             }).max(by: { $0.applicationProgramIdentifier.count < $1.applicationProgramIdentifier.count })
@@ -215,34 +226,38 @@ public struct QVSDCKernel: Kernel {
         do {
             var reader = BERTLVReader(bytes, in: response.dataRange)
             guard let template = try reader.next() else {
-                return finish(endApplication(.missingData(0x77)))
+                return finish(endApplication(.missingData(.responseMessageTemplateFormat2)))
             }
             switch template.tag {
-            case 0x77:
+            case .responseMessageTemplateFormat2:
                 if let problem = try store(response, template.value) { return finish(problem) }
-            case 0x80:
+            case .responseMessageTemplateFormat1:
                 // Format 1: AIP and AFL only (EMV Book 3, 6.5.8.4). Such an answer has no cryptogram, so
                 // the mandatory data check ends it below unless records bring it.
                 guard template.value.count >= 2 else {
-                    return finish(endApplication(.missingData(0x82)))
+                    return finish(endApplication(.missingData(.applicationInterchangeProfile)))
                 }
                 let start = template.value.lowerBound
-                card.set(0x82, response.bytes.span.extracting(start..<(start + 2)))
+                card.set(.applicationInterchangeProfile, response.bytes.span.extracting(start..<(start + 2)))
                 if template.value.count > 2 {
-                    card.set(0x94, response.bytes.span.extracting((start + 2)..<template.value.upperBound))
+                    card.set(
+                        .applicationFileLocator,
+                        response.bytes.span.extracting((start + 2)..<template.value.upperBound))
                 }
             default:
-                return finish(endApplication(.missingData(0x77)))
+                return finish(endApplication(.missingData(.responseMessageTemplateFormat2)))
             }
         } catch {
             return finish(endApplication(.malformed(error)))
         }
-        guard card.length(0x82) == 2 else { return finish(endApplication(.missingData(0x82))) }
+        guard card.length(.applicationInterchangeProfile) == 2 else {
+            return finish(endApplication(.missingData(.applicationInterchangeProfile)))
+        }
 
-        guard let length = card.length(0x94), length > 0 else { return readComplete() }
+        guard let length = card.length(.applicationFileLocator), length > 0 else { return readComplete() }
         let locator: ApplicationFileLocator
         do {
-            locator = try ApplicationFileLocator(card[0x94] ?? [])
+            locator = try ApplicationFileLocator(card[.applicationFileLocator] ?? [])
         } catch {
             return finish(endApplication(.malformedList(error)))
         }
@@ -258,7 +273,7 @@ public struct QVSDCKernel: Kernel {
     ) throws(BERTLVError) -> Outcome? {
         var reader = BERTLVReader(response.bytes.span, in: range)
         while let element = try reader.next() {
-            if element.tag != 0x84, card.contains(element.tag) {
+            if element.tag != .dedicatedFileName, card.contains(element.tag) {
                 guard Self.knows(element.tag) else { continue }
                 return endApplication(.duplicateData(element.tag))
             }
@@ -306,8 +321,9 @@ public struct QVSDCKernel: Kernel {
                 // Book 3, 10.3).
                 if isSigned { hasUnusableRecord = true }
             } else {
-                guard let template = try reader.next(), template.tag == 0x70 else {
-                    return finish(endApplication(.missingData(0x70)))
+                guard let template = try reader.next(), template.tag == .readRecordResponseMessageTemplate
+                else {
+                    return finish(endApplication(.missingData(.readRecordResponseMessageTemplate)))
                 }
                 if isSigned {
                     // SFI 1...10: the template's content; 11...30: the whole (EMV Book 3, 10.3).
@@ -331,16 +347,20 @@ public struct QVSDCKernel: Kernel {
 
     private mutating func readComplete() -> KernelAction {
         // Mandatory: Track 2 Equivalent Data, ATC, cryptogram, Issuer Application Data.
-        for tag: Tag in [0x9F26, 0x9F36, 0x9F10] where !card.contains(tag) {
+        for tag: Tag in [.applicationCryptogram, .applicationTransactionCounter, .issuerApplicationData]
+        where !card.contains(tag) {
             return finish(endApplication(.missingData(tag)))
         }
-        guard card.length(0x9F26) == 8, card.length(0x9F36) == 2 else {
-            return finish(endApplication(.missingData(0x9F26)))
+        guard card.length(.applicationCryptogram) == 8, card.length(.applicationTransactionCounter) == 2
+        else {
+            return finish(endApplication(.missingData(.applicationCryptogram)))
         }
         do throws(QVSDCError) {
             number = try readNumber()
         } catch { return finish(endApplication(error)) }
-        guard cryptogramType != nil else { return finish(endApplication(.missingData(0x9F27))) }
+        guard cryptogramType != nil else {
+            return finish(endApplication(.missingData(.cryptogramInformationData)))
+        }
         state = .cardReadComplete
         return .display(
             UserInterfaceRequest(
@@ -353,10 +373,11 @@ public struct QVSDCKernel: Kernel {
 extension QVSDCKernel {
     /// The card number of track 2. The card number on its own is the same, whatever is signed (5.4).
     private func readNumber() throws(QVSDCError) -> PrimaryAccountNumber {
-        guard let track = card.span(0x57) else { throw .missingData(0x57) }
-        guard let own = card.span(0x5A) else {
-            guard let number = Track2EquivalentData(card[0x57] ?? [])?.primaryAccountNumber else {
-                throw .missingData(0x57)
+        guard let track = card.span(.track2EquivalentData) else { throw .missingData(.track2EquivalentData) }
+        guard let own = card.span(.applicationPAN) else {
+            guard let number = Track2EquivalentData(card[.track2EquivalentData] ?? [])?.primaryAccountNumber
+            else {
+                throw .missingData(.track2EquivalentData)
             }
             return number
         }
@@ -368,27 +389,28 @@ extension QVSDCKernel {
 
     var interchangeProfile: ApplicationInterchangeProfile {
         ApplicationInterchangeProfile(
-            rawValue: UInt16(truncatingIfNeeded: card.number(0x82) ?? 0))
+            rawValue: UInt16(truncatingIfNeeded: card.number(.applicationInterchangeProfile) ?? 0))
     }
 
     /// Card Transaction Qualifiers; nil where the card gave none.
     var cardQualifiers: CardTransactionQualifiers? {
-        card[0x9F6C].flatMap { CardTransactionQualifiers(bytes: $0) }
+        card[.cardTransactionQualifiers].flatMap { CardTransactionQualifiers(bytes: $0) }
     }
 
     /// The kind of cryptogram: from 9F27, else from the Card Verification Results in Visa's Issuer
     /// Application Data (byte 5, bits 6-5; Book C-3, 5.4).
     var cryptogramType: CryptogramInformationData.CryptogramType? {
-        if let value = card.span(0x9F27) {
+        if let value = card.span(.cryptogramInformationData) {
             guard value.count == 1 else { return nil }
             return CryptogramInformationData(rawValue: value[0]).type
         }
-        guard let data = card.span(0x9F10), data.count >= 5 else { return nil }
+        guard let data = card.span(.issuerApplicationData), data.count >= 5 else { return nil }
         return CryptogramInformationData.CryptogramType(rawValue: data[4] >> 4 & 0b11)
     }
 
     var languagePreference: String? {
-        guard let value = card[0x5F2D], (2...8).contains(value.count), value.count.isMultiple(of: 2),
+        guard let value = card[.languagePreference], (2...8).contains(value.count),
+            value.count.isMultiple(of: 2),
             value.allSatisfy({ $0 < 0x80 })
         else { return nil }
         return String(decoding: value, as: UTF8.self)
@@ -492,7 +514,7 @@ extension QVSDCKernel {
                 .presentCardAgain, .processingError, languagePreference: languagePreference),
             uiRequestOnRestart: UserInterfaceRequest(
                 .presentCardAgain, .readyToRead, languagePreference: languagePreference),
-            discretionaryData: [0xDF8115: [error.rawValue, 0, 0, 0, 0, 0x21]])
+            discretionaryData: [.errorIndication: [error.rawValue, 0, 0, 0, 0, 0x21]])
         outcome.reasons = [error.reason]
         return finish(outcome)
     }
