@@ -296,15 +296,10 @@ public struct EntryPoint: Sendable {
             return select(selected.candidate)
         }
         state = .selectingDirectory
-        return .kernel(.transmit(Self.select(ProximityPaymentSystemEnvironment.name)))
+        return .kernel(.transmit(.select(ProximityPaymentSystemEnvironment.name)))
     }
 
     // MARK: - Start C: combination selection (Book B, 3.3)
-
-    /// SELECT by name, first occurrence (EMV Book 1, 11.3).
-    static func select(_ name: [UInt8]) -> CommandAPDU {
-        CommandAPDU(cla: 0x00, ins: 0xA4, p1: 0x04, p2: 0x00, data: name)
-    }
 
     /// 3.3.2.3 to 3.3.2.5.
     private mutating func buildCandidates(_ response: ResponseAPDU) {
@@ -369,7 +364,7 @@ public struct EntryPoint: Sendable {
     private mutating func select(_ candidate: Candidate) -> EntryPointAction {
         state = .selectingApplication
         self.candidate = candidate
-        return .kernel(.transmit(Self.select(candidate.name)))
+        return .kernel(.transmit(.select(candidate.name)))
     }
 
     /// 3.3.3.5, 3.3.3.6.

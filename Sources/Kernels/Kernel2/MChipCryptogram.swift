@@ -132,9 +132,7 @@ extension MChipKernel {
                     .wrongData(.cardRiskManagementDataObjectList1, "asks for more than a command can hold")))
         }
         return transmit(
-            CommandAPDU(
-                cla: 0x80, ins: 0xAE, p1: requestedType.rawValue << 6 | (requestedCDA ? 0x10 : 0), p2: 0,
-                data: data), .waitingForCryptogram)
+            .generateCryptogram(requestedType, combined: requestedCDA, data: data), .waitingForCryptogram)
     }
 
     /// S9, S10 and S11: the answer to GENERATE AC or RECOVER AC.
@@ -265,35 +263,17 @@ extension MChipKernel {
     private mutating func verifySignature(
         _ bytes: [UInt8], _ objects: Range<Int>, _ information: UInt8
     ) throws(DataAuthenticationFailure) {
-        guard let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication) else {
-            throw .missing(.applicationDedicatedFileName)
-        }
-        guard let index = card.span(.certificationAuthorityPublicKeyIndex)?.first else {
-            throw .missing(.certificationAuthorityPublicKeyIndex)
-        }
         guard let number = PrimaryAccountNumber(compressedNumeric: Array(card[.applicationPAN] ?? [])) else {
             throw .missing(.applicationPAN)
         }
-        let issuer = try card.certificate(
-            .issuerPublicKeyCertificate, remainder: .issuerPublicKeyRemainder,
-            exponent: .issuerPublicKeyExponent)
-        let own = try card.certificate(
-            .iccPublicKeyCertificate, remainder: .iccPublicKeyRemainder, exponent: .iccPublicKeyExponent)
         // The certificates vouch for one card number: Track 2 Equivalent Data, which may be unsigned, must not bring
         // another into authorization and clearing.
         if let track = card.span(.track2EquivalentData), !Track2EquivalentData.isTrack(track, of: number) {
             throw .otherNumberInTrack2
         }
-        let date = activation.transaction.date
-        let pan = number.compressedNumeric
+        let cardKey = try activation.cardKey(of: card, number, staticData: staticData.span)
         let signed: CombinedDynamicData
         do throws(OfflineDataAuthenticationError) {
-            let authority = try activation.terminal.certificationAuthorityKeys.key(
-                rid: provider, index: index, on: date)
-            let issuerKey = try authority.recoverIssuerPublicKey(
-                from: issuer, pan: pan, on: date, revocations: activation.terminal.revocationList)
-            let cardKey = try issuerKey.recoverICCPublicKey(
-                from: own, pan: pan, on: date, staticData: staticData.span)
             var hash = TransactionDataHash()
             hash.append(processingOptionsData.span)
             hash.append(cryptogramData.span)

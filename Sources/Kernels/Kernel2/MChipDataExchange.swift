@@ -130,9 +130,7 @@ extension MChipKernel {
 
     mutating func getData(_ tag: Tag) -> KernelAction {
         transmit(
-            CommandAPDU(
-                cla: 0x80, ins: 0xCA, p1: UInt8(truncatingIfNeeded: tag.rawValue >> 8),
-                p2: UInt8(truncatingIfNeeded: tag.rawValue)), .waitingForData(tag))
+            .getData(tag), .waitingForData(tag))
     }
 
     /// S5.
@@ -223,16 +221,11 @@ extension MChipKernel {
 
     // MARK: - Standalone data storage: PUT DATA (S12, S15)
 
-    private func putData(_ entry: (tag: Tag, value: [UInt8])) -> CommandAPDU {
-        CommandAPDU(
-            cla: 0x80, ins: 0xDA, p1: UInt8(truncatingIfNeeded: entry.tag.rawValue >> 8),
-            p2: UInt8(truncatingIfNeeded: entry.tag.rawValue), data: entry.value)
-    }
-
     /// S456.50: PUT DATA before GENERATE AC; nil where nothing is left.
     mutating func writeBefore() -> KernelAction? {
         guard !tagsToWriteBefore.isEmpty else { return nil }
-        return transmit(putData(tagsToWriteBefore.removeFirst()), .waitingForWriteBefore)
+        let entry = tagsToWriteBefore.removeFirst()
+        return transmit(.putData(entry.tag, entry.value), .waitingForWriteBefore)
     }
 
     /// S12.
@@ -250,7 +243,8 @@ extension MChipKernel {
     /// S910.77: PUT DATA after GENERATE AC; nil where nothing is left.
     mutating func writeAfter(_ outcome: Outcome) -> KernelAction? {
         guard !tagsToWriteAfter.isEmpty else { return nil }
-        return transmit(putData(tagsToWriteAfter.removeFirst()), .waitingForWriteAfter(outcome))
+        let entry = tagsToWriteAfter.removeFirst()
+        return transmit(.putData(entry.tag, entry.value), .waitingForWriteAfter(outcome))
     }
 
     /// S15: whatever comes, the outcome stands.

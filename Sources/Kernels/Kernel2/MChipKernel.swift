@@ -128,16 +128,7 @@ public struct MChipKernel: Kernel {
         limit(MChipConfiguration.transactionLimitOnDeviceCVM, combination.contactlessTransactionLimit)
         limit(MChipConfiguration.cvmRequiredLimit, combination.cvmRequiredLimit)
         terminal.merge(combination.kernelData)
-        let inputs = activation.transaction
-        terminal.set(.amountAuthorisedNumeric, bcd: inputs.amount.minorUnits, count: 6)
-        terminal.set(.amountOtherNumeric, bcd: inputs.amountOther.minorUnits, count: 6)
-        terminal.set(.transactionCurrencyCode, bcd: UInt64(inputs.currency.value), count: 2)
-        terminal.set(.transactionCurrencyExponent, bcd: UInt64(inputs.currencyExponent), count: 1)
-        terminal.set(.transactionDate, bcd: UInt64(inputs.date.yymmdd), count: 3)
-        terminal.set(.transactionTime, bcd: UInt64(max(0, inputs.hhmmss)), count: 3)
-        terminal.set(.transactionType, number: UInt64(inputs.transactionType), count: 1)
-        terminal.set(.unpredictableNumber, number: UInt64(activation.unpredictableNumber), count: 4)
-        terminal.set(.transactionSequenceCounter, bcd: UInt64(inputs.sequenceCounter), count: 4)
+        terminal.setTransaction(of: activation)
         terminal.set(.applicationIdentifierTerminal, combination.applicationIdentifier)
         // S1.9: Terminal Capabilities, without the methods of verification, which are known later.
         setCapabilities(0)
@@ -387,19 +378,14 @@ public struct MChipKernel: Kernel {
                     raw.span, name: .processingOptionsDataObjectList, from: terminal, into: &filled)
             } catch { return finish(selectNext(.parsingError, .malformedList(error))) }
         }
-        // Template 83 must fit a short command: contactless readers send no extended ones (Book D).
-        guard filled.count <= 252 else {
+        guard let command = CommandAPDU.getProcessingOptions(filled) else {
             return finish(
                 selectNext(
                     .parsingError,
                     .wrongData(.processingOptionsDataObjectList, "asks for more than a command can hold")))
         }
         processingOptionsData = filled
-        var data: [UInt8] = [0x83]
-        BERTLVWriter.append(length: filled.count, to: &data)
-        data.append(contentsOf: filled)
         state = .waitingForProcessingOptions
-        let command = CommandAPDU(cla: 0x80, ins: 0xA8, p1: 0, p2: 0, data: data)
         underWay = command
         return .transmit(command)
     }
@@ -543,7 +529,7 @@ public struct MChipKernel: Kernel {
         }
         moveKnownTagsToRead()
         return transmit(
-            CommandAPDU(cla: 0x00, ins: 0xB2, p1: record, p2: current.sfi << 3 | 0x04), .waitingForRecord)
+            .readRecord(record, of: current.sfi), .waitingForRecord)
     }
 
     private mutating func recordRead(_ response: ResponseAPDU) -> KernelAction {

@@ -76,7 +76,7 @@ extension MChipKernel {
                 invalid(.cardDataError, .wrongData(.udol, "asks for more than a command can hold")))
         }
         return transmit(
-            CommandAPDU(cla: 0x80, ins: 0x2A, p1: 0x8E, p2: 0x80, data: data), .waitingForChecksum)
+            .computeCryptographicChecksum(data), .waitingForChecksum)
     }
 
     /// DD Card (Track 1) DF812A and (Track 2) DF812B.

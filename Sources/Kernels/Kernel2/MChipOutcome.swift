@@ -212,7 +212,3 @@ extension MChipKernel {
         .magStripeApplicationVersionNumberReader, .transactionCategoryCode, .merchantCustomData,
     ]
 }
-
-extension Span where Element == UInt8 {
-    var first: UInt8? { isEmpty ? nil : self[0] }
-}

@@ -26,7 +26,7 @@ extension MChipKernel {
         else { return nil }
         recovering = record
         return transmit(
-            CommandAPDU(cla: 0x80, ins: 0xD0, p1: 0, p2: 0, data: Array(data)), .waitingForRecovery)
+            .recoverCryptogram(Array(data)), .waitingForRecovery)
     }
 
     /// S10.
@@ -129,7 +129,7 @@ extension MChipKernel {
     mutating func readBalanceBefore() -> KernelAction? {
         guard wantsBalance(.balanceReadBeforeGenAC) else { return nil }
         return transmit(
-            CommandAPDU(cla: 0x80, ins: 0xCA, p1: 0x9F, p2: 0x50), .waitingForBalanceBefore)
+            .getData(.offlineAccumulatorBalance), .waitingForBalanceBefore)
     }
 
     /// The same after the answer to GENERATE AC, which is looked at afterwards.
@@ -139,7 +139,7 @@ extension MChipKernel {
         }
         balanceAfterWasRead = true
         state = .waitingForBalanceAfter(response)
-        let command = CommandAPDU(cla: 0x80, ins: 0xCA, p1: 0x9F, p2: 0x50)
+        let command = CommandAPDU.getData(.offlineAccumulatorBalance)
         underWay = command
         return .transmit(command)
     }

@@ -47,8 +47,7 @@ extension MChipKernel {
     /// EXCHANGE RELAY RESISTANCE DATA; the entropy is the Unpredictable Number.
     mutating func exchangeRelayResistanceData() -> KernelAction {
         state = .waitingForRelayResistance
-        let command = CommandAPDU(
-            cla: 0x80, ins: 0xEA, p1: 0, p2: 0, data: Array(terminal[.unpredictableNumber] ?? []))
+        let command = CommandAPDU.exchangeRelayResistanceData(Array(terminal[.unpredictableNumber] ?? []))
         underWay = command
         return .transmit(command)
     }

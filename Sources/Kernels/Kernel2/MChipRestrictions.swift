@@ -27,15 +27,9 @@ extension MChipKernel {
         guard let bits = card.number(.applicationUsageControl), card.length(.applicationUsageControl) == 2
         else { return true }
         let usage = ApplicationUsageControl(rawValue: UInt16(truncatingIfNeeded: bits))
-        let isATM: Bool
-        if let type = terminal.number(.terminalType), [0x14, 0x15, 0x16].contains(type),
-            let first = terminal.span(.additionalTerminalCapabilities)?.first
-        {
-            isATM = first & 0x80 != 0
-        } else {
-            isATM = false
+        guard usage.contains(terminal.isAutomatedTellerMachine ? .atATMs : .atTerminalsOtherThanATMs) else {
+            return false
         }
-        guard usage.contains(isATM ? .atATMs : .atTerminalsOtherThanATMs) else { return false }
         guard let country = card[.issuerCountryCode] else { return true }
         let isDomestic = country == terminal[.terminalCountryCode]
         switch activation.transaction.transactionType {

@@ -84,7 +84,7 @@ extension QVSDCKernel {
             return cardBits.contains(wish) && qualifiers.contains(.emvContactChip)
                 ? .switchInterface : .decline
         }
-        if isAutomatedTellerMachine, cardBits.contains(.notValidForContactlessATM) {
+        if terminal.isAutomatedTellerMachine, cardBits.contains(.notValidForContactlessATM) {
             reasons = [.usageControl]
             return .decline
         }
@@ -108,15 +108,6 @@ extension QVSDCKernel {
             }
         }
         return nil
-    }
-
-    /// Terminal Type 14, 15, 16 with cash dispensing (EMV Book 4, A1 and A3).
-    var isAutomatedTellerMachine: Bool {
-        guard let type = terminal.number(.terminalType), [0x14, 0x15, 0x16].contains(type),
-            let capabilities = terminal.span(.additionalTerminalCapabilities),
-            let first = capabilities.isEmpty ? nil : capabilities[0]
-        else { return false }
-        return first & 0x80 != 0
     }
 
     /// Application Usage Control for cash and cashback, domestic or not by the Issuer Country Code (EMV Book 3, 10.4.2). A card
@@ -167,38 +158,19 @@ extension QVSDCKernel {
         guard isDynamic || (interchangeProfile.contains(.staticDataAuthentication) && type == .arqc)
         else { throw .notOffered }
         guard let number else { throw .missing(.track2EquivalentData) }
-        guard let index = card.span(.certificationAuthorityPublicKeyIndex), index.count == 1 else {
-            throw .missing(.certificationAuthorityPublicKeyIndex)
-        }
-        guard let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication) else {
-            throw .missing(.applicationDedicatedFileName)
-        }
-        let issuer = try card.certificate(
-            .issuerPublicKeyCertificate, remainder: .issuerPublicKeyRemainder,
-            exponent: .issuerPublicKeyExponent)
         guard !hasUnusableRecord else { throw .recordWithoutTemplate }
         guard let records = staticDataWithTagList() else { throw .tagList }
-        let pan = number.compressedNumeric
-        let date = activation.transaction.date
-        let revocations = activation.terminal.revocationList
         guard isDynamic else {
             guard let signature = card.span(.signedStaticApplicationData) else {
                 throw .missing(.signedStaticApplicationData)
             }
+            let issuer = try activation.issuerKey(of: card, number)
             do throws(OfflineDataAuthenticationError) {
-                let authority = try activation.terminal.certificationAuthorityKeys.key(
-                    rid: provider, index: index[0], on: date)
-                _ = try authority.recoverIssuerPublicKey(
-                    from: issuer, pan: pan, on: date, revocations: revocations
-                )
-                .verifySignedStaticApplicationData(signature, staticData: records.span)
+                _ = try issuer.verifySignedStaticApplicationData(signature, staticData: records.span)
                 return .sda
-            } catch {
-                throw .recovery(error)
-            }
+            } catch { throw .recovery(error) }
         }
-        let own = try card.certificate(
-            .iccPublicKeyCertificate, remainder: .iccPublicKeyRemainder, exponent: .iccPublicKeyExponent)
+        let cardKey = try activation.cardKey(of: card, number, staticData: records.span)
         guard let signature = card.span(.signedDynamicApplicationData) else {
             throw .missing(.signedDynamicApplicationData)
         }
@@ -217,12 +189,6 @@ extension QVSDCKernel {
             let currency = terminal.span(.transactionCurrencyCode)
         else { throw .missing(.unpredictableNumber) }
         do throws(OfflineDataAuthenticationError) {
-            let authority = try activation.terminal.certificationAuthorityKeys.key(
-                rid: provider, index: index[0], on: date)
-            let issuerKey = try authority.recoverIssuerPublicKey(
-                from: issuer, pan: pan, on: date, revocations: revocations)
-            let cardKey = try issuerKey.recoverICCPublicKey(
-                from: own, pan: pan, on: date, staticData: records.span)
             _ = try cardKey.verifyFastDDA(
                 signature, version: .version01, format: format, unpredictableNumber: unpredictable,
                 amountAuthorised: amount, transactionCurrencyCode: currency,

@@ -74,7 +74,7 @@ extension QVSDCKernel {
         }
         state = .authenticatingIssuer(script)
         return .transmit(
-            CommandAPDU(cla: 0x00, ins: 0x82, p1: 0, p2: 0, data: data, expectedLength: nil))
+            .externalAuthenticate(data))
     }
 
     mutating func issuerAuthenticated(

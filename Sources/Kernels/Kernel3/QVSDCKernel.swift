@@ -54,16 +54,7 @@ public struct QVSDCKernel: Kernel {
         qualifiers = activation.indicators.terminalTransactionQualifiers ?? []
         terminal = activation.terminal.data
         terminal.merge(activation.combination.kernelData)
-        let inputs = activation.transaction
-        terminal.set(.amountAuthorisedNumeric, bcd: inputs.amount.minorUnits, count: 6)
-        terminal.set(.amountOtherNumeric, bcd: inputs.amountOther.minorUnits, count: 6)
-        terminal.set(.transactionCurrencyCode, bcd: UInt64(inputs.currency.value), count: 2)
-        terminal.set(.transactionCurrencyExponent, bcd: UInt64(inputs.currencyExponent), count: 1)
-        terminal.set(.transactionDate, bcd: UInt64(inputs.date.yymmdd), count: 3)
-        terminal.set(.transactionTime, bcd: UInt64(max(0, inputs.hhmmss)), count: 3)
-        terminal.set(.transactionType, number: UInt64(inputs.transactionType), count: 1)
-        terminal.set(.unpredictableNumber, number: UInt64(activation.unpredictableNumber), count: 4)
-        terminal.set(.transactionSequenceCounter, bcd: UInt64(inputs.sequenceCounter), count: 4)
+        terminal.setTransaction(of: activation)
         // Kernel 3 keeps the TVR at zero: the card's cryptogram covers it before anything is verified.
         terminal.set(.terminalVerificationResults, number: 0, count: 5)
         terminal.set(.transactionStatusInformation, number: 0, count: 2)
@@ -167,20 +158,14 @@ public struct QVSDCKernel: Kernel {
                 return finish(endApplication(.malformedList(error)))
             }
         }
-        // Template 83 must fit a short command: contactless readers send no extended ones (Book D).
-        guard filled.count <= 252 else {
+        guard let command = CommandAPDU.getProcessingOptions(filled) else {
             return finish(
                 endApplication(
-                    .malformedList(.malformedDataObjectList(tag: .processingOptionsDataObjectList, offset: 0))
-                ))
+                    .malformedList(
+                        .malformedDataObjectList(tag: .processingOptionsDataObjectList, offset: 0))))
         }
-        var data: [UInt8] = []
-        data.reserveCapacity(filled.count + 3)
-        data.append(0x83)
-        BERTLVWriter.append(length: filled.count, to: &data)
-        data.append(contentsOf: filled)
         state = .initiatingApplication
-        return .transmit(CommandAPDU(cla: 0x80, ins: 0xA8, p1: 0, p2: 0, data: data))
+        return .transmit(command)
     }
 
     /// Dynamic Reader Limits: the set whose Application Program Identifier begins the card's 9F5A replaces
@@ -304,7 +289,7 @@ public struct QVSDCKernel: Kernel {
         state = .readingRecord
         self.entry = entry
         self.record = record
-        return .transmit(CommandAPDU(cla: 0x00, ins: 0xB2, p1: record, p2: current.sfi << 3 | 0x04))
+        return .transmit(.readRecord(record, of: current.sfi))
     }
 
     private mutating func recordRead(_ response: ResponseAPDU) -> KernelAction {
@@ -517,18 +502,5 @@ extension QVSDCKernel {
             discretionaryData: [.errorIndication: [error.rawValue, 0, 0, 0, 0, 0x21]])
         outcome.reasons = [error.reason]
         return finish(outcome)
-    }
-}
-
-extension DataObjects {
-    /// Stores a number as packed BCD (format n) without an array in between.
-    mutating func set(_ tag: Tag, bcd number: UInt64, count: Int) {
-        var packed: UInt64 = 0
-        var rest = number
-        for position in 0..<min(count * 2, 16) {
-            packed |= (rest % 10) << UInt64(position * 4)
-            rest /= 10
-        }
-        set(tag, number: packed, count: count)
     }
 }
