@@ -87,8 +87,6 @@ public struct MChipKernel: Kernel {
     /// TempTornRecord: the one that RECOVER AC is about, or that it could not recover. It stays in the log until the card has
     /// answered.
     var recovering: DataObjects?
-    /// Why this is coming to an end other than an approval or an online request.
-    var reasons: [EndReason] = []
     /// The record that left the log, for the Discretionary Data.
     var tornOut: DataObjects?
     var balanceAfterWasRead = false
