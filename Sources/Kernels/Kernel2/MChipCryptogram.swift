@@ -20,8 +20,8 @@ extension MChipKernel {
         guard let number = PrimaryAccountNumber(compressedNumeric: card[.applicationPAN] ?? []) else {
             return finish(invalid(.cardDataError, .wrongData(.applicationPAN, "no card number")))
         }
-        for list: Tag in [.cardRiskManagementDataObjectList1, .drdol, .dsdol] {
-            if let error = malformed(list) { return finish(invalid(.parsingError, .malformedList(error))) }
+        for list: Tag in [.cardRiskManagementDataObjectList1, .drdol, .dsdol] where isMalformed(list) {
+            return finish(invalid(.parsingError, malformedList(list)))
         }
         if storage.contains(.read), !dataStorageIdentifierFits() {
             return finish(invalid(.cardDataError, .wrongData(.dsID, "not the card number")))
@@ -77,7 +77,8 @@ extension MChipKernel {
         let methods =
             requiresCVM
             ? MChipConfiguration.cvmCapabilityCVMRequired : MChipConfiguration.cvmCapabilityNoCVMRequired
-        setCapabilities(terminal.span(methods)?.first ?? 0)
+        let capabilities = Self.capabilities(of: terminal, methods: terminal.span(methods)?.first ?? 0)
+        terminal.set(.terminalCapabilities, number: capabilities, count: 3)
         checkRestrictions()
         selectMethod(required: requiresCVM)
         if amount > terminal.decimal(MChipConfiguration.floorLimit) ?? 0 {

@@ -111,8 +111,8 @@ public struct MChipKernel: Kernel {
         torn = TornTransactionLog(activation.persistentData)
         failures = min(
             activation.persistentData?.span(MChipConfiguration.failedMagStripeCounter)?.first ?? 0, 5)
-        tornOut = activation.restartData?[.tornRecord].map { DataObjects(encoded: Array($0)) }
-        terminal = MChipConfiguration.defaults
+        // Made apart from the kernel, which is then there at once.
+        var terminal = MChipConfiguration.defaults
         // All that is added below has room: the configuration's own, the transaction's data and the kernel's results.
         terminal.reserve(objects: 96, bytes: 640)
         terminal.merge(activation.terminal.data)
@@ -129,19 +129,19 @@ public struct MChipKernel: Kernel {
         terminal.setTransaction(of: activation)
         terminal.set(.applicationIdentifierTerminal, combination.applicationIdentifier)
         // S1.9: Terminal Capabilities, without the methods of verification, which are known later.
-        setCapabilities(0)
+        let capabilities = Self.capabilities(of: terminal, methods: 0)
+        terminal.set(.terminalCapabilities, number: capabilities, count: 3)
         // Mobile Support Indicator: this reader does on-device verification.
         if !terminal.contains(.mobileSupportIndicator) { terminal.set(.mobileSupportIndicator, [0x01]) }
+        self.terminal = terminal
     }
 
     /// Terminal Capabilities (9F33): the kernel's own, whatever those of the contact reader are (S1.9, S456.33).
     /// - Parameter methods: byte 2, CVM Capability.
-    mutating func setCapabilities(_ methods: UInt8) {
+    static func capabilities(of terminal: borrowing DataObjects, methods: UInt8) -> UInt64 {
         let input = terminal.span(MChipConfiguration.cardDataInputCapability)?.first ?? 0
         let security = terminal.span(MChipConfiguration.securityCapability)?.first ?? 0
-        terminal.set(
-            .terminalCapabilities, number: UInt64(input) << 16 | UInt64(methods) << 8 | UInt64(security),
-            count: 3)
+        return UInt64(input) << 16 | UInt64(methods) << 8 | UInt64(security)
     }
 
     var configuration: MChipKernelConfiguration {
@@ -155,6 +155,12 @@ public struct MChipKernel: Kernel {
     var verifiesOnDevice: Bool {
         interchangeProfile.contains(.onDeviceCardholderVerification)
             && configuration.contains(.onDeviceCardholderVerification)
+    }
+
+    /// The Torn Record that left the log, now or before an earlier Try Again of this transaction: for the Discretionary Data.
+    var leftRecord: [UInt8]? {
+        if let tornOut { return tornOut.encoded() }
+        return activation.restartData?[.tornRecord].map { Array($0) }
     }
 
     var capabilities: ApplicationCapabilities? {
@@ -215,8 +221,8 @@ public struct MChipKernel: Kernel {
         guard card.contains(.dedicatedFileName) else {
             return finish(selectNext(.cardDataMissing, .missingData(.dedicatedFileName)))
         }
-        if let error = malformed(.processingOptionsDataObjectList) {
-            return finish(selectNext(.parsingError, .malformedList(error)))
+        if isMalformed(.processingOptionsDataObjectList) {
+            return finish(selectNext(.parsingError, malformedList(.processingOptionsDataObjectList)))
         }
         beginDataExchange()
         beginDataStorage()
@@ -345,7 +351,9 @@ public struct MChipKernel: Kernel {
         if failures > 0 { kept.set(MChipConfiguration.failedMagStripeCounter, [failures]) }
         if kept != old { outcome.persistentData = kept }
         // A Torn Record that left is told again with the outcome in which the transaction ends.
-        if outcome.status == .tryAgain, let tornOut { outcome.restartData = [.tornRecord: tornOut.encoded()] }
+        if outcome.status == .tryAgain, let record = leftRecord {
+            outcome.restartData = [.tornRecord: record]
+        }
         // S1.8: a card that detects the field going off wants to see it go off.
         if outcome.fieldOffRequest == nil, outcome.status != .selectNext,
             capabilities?.supportsFieldOffDetection == true
@@ -356,13 +364,18 @@ public struct MChipKernel: Kernel {
         return .outcome(outcome)
     }
 
-    /// What is wrong with a DOL of the card; nil where nothing is, or where it gave none.
-    func malformed(_ list: Tag) -> DataFormatError? {
-        guard let value = card.span(list), !DataObjectList.isWellFormed(value) else { return nil }
+    /// Whether the card gave a DOL that cannot be read.
+    func isMalformed(_ list: Tag) -> Bool {
+        guard let value = card.span(list) else { return false }
+        return !DataObjectList.isWellFormed(value)
+    }
+
+    /// What is wrong with a DOL that cannot be read.
+    func malformedList(_ list: Tag) -> EndReason {
         do throws(DataFormatError) {
-            _ = try DataObjectList.entries(value, name: list)
-            return nil
-        } catch { return error }
+            _ = try DataObjectList.entries(card[list] ?? [], name: list)
+            return .wrongData(list, "no list")
+        } catch { return .malformedList(error) }
     }
 
     // MARK: - S1 to S3: GET PROCESSING OPTIONS

@@ -162,7 +162,7 @@ extension MChipKernel {
             ] {
                 data.set(tag, from: terminal)
             }
-            if let tornOut { data.set(.tornRecord, tornOut.encoded()) }
+            if let record = leftRecord { data.set(.tornRecord, record) }
             relay.store(in: &data)
         }
         return data
