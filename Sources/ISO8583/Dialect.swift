@@ -1,10 +1,14 @@
-public import ProfileFile
-
 /// How messages of one host are written: message type, bitmaps, fields. Described by a readable YAML file.
 public struct Dialect: Sendable {
     public enum Version: Int, Sendable {
         case v1987 = 1987
         case v1993 = 1993
+    }
+    /// Characters of text, one byte each.
+    public enum CharacterSet: String, Sendable, CaseIterable {
+        case ascii
+        /// ISO/IEC 8859-1; in EBCDIC the same characters in code page 037.
+        case latin1 = "latin-1"
     }
     public var name: String
     public var version: Version
@@ -12,6 +16,11 @@ public struct Dialect: Sendable {
     public var typeEncoding: FieldSpecification.Encoding
     /// `.binary`, `.hex` or `.ebcdic` (hexadecimal digits in EBCDIC).
     public var bitmapEncoding: FieldSpecification.Encoding
+    /// The characters that fields of text may hold on the line.
+    public var characters: CharacterSet
+    /// Whether the bitmap always has 16 bytes, one bit for each field to 128, and bit 1 is never set. Else there is a second
+    /// bitmap of 8 bytes where bit 1 of the first is set (ISO 8583:1987, 4.3).
+    public var hasLongBitmap: Bool
     /// Field 0...128; nil where the dialect has no such field.
     private let specifications: [FieldSpecification?]
     /// The same, as reading and writing need it.
@@ -19,12 +28,15 @@ public struct Dialect: Sendable {
 
     public init(
         name: String, version: Version = .v1987, typeEncoding: FieldSpecification.Encoding,
-        bitmapEncoding: FieldSpecification.Encoding, fields: [FieldSpecification]
+        bitmapEncoding: FieldSpecification.Encoding, hasLongBitmap: Bool = false,
+        characters: CharacterSet = .ascii, fields: [FieldSpecification]
     ) {
         self.name = name
         self.version = version
         self.typeEncoding = typeEncoding
         self.bitmapEncoding = bitmapEncoding
+        self.hasLongBitmap = hasLongBitmap
+        self.characters = characters
         var specifications = [FieldSpecification?](repeating: nil, count: 129)
         for field in fields where (2...128).contains(field.number) { specifications[field.number] = field }
         self.specifications = specifications
@@ -34,124 +46,5 @@ public struct Dialect: Sendable {
     /// The specification of a field; nil where the dialect has none.
     public subscript(field: Int) -> FieldSpecification? {
         specifications.indices.contains(field) ? specifications[field] : nil
-    }
-
-    /// Reads a dialect file.
-    /// - Throws: `ProfileFileError` naming file and line.
-    public init(path: String) throws(ProfileFileError) {
-        try self.init(ProfileFile(path: path))
-    }
-
-    public init(text: String, source: String) throws(ProfileFileError) {
-        try self.init(ProfileFile(file: source, text: text))
-    }
-
-    init(_ file: ProfileFile) throws(ProfileFileError) {
-        let top = try file.mapping()
-        let name = try top.required("name").string()
-        // Kept for people; the field numbers and lengths are those of the file.
-        let versionPlace = try top.required("version")
-        guard let version = Version(rawValue: try versionPlace.integer()) else {
-            throw versionPlace.error("expected 1987 or 1993")
-        }
-        let typeEncoding = try Self.one(
-            of: [.ascii, .bcd, .ebcdic], try top.required("message-type"))
-        let bitmapEncoding = try Self.one(
-            of: [.binary, .hex, .ebcdic], try top.required("bitmap"))
-        let defaults = try top.required("defaults").mapping()
-        let base = Defaults(
-            numeric: try Self.one(of: [.ascii, .bcd, .ebcdic], try defaults.required("numeric")),
-            text: try Self.one(of: [.ascii, .ebcdic], try defaults.required("text")),
-            binary: try Self.one(of: [.binary, .hex], try defaults.required("binary")),
-            length: try Self.one(of: [.ascii, .bcd, .binary, .ebcdic], try defaults.required("length")),
-            lengthUnit: try defaults.optional("length-unit")?.choice() ?? .characters,
-            padding: try defaults.optional("padding")?.choice() ?? .leftZero)
-        try defaults.finish()
-
-        var fields: [FieldSpecification] = []
-        for (key, value) in try top.required("fields").mapping().entries() {
-            fields.append(
-                try Self.field(number: try key.integer(in: 2...128), place: value, defaults: base))
-        }
-        try top.finish()
-        self.init(
-            name: name, version: version, typeEncoding: typeEncoding, bitmapEncoding: bitmapEncoding,
-            fields: fields)
-    }
-
-    struct Defaults {
-        var numeric: FieldSpecification.Encoding
-        var text: FieldSpecification.Encoding
-        var binary: FieldSpecification.Encoding
-        var length: FieldSpecification.Encoding
-        var lengthUnit: FieldSpecification.LengthUnit
-        var padding: FieldSpecification.Padding
-    }
-
-    static func one(
-        of allowed: [FieldSpecification.Encoding], _ place: ProfileFile
-    ) throws(ProfileFileError) -> FieldSpecification.Encoding {
-        let value: FieldSpecification.Encoding = try place.choice()
-        guard allowed.contains(value) else {
-            throw place.error(
-                "expected one of \(allowed.map(\.rawValue).joined(separator: ", ")), found \"\(value.rawValue)\""
-            )
-        }
-        return value
-    }
-
-    static func field(
-        number: Int, place: ProfileFile, defaults: Defaults
-    ) throws(ProfileFileError) -> FieldSpecification {
-        let keys = try place.mapping()
-        let format: FieldSpecification.Format = try keys.required("format").choice()
-        let length = try Self.length(try keys.required("length"))
-        let standard: FieldSpecification.Encoding =
-            switch format {
-            case .n: defaults.numeric
-            case .z, .xn: defaults.numeric == .bcd ? .bcd : defaults.text
-            case .b: defaults.binary
-            default: defaults.text
-            }
-        let encodingPlace = keys.optional("encoding")
-        let encoding = try encodingPlace?.choice() ?? standard
-        switch (format, encoding) {
-        case (.b, .binary), (.b, .hex), (.n, .bcd), (.z, .bcd), (.n, .ascii), (.n, .ebcdic): break
-        case (.xn, .bcd):
-            guard case .fixed = length else {
-                throw (encodingPlace ?? place).error("format x+n in BCD has a fixed length")
-            }
-        case (.b, _), (_, .binary), (_, .hex), (_, .bcd):
-            throw (encodingPlace ?? place).error(
-                "format \(format.rawValue) cannot be written as \(encoding.rawValue)")
-        default: break
-        }
-        let specification = FieldSpecification(
-            number: number, name: try keys.required("name").string(), format: format, length: length,
-            encoding: encoding,
-            lengthEncoding: try keys.optional("length-encoding").map {
-                (place) throws(ProfileFileError) in
-                try one(of: [.ascii, .bcd, .binary, .ebcdic], place)
-            } ?? defaults.length,
-            lengthUnit: try keys.optional("length-unit")?.choice() ?? defaults.lengthUnit,
-            padding: try keys.optional("padding")?.choice() ?? defaults.padding,
-            sensitivity: try keys.optional("sensitive")?.choice() ?? .none,
-            layout: try SubfieldLayout(keys), signEncoding: defaults.text)
-        try keys.finish()
-        return specification
-    }
-
-    /// `12` is fixed; `LL 19`, `LLL 999`, `LLLL 9999` have a prefix of so many digits.
-    static func length(_ place: ProfileFile) throws(ProfileFileError) -> FieldSpecification.Length {
-        let words = try place.string().split(separator: " ")
-        if words.count == 1, let count = Int(words[0]), (1...9999).contains(count) {
-            return .fixed(count)
-        }
-        if words.count == 2, words[0].allSatisfy({ $0 == "L" }), (1...6).contains(words[0].count),
-            let most = Int(words[1]), most >= 1, String(most).count <= words[0].count
-        {
-            return .variable(digits: words[0].count, most: most)
-        }
-        throw place.error("expected a length such as 12, \"LL 19\" or \"LLL 999\"")
     }
 }

@@ -16,8 +16,18 @@ enum Masking {
     /// card numbers too, among other digits as well. Fields of digits alone, such as the original data elements, have too
     /// many that pass the check by chance: there whole values are looked at.
     static func text(_ value: ArraySlice<UInt8>, _ field: FieldSpecification) -> String {
+        if isAmount(field) { return characters(value) }
         let text = digits(characters(value), always: false)
         return field.format == .n || field.format == .xn ? text : stretches(text)
+    }
+
+    /// Totals of settlement (87 and 93: fields 86 to 89 and 97; 93: 105 and 106): one in ten would pass for a card number by
+    /// its check digit, and none is one.
+    static func isAmount(_ field: FieldSpecification) -> Bool {
+        switch (field.number, field.format, field.length) {
+        case (86...89, .n, .fixed(16)), (97, .xn, .fixed(17)), (105...106, .n, .fixed(16)): true
+        default: false
+        }
     }
 
     /// Masks 13 to 19 digits, also within a longer run of them, that begin as card numbers do (2 to 6: ISO/IEC 7812-1)
@@ -43,8 +53,8 @@ enum Masking {
         return digits.prefix(6) + String(repeating: "*", count: digits.count - 10) + digits.suffix(4)
     }
 
-    /// Masks runs of digits that may be a card number: 13 to 19 digits with a right check digit, or each run of 8
-    /// and more (and the whole value where it has none) if `always`.
+    /// Masks runs of digits that may be a card number: 13 to 19 digits with a right check digit that do not begin with 0, as
+    /// numbers that are filled up do, or each run of 8 and more (and the whole value where it has none) if `always`.
     static func digits(_ text: String, always: Bool) -> String {
         var result = ""
         var rest = text[...]
@@ -57,7 +67,10 @@ enum Masking {
             }
             let isNumber = run.allSatisfy { $0.isASCII && $0.isNumber }
             let hides =
-                isNumber && (always ? run.count >= 8 : (13...19).contains(run.count) && hasCheckDigit(run))
+                isNumber
+                && (always
+                    ? run.count >= 8
+                    : (13...19).contains(run.count) && run.first != "0" && hasCheckDigit(run))
             result += hides ? number(run) : String(run)
             rest = rest.dropFirst(run.count)
         }

@@ -59,12 +59,11 @@ extension Dialect {
             message.type = try readType(bytes.span, &offset)
             explanation.type = message.type.description
             explanation.typeMeaning = message.type.meaning
-            let primary = try readBitmap(bytes.span, &offset)
-            var bitmap = Self.hex(primary)
-            explanation.bitmap = bitmap
-            let secondary = primary & (1 << 63) != 0 ? try readBitmap(bytes.span, &offset) : 0
-            if primary & (1 << 63) != 0 { bitmap += Self.hex(secondary) }
-            explanation.bitmap = bitmap
+            var place = offset
+            explanation.bitmap = (try? readBitmap(bytes.span, &place)).map(Self.hex)
+            let (primary, second) = try readBitmaps(bytes.span, &offset)
+            let secondary = second ?? 0
+            explanation.bitmap = Self.hex(primary) + (second.map(Self.hex) ?? "")
             for number in 2...128 {
                 let isPresent =
                     number <= 64

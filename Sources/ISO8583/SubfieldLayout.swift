@@ -1,5 +1,3 @@
-internal import ProfileFile
-
 /// What a field's value is made of.
 public enum SubfieldLayout: Sendable, Equatable {
     /// Pieces of fixed length, one after the other; the last may take what is left (`count` nil). With
@@ -85,41 +83,6 @@ public enum SubfieldLayout: Sendable, Equatable {
             value = value * 10 + Int(digit - 0x30)
         }
         return value
-    }
-
-    /// `subfields: "Name 2; Other name 12; Rest *"` with `repeat: true`, or `layout: ber-tlv` or
-    /// `layout: "tagged 2 3"`.
-    init?(_ keys: ProfileMapping) throws(ProfileFileError) {
-        let repeats = try keys.optional("repeat")?.bool() ?? false
-        if let place = keys.optional("subfields") {
-            var pieces: [Piece] = []
-            let items = try place.string().split(separator: ";")
-            for (index, item) in items.enumerated() {
-                let words = item.split(separator: " ")
-                let isLast = index == items.count - 1
-                guard words.count >= 2, let last = words.last,
-                    last == "*" && isLast && !repeats || Int(last).map({ (1...9999).contains($0) }) == true
-                else {
-                    throw place.error(
-                        "expected a name and a length such as \"Message type 4; Rest *\", found \"\(item)\"")
-                }
-                pieces.append(Piece(words.dropLast().joined(separator: " "), Int(last)))
-            }
-            guard !pieces.isEmpty else { throw place.error("no subfields are named") }
-            self = .positions(pieces, repeats: repeats)
-            return
-        }
-        guard let place = keys.optional("layout") else { return nil }
-        let words = try place.string().split(separator: " ")
-        if words == ["ber-tlv"] {
-            self = .berTLV
-        } else if words.count == 3, words[0] == "tagged", let tag = Int(words[1]), let length = Int(words[2]),
-            (1...8).contains(tag), (1...4).contains(length)
-        {
-            self = .tagged(tag: tag, length: length)
-        } else {
-            throw place.error("expected ber-tlv or \"tagged 2 3\" (characters of tag and of length)")
-        }
     }
 }
 
