@@ -14,8 +14,10 @@ enum EventContent: Sendable {
     case display(CustomerMessage)
     case terminal(TerminalView)
     case card(answerToReset: [UInt8], activation: ContactlessActivation?)
-    case command([UInt8], DictionaryContext?)
-    case response([UInt8], StatusWord, microseconds: UInt32, DictionaryContext?)
+    case command([UInt8], DictionaryContext?, hint: EMVDecoder.Hint = EMVDecoder.Hint())
+    case response(
+        [UInt8], StatusWord, microseconds: UInt32, DictionaryContext?,
+        hint: EMVDecoder.Hint = EMVDecoder.Hint())
     case readerError(String)
     case fieldOff, cardNotRemoved
     case unpredictableNumber(UInt32)
@@ -151,17 +153,17 @@ extension EventContent {
                 try object.encode(activation.modulation.rawValue, forKey: "technology")
                 try object.encode(Hex.string(activation.identifier), forKey: "uid")
             }
-        case .command(let bytes, let context):
+        case .command(let bytes, let context, let hint):
             try object.encode(Hex.string(bytes), forKey: "hex")
-            let tree = Explaining.node(bytes, .command, context)
+            let tree = Explaining.node(bytes, .command, context, hint: hint)
             try object.encode(Self.commandName(bytes), forKey: "name")
             try object.encode(tree, forKey: "tree")
-        case .response(let bytes, let status, let microseconds, let context):
+        case .response(let bytes, let status, let microseconds, let context, let hint):
             let masked = Self.masked(bytes)
             try object.encode(Hex.string(masked), forKey: "hex")
             try object.encode(Hex.string([status.sw1, status.sw2]), forKey: "sw")
             try object.encode(microseconds, forKey: "microseconds")
-            try object.encode(Explaining.node(bytes, .response, context), forKey: "tree")
+            try object.encode(Explaining.node(bytes, .response, context, hint: hint), forKey: "tree")
         case .readerError(let text), .authorizationFailed(let text): try object.encode(text, forKey: "text")
         case .fieldOff, .cardNotRemoved, .pinRequested: break
         case .unpredictableNumber(let number):

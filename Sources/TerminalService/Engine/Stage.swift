@@ -388,11 +388,17 @@ final class Stage: Sendable {
             tell(.card(answerToReset: card.answerToReset, activation: card.activation), payment)
         case .command(let command):
             if command.ins == 0xA4 { payment?.selects(command.data) }
-            tell(.command(command.bytes, payment?.context), payment)
+            tell(
+                .command(
+                    command.bytes, payment?.context,
+                    hint: payment?.exchanges { $0.sent(command.bytes) } ?? EMVDecoder.Hint()),
+                payment)
         case .response(let response, let microseconds):
             payment?.cardTook(microseconds)
             tell(
-                .response(response.bytes, response.status, microseconds: microseconds, payment?.context),
+                .response(
+                    response.bytes, response.status, microseconds: microseconds, payment?.context,
+                    hint: payment?.exchanges { $0.received(response.bytes) } ?? EMVDecoder.Hint()),
                 payment)
         case .readerError(let error):
             if case .readerUnavailable = error { state.withLock { $0.offline = "\(error)" } }
