@@ -102,6 +102,14 @@ public struct Journal: Sendable {
         return try await store.begin(intent, at: Timestamp.rounded(now()))
     }
 
+    /// Takes the next System Trace Audit Number of a terminal, for a message that belongs to no transaction, such as a sign-on
+    /// (ISO 8583 field 11): transactions, batches and these share one counter.
+    /// - Returns: 1...999 999; after the last a new round begins.
+    public func drawTraceNumber(terminal: String) async throws(JournalError) -> UInt32 {
+        try Self.checkName(terminal, "terminal identifier")
+        return try await store.drawTraceNumber(terminal: terminal)
+    }
+
     /// Keeps what the card gave; a later reading replaces it.
     public func cardRead(_ id: String, _ reading: CardReading) async throws(JournalError) {
         var change = change(id, from: [.started, .cardRead], to: .cardRead, detail: reading.outcome)

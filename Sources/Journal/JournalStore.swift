@@ -86,6 +86,9 @@ public protocol JournalStore: Sendable {
     func begin(
         _ intent: TransactionIntent, at: Date
     ) async throws(JournalError) -> (record: TransactionRecord, isNew: Bool)
+    /// Takes the next number of a terminal's counter of trace numbers.
+    /// - Returns: 1...999 999; after the last a new round begins.
+    func drawTraceNumber(terminal: String) async throws(JournalError) -> UInt32
     /// - Returns: the transaction after the change.
     /// - Throws: `.unknownTransaction`, `.stateMoved`, `.rejected` where `TransactionRemainder` rejects the change's
     ///   follow-up, as the transaction is in this same write: nothing was changed.

@@ -204,7 +204,7 @@ public actor Forwarder {
     /// all others.
     private func mayPass(_ record: TransactionRecord, _ error: AcquirerError) -> Bool {
         switch error {
-        case .unreachable: false
+        case .unreachable, .notReady: false
         case .malformedResponse, .rejected: true
         case .timeout, .connectionLost: attempts(record) + 1 >= policy.patience
         }

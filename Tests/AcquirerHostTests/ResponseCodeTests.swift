@@ -249,7 +249,7 @@ struct CodeCase: Sendable, CustomTestStringConvertible {
             let expected: Ending? =
                 switch end {
                 case .yes: nil
-                case .later: .unreachable
+                case .later: .notReady
                 case .refused: .rejected
                 case .malformed: .malformed
                 }

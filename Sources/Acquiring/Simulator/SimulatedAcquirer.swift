@@ -83,9 +83,10 @@ public actor SimulatedAcquirer: AcquirerBackend {
         let trouble = troubles.next(
             .authorization, amount: request.amount, card: request.primaryAccountNumber, elapsed: elapsed())
         if trouble == .unreachable { throw unreachable(request.transactionID, .authorization) }
+        if trouble == .approve { return approve(request) }
         let data = try check(request, .authorization)
         switch trouble {
-        case nil, .unreachable, .table: return decide(request, data)
+        case nil, .unreachable, .table, .approve: return decide(request, data)
         case .decline(let code):
             note(request.transactionID, .authorization, code, "declined by the script of troubles")
             return AuthorizationResponse(
@@ -260,6 +261,24 @@ public actor SimulatedAcquirer: AcquirerBackend {
         }
     }
 
+    /// Approves and books a request without asking an issuer, whatever it has for chip data, card and entry mode.
+    /// Repeated, it is booked once and answered alike. A reversal takes it back.
+    /// - Returns: code 00, and an authorization code made of the trace number.
+    public func approve(_ request: AuthorizationRequest) -> AuthorizationResponse {
+        keep(
+            nil,
+            books.approved(
+                request.transactionID, terminalID: request.terminalID, amount: request.amount,
+                currency: request.currency, isCredit: request.transactionType == 0x20,
+                isHeld: request.purpose == .preAuthorization))
+        note(request.transactionID, .authorization, "00", "approved by a rule")
+        let digits = String(request.stan % 1_000_000)
+        return AuthorizationResponse(
+            responseCode: "00",
+            authorizationCode: String(repeating: "0", count: max(0, 6 - digits.utf8.count)) + digits,
+            message: Self.message("00"), reason: "approved by a rule")
+    }
+
     /// The network's rules, then the token service or issuer.
     private func decide(_ request: AuthorizationRequest, _ data: DataObjects?) -> AuthorizationResponse {
         if case .tokenService = issuer.route(request.primaryAccountNumber),
@@ -337,7 +356,7 @@ public actor SimulatedAcquirer: AcquirerBackend {
         _ work: () -> AcquirerError?
     ) async throws(AcquirerError) {
         switch trouble {
-        case nil, .unreachable, .table, .wrongResponseCryptogram, .wrongScript:
+        case nil, .unreachable, .table, .approve, .wrongResponseCryptogram, .wrongScript:
             if let error = work() { throw error }
         case .decline(let code):
             note(transactionID, kind, code, "refused by the script of troubles")

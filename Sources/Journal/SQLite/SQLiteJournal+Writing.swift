@@ -56,6 +56,19 @@ extension SQLiteJournal {
         }
     }
 
+    public func drawTraceNumber(terminal: String) async throws(JournalError) -> UInt32 {
+        try await commit(isVital: false) { database, _ in
+            let row = try Self.first(
+                database, "terminals",
+                """
+                INSERT INTO terminals (id, batch, stan) VALUES (?, 1, 1)
+                ON CONFLICT (id) DO UPDATE SET stan = stan % 999999 + 1, batch = batch + (stan = 999999)
+                RETURNING stan
+                """, [terminal])
+            return try row.integer(0, as: UInt32.self)
+        }
+    }
+
     /// The transaction that the intent's key names, or that is in the same one's place already.
     private static func known(
         _ database: Database, _ intent: TransactionIntent, _ fingerprint: Data?
