@@ -21,6 +21,7 @@ struct Desk {
         let profile = try terminal.loadProfile()
         let journal = try await terminal.openJournal()
         let host = try terminal.host(profile, quiet: false)
+        host?.takeTraceNumbers(from: journal, profile.terminalID)
         if host != nil, !troubles.isEmpty {
             throw CommandFailure(
                 .usage, "--trouble is for the built-in host: give it to `tapbridge host` instead")

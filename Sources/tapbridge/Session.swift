@@ -32,6 +32,13 @@ struct TerminalOptions: ParsableArguments {
     struct OutsideHost {
         var backend: any AcquirerBackend
         var close: @Sendable () async -> Void
+
+        /// The host's own messages take their numbers from the terminal's counter.
+        func takeTraceNumbers(from journal: Journal, _ terminalID: String) {
+            (backend as? any TraceNumberedBackend)?.takeTraceNumbers {
+                try? await journal.drawTraceNumber(terminal: terminalID)
+            }
+        }
     }
 
     /// The host of the acquirer file; nil where none is given.
@@ -50,7 +57,9 @@ struct TerminalOptions: ParsableArguments {
                         answerTimeout: profile.timing.authorization))
                 return OutsideHost(backend: backend) { await backend.close() }
             }
-            let backend = try AcquirerFile(path: file).backend(log: log)
+            let acquirer = try AcquirerFile(path: file)
+            for problem in acquirer.interface.problems(profile) { log("\(problem)") }
+            let backend = acquirer.backend(log: log)
             return OutsideHost(backend: backend) { await backend.close() }
         } catch {
             throw CommandFailure(.badInput, "\(error)")
@@ -85,6 +94,17 @@ struct TerminalOptions: ParsableArguments {
         } catch {
             throw CommandFailure(.journal, "\(error)")
         }
+    }
+}
+
+extension HostInterface {
+    /// What of a profile's texts this host's messages cannot say.
+    func problems(_ profile: TerminalProfile) -> [TextProblem] {
+        problems(
+            terminalID: profile.terminalID, merchantID: profile.merchant.id,
+            merchant: CardAcceptor(
+                name: profile.merchant.name, city: profile.merchant.location,
+                country: Int(profile.country.value)))
     }
 }
 
@@ -142,6 +162,7 @@ enum CardShelf {
 struct EventPrinter: Sendable {
     let console: Console
     let showsCommands: Bool
+    let exchange = ExchangeExplanation()
 
     func print(_ event: TerminalEvent) {
         switch event {
@@ -150,10 +171,14 @@ struct EventPrinter: Sendable {
             guard !message.text.isEmpty || message.sound == .success else { return }
             Console.print("  \(lights(message.lights))  \(console.styled(message.text, .bold))")
         case .command(let command):
-            if showsCommands { explain("> ", command.bytes, kind: .command) }
+            if showsCommands {
+                explain("> ", exchange.command(command.bytes, coloured: console.coloured))
+            }
         case .response(let response, let microseconds):
             if showsCommands {
-                explain("< ", response.bytes, kind: .response, suffix: "  \(microseconds) us")
+                explain(
+                    "< ", exchange.response(response.bytes, coloured: console.coloured),
+                    suffix: "  \(microseconds) us")
             }
         case .readerError(let error):
             Console.print("        \(console.styled("\(error)", .yellow))")
@@ -220,8 +245,11 @@ struct EventPrinter: Sendable {
         return symbol(lights.first) + String(repeating: symbol(lights.others), count: 3)
     }
 
-    private func explain(_ mark: String, _ bytes: [UInt8], kind: EMVDecoder.Kind, suffix: String = "") {
-        let text = Explanation.text(bytes, kind: kind, coloured: console.coloured)
+    private func explain(_ mark: String, _ bytes: [UInt8], kind: EMVDecoder.Kind) {
+        explain(mark, Explanation.text(bytes, kind: kind, coloured: console.coloured))
+    }
+
+    private func explain(_ mark: String, _ text: String, suffix: String = "") {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() where !line.isEmpty {
             Console.print(

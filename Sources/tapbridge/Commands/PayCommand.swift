@@ -146,6 +146,7 @@ struct PayCommand: MoneyCommand {
         var chosen = card
         if reader == nil, card == nil { chosen = try await PCSC.emulatedCardInstead() }
         let journal = try await terminal.openJournal()
+        host?.takeTraceNumbers(from: journal, profile.terminalID)
         if let id = chosen {
             let tapped = try CardShelf.take(id, fresh: freshCard)
             tapped.ownerUnlocksWhenAsked = !locked
