@@ -14,9 +14,9 @@ extension Dialect {
         ("jpos-87b", PackageResources.jpos_87b_yaml),
         ("jpos-93a", PackageResources.jpos_93a_yaml),
         ("jpos-93b", PackageResources.jpos_93b_yaml),
-        ("moov-87", PackageResources.moov_87_yaml),
         ("moov-87ascii", PackageResources.moov_87ascii_yaml),
         ("pyiso8583-default", PackageResources.pyiso8583_default_yaml),
+        ("moov-87", PackageResources.moov_87_yaml),
     ]
 
     /// A built-in dialect; nil for an unknown name.

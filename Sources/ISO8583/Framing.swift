@@ -276,7 +276,7 @@ public enum FramingError: Error, Equatable, Sendable, CustomStringConvertible {
     case noTrailer
     /// A message holds the bytes that end messages.
     case trailerInside
-    /// The other side announces more than is taken.
+    /// The other side announces more than is taken; where nothing is announced, it has sent one byte more at least.
     case exceedsLimit(Int, most: Int)
 
     public var description: String {
@@ -349,14 +349,14 @@ public struct FrameReader: Sendable {
             start = end + trailer.count
             searched = start
             if end == begin { continue }
-            guard end - begin <= limit else { throw .exceedsLimit(end - begin, most: limit) }
+            guard end - begin <= limit else { throw .exceedsLimit(limit + 1, most: limit) }
             guard end - begin > framing.header.count else { throw .badLength }
             defer { compact() }
             return Array(buffer[begin..<end])
         }
         // The trailer may have begun.
         searched = max(start, buffer.count - max(0, trailer.count - 1))
-        guard pending - trailer.count <= limit else { throw .exceedsLimit(pending, most: limit) }
+        guard pending - trailer.count <= limit else { throw .exceedsLimit(limit + 1, most: limit) }
         compact()
         return nil
     }

@@ -237,6 +237,24 @@ actor ReplyingHost {
         #expect(ending == expected)
     }
 
+    /// A sign-on that names no terminal, and a host that adds one to its answer.
+    @Test func fieldsThatAreAdded() async throws {
+        let interface = try HostInterface.named("generic-bcd")
+        let host = try await ReplyingHost(interface) { message in
+            var answer = AnswerBuilder(interface).answer(to: message, code: "00")
+            answer.set(41, "HOST0001")
+            return (try? interface.dialect.pack(answer)).map { [$0] } ?? []
+        }
+        let log = LinkLog()
+        let link = HostLink(
+            interface: interface, endpoints: [Endpoint(host: "127.0.0.1", port: host.port)], security: nil,
+            settings: .quick(answer: .seconds(60)), log: log.note)
+        await link.start()
+        #expect(await log.told("connected to"))
+        await link.close()
+        await host.stop()
+    }
+
     @Test func byOtherFields() async throws {
         var interface = try HostInterface.named("generic-bcd")
         interface.matching = [11]

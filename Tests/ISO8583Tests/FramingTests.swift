@@ -84,7 +84,7 @@ import Testing
         #expect(try reader.next() == [1, 2])
         #expect(try reader.next() == nil)
         reader.append([9, 9, 9, 9, 9])
-        #expect(throws: FramingError.exceedsLimit(6, most: 4)) { try reader.next() }
+        #expect(throws: FramingError.exceedsLimit(5, most: 4)) { try reader.next() }
     }
 
     @Test func tooLong() {

@@ -27,12 +27,13 @@ actor HostLink {
             }
         }
 
-        /// Whether a response without some of the fields may belong to the request of `other`: what it has is the same, and
-        /// it has something.
+        /// Whether a response may belong to the request of `other` where one of them is without some of the fields: what both
+        /// have is the same, and there is something that both have.
         func mayAnswer(_ other: Key) -> Bool {
             guard type == other.type else { return false }
             let pairs = zip(values, other.values)
-            return pairs.contains { $0.0 != nil } && pairs.allSatisfy { $0.0 == nil || $0.0 == $0.1 }
+            return pairs.contains { $0.0 != nil && $0.0 == $0.1 }
+                && pairs.allSatisfy { $0.0 == nil || $0.1 == nil || $0.0 == $0.1 }
         }
         var isWhole: Bool { values.allSatisfy { $0 != nil } }
     }
@@ -241,10 +242,11 @@ actor HostLink {
     /// The key of what a response belongs to: of what waits, of what has waited, or its own where there is none.
     private func key(_ message: Message) -> Key {
         let key = Key(message, type: message.type, interface.matching)
-        guard !key.isWhole, inFlight[key] == nil else { return key }
+        guard inFlight[key] == nil else { return key }
         let waiting = inFlight.filter { $0.value.frame == nil && key.mayAnswer($0.key) }
         if waiting.count == 1, let only = waiting.first { return only.key }
-        guard waiting.isEmpty else { return key }
+        // What is whole is known by itself: nothing is searched for it.
+        guard waiting.isEmpty, !key.isWhole else { return key }
         return expired.onlyKey(for: key) ?? answered.onlyKey(for: key) ?? key
     }
 

@@ -41,8 +41,8 @@ public struct PastedMessage: Sendable, Equatable {
         return found
     }
 
-    /// Where a message of text may begin: at the line's first character, and where four digits are followed by the hexadecimal
-    /// digits of a bitmap, or a literal header or a length stands before those.
+    /// Where a message of text may begin, at the line's first character or at a word: where four digits are followed by the
+    /// hexadecimal digits of a bitmap, or a literal header or a length stands before those.
     private static func starts(_ text: String) -> [String.Index] {
         guard text.unicodeScalars.allSatisfy({ $0.value < 0x100 && $0.value >= 0x20 }) else { return [] }
         let bytes = Array(text.unicodeScalars.map { UInt8($0.value) })
@@ -57,16 +57,17 @@ public struct PastedMessage: Sendable, Equatable {
         func isMessage(_ place: Int) -> Bool {
             (place..<(place + 4)).allSatisfy(isDigit) && (place + 4..<place + 20).allSatisfy(isHex)
         }
-        var places = [0]
-        // After a prefix, a message begins at a word.
-        for place in bytes.indices.dropFirst().prefix(120) {
-            let previous = bytes[place - 1]
-            let isBoundary = [0x20, 0x3A, 0x3D, 0x3E, 0x5D, 0x22, 0x27, 0x5B].contains(previous)
+        var places: [Int] = []
+        for place in bytes.indices.prefix(120) {
+            // Behind a space or a mark such as a colon or a quote.
+            let isBoundary =
+                place == 0
+                || [0x20, 0x3A, 0x3D, 0x3E, 0x5D, 0x22, 0x27, 0x5B].contains(bytes[place - 1])
             guard isBoundary else { continue }
             let isLiteral =
                 bytes[place...].starts(with: "ISO".utf8) && (place + 3..<place + 12).allSatisfy(isDigit)
             // A length of four digits or hexadecimal digits, or none.
-            if isLiteral || isMessage(place) || isMessage(place + 4) || isMessage(place + 10) {
+            if isLiteral || isMessage(place) || isMessage(place + 4) {
                 places.append(place)
             }
         }

@@ -126,7 +126,7 @@ extension HostCommand {
             defer { if let http { Task { await http.stop() } } }
             do {
                 try await withThrowingTaskGroup(of: Void.self) { group in
-                    group.addTask { try await listener.run() }
+                    group.addTask { [listener] in try await listener.run() }
                     group.addTask { await EndSignals.wait() }
                     group.addTask {
                         if let error = await ledger.failure() { throw CommandFailure(.journal, "\(error)") }
