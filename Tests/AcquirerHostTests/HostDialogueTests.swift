@@ -363,6 +363,7 @@ actor ReplyingHost {
         let message = MessageBuilder(interface).reconciliation(batch)
         #expect(message.text(97) == value)
         #expect(message.text(66) == nil)
+        #expect(message.text(28) == "261120" && message.text(29) == "001")
         let answer = AnswerBuilder(interface).reconciliation(to: message, .balanced)
         #expect(answer.text(39) == "500" && answer[66] == nil)
     }

@@ -310,7 +310,7 @@ import Testing
         let log = LinkLog()
         let acquirer = ISO8583Acquirer(
             interface: interface, endpoints: [Endpoint(host: "127.0.0.1", port: host.port)],
-            settings: .quick(answer: .seconds(3)), log: log.note)
+            settings: .quick(answer: .seconds(kind == "echo" ? 3 : 60)), log: log.note)
         // Nothing was signed on, so nothing left.
         #expect(await Ending.of(acquirer, Payment().request) == (kind == "close" ? .unreachable : .notReady))
         #expect(

@@ -46,7 +46,7 @@ import TestTools
         let node = exchange.sent("80A80000128310" + "3600C000" + "000000001500" + "12345678" + "0978" + "00")
         #expect(!node.hasErrors, "\(node.text())")
         #expect(node.first(tag: "9F66")?.value == "3600C000")
-        #expect(node.first(tag: "9F02")?.value == "000000001500")
+        #expect(node.first(tag: "9F02")?.lines.map(\.text) == ["EUR 15.00"])
         #expect(node.first(tag: "9F37")?.value == "12345678")
         #expect(node.first(tag: "5F2A")?.lines.first?.text.hasPrefix("EUR") == true)
         // By itself it stays bytes.

@@ -284,7 +284,7 @@ extension EMVDecoder.Session {
     }
 
     /// A record of the transaction log: values one after the other, as the Log Format lists them (EMV Book 3, Annex D4).
-    private func logRecord(_ format: [UInt8], _ range: Range<Int>) -> ExplainedNode {
+    private mutating func logRecord(_ format: [UInt8], _ range: Range<Int>) -> ExplainedNode {
         let shown = shown(bytes[range])
         var node = ExplainedNode(
             name: "Transaction log record", offset: range.lowerBound, length: range.count, value: shown.text,

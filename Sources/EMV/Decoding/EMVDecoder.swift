@@ -468,9 +468,17 @@ extension EMVDecoder {
         }
 
         /// The values that answer a DOL, named by it.
-        func answers(_ list: [UInt8], _ range: Range<Int>) -> (nodes: [ExplainedNode], error: String?) {
+        mutating func answers(
+            _ list: [UInt8], _ range: Range<Int>
+        ) -> (nodes: [ExplainedNode], error: String?) {
             guard let entries = try? DataObjectList.entries(list, name: 0x9F38) else {
                 return ([], "the DOL given is malformed")
+            }
+            // An amount's currency may come behind it.
+            var place = range.lowerBound
+            for entry in entries where entry.length <= range.upperBound - place {
+                seen[entry.tag] = bytes[place..<(place + entry.length)]
+                place += entry.length
             }
             var nodes: [ExplainedNode] = []
             var offset = range.lowerBound

@@ -83,6 +83,11 @@ public struct MessageBuilder: Sendable {
         put(&message, 11, Self.digits(UInt64(request.stan), 6))
         time(&message, request.date, request.hhmmss)
         function(&message, "500")
+        if isVersion1993 {
+            // Mandatory in a 1500 of one acquirer's published definition (Elavon, EISOP, fields 28 and 29).
+            put(&message, 28, Self.digits(UInt64(request.date.yymmdd), 6))
+            put(&message, 29, Self.digits(UInt64(max(0, request.batch)) % 1000, 3))
+        }
         put(&message, 32, request.acquirerID)
         put(&message, 41, request.terminalID)
         put(&message, 42, request.merchantID)

@@ -114,10 +114,12 @@ struct ISOCommand: ParsableCommand {
         }
 
         private func show(_ row: Row) {
+            // Digits alone are what is expected.
+            let reading = row.reading == "hexadecimal digits" ? "" : ", read as \(row.reading)"
             let console = Console.standard
             Console.print(
                 console.styled(
-                    "dialect \(row.message.dialect), framing \(row.framing), read as \(row.reading)", .dim))
+                    "dialect \(row.message.dialect), framing \(row.framing)\(reading)", .dim))
             if !row.message.header.isEmpty { Console.print("header \(row.message.header)") }
             if let type = row.message.type {
                 Console.print(
