@@ -1,7 +1,10 @@
 /// Values as they may be shown: card numbers with first six and last four digits at most, tracks with the masked number
 /// alone, PIN blocks, keys and codes not at all.
 enum Masking {
-    static func shown(_ value: ArraySlice<UInt8>, _ field: FieldSpecification) -> String {
+    /// - Parameter set: of texts: letters beyond ASCII are shown where the dialect has them.
+    static func shown(
+        _ value: ArraySlice<UInt8>, _ field: FieldSpecification, in set: Dialect.CharacterSet
+    ) -> String {
         switch field.sensitivity {
         case .pan: return digits(characters(value), always: true)
         case .track: return track(value)
@@ -9,15 +12,17 @@ enum Masking {
         case .chip: return "(\(value.count) bytes)"
         case .none: break
         }
-        return field.isBinary ? stretches(hex(value)) : text(value, field)
+        return field.isBinary ? stretches(hex(value)) : text(value, field, in: set)
     }
 
     /// Characters of a field, or of a piece of one, that is not known to be sensitive: private fields hold anything,
     /// card numbers too, among other digits as well. Fields of digits alone, such as the original data elements, have too
     /// many that pass the check by chance: there whole values are looked at.
-    static func text(_ value: ArraySlice<UInt8>, _ field: FieldSpecification) -> String {
+    static func text(
+        _ value: ArraySlice<UInt8>, _ field: FieldSpecification, in set: Dialect.CharacterSet
+    ) -> String {
         if isAmount(field) { return characters(value) }
-        let text = digits(characters(value), always: false)
+        let text = digits(characters(value, in: set), always: false)
         return field.format == .n || field.format == .xn ? text : stretches(text)
     }
 
@@ -98,9 +103,18 @@ enum Masking {
         return number(pan) + (rest > 0 ? "**** (\(text.count) characters)" : "")
     }
 
-    /// Printable ASCII; other bytes as dots.
-    static func characters(_ value: ArraySlice<UInt8>) -> String {
-        String(decoding: value.map { (0x20...0x7E).contains($0) ? $0 : UInt8(ascii: ".") }, as: UTF8.self)
+    /// Printable characters of the set; other bytes as dots.
+    static func characters(_ value: ArraySlice<UInt8>, in set: Dialect.CharacterSet = .ascii) -> String {
+        guard set == .latin1 else {
+            return String(
+                decoding: value.map { (0x20...0x7E).contains($0) ? $0 : UInt8(ascii: ".") }, as: UTF8.self)
+        }
+        var text = ""
+        for byte in value {
+            let isShown = (0x20...0x7E).contains(byte) || byte > 0xA0 && byte != 0xAD
+            text.unicodeScalars.append(isShown ? Unicode.Scalar(byte) : ".")
+        }
+        return text
     }
 
     static func hex(_ value: ArraySlice<UInt8>) -> String {

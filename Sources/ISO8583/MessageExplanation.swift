@@ -95,7 +95,7 @@ extension Dialect {
         var pieces: [MessageExplanation.Piece] = []
         if field.sensitivity == .none, let layout = field.layout {
             pieces = layout.split(value).map { piece in
-                let text = Masking.text(piece.value, field)
+                let text = Masking.text(piece.value, field, in: characters)
                 return MessageExplanation.Piece(
                     name: piece.name, value: text,
                     meaning: FieldMeaning.piece(field.number, piece.name, text, version))
@@ -103,7 +103,7 @@ extension Dialect {
         }
         return MessageExplanation.Field(
             number: field.number, name: field.name, format: field.notation, offset: offset, byteCount: count,
-            value: Masking.shown(value, field),
+            value: Masking.shown(value, field, in: characters),
             meaning: FieldMeaning.field(field.number, Masking.characters(value), version), pieces: pieces)
     }
 
@@ -119,7 +119,9 @@ extension Message {
         var lines = ["\(type)" + (type.meaning.map { " \($0)" } ?? "")]
         for field in fields {
             guard let value = self[field] else { continue }
-            let shown = dialect[field].map { Masking.shown(value, $0) } ?? "**** (\(value.count) bytes)"
+            let shown =
+                dialect[field].map { Masking.shown(value, $0, in: dialect.characters) }
+                ?? "**** (\(value.count) bytes)"
             lines.append("  \(field) \(dialect[field]?.name ?? "?"): \(shown)")
         }
         return lines.joined(separator: "\n")

@@ -315,7 +315,7 @@ import Testing
         #expect(await Ending.of(acquirer, Payment().request) == (kind == "close" ? .unreachable : .notReady))
         #expect(
             await log.told(
-                kind == "close" ? "not signed on" : kind == "echo" ? "our own 0800" : "not signed on"))
+                kind == "echo" ? "our own 0800" : "not signed on"))
         await acquirer.close()
         await host.stop()
     }

@@ -35,6 +35,20 @@ import Testing
         #expect(compared > 380)
     }
 
+    /// What came in letters beyond ASCII is shown as such where the dialect has them.
+    @Test(arguments: [
+        ("jpos-87b", "Café Zürich"), ("generic-ebcdic", "Café Zürich"), ("generic-bcd", "Caf. Z.rich"),
+    ])
+    func shown(name: String, text: String) throws {
+        let dialect = try #require(try Dialect.builtIn(name))
+        var message = Message(0x0200)
+        message.set(43, Dialect.CharacterSet.latin1.encoded("Café Zürich").bytes)
+        let packed = try dialect.pack(message)
+        let (explanation, read) = dialect.explain(packed)
+        #expect(explanation.fields.first?.pieces.first?.value == text + String(repeating: " ", count: 14))
+        #expect(read.description(in: dialect).contains(text))
+    }
+
     /// Latin-1 in code page 037: é is 51, ü DC.
     @Test func ebcdic() throws {
         let dialect = try #require(try Dialect.builtIn("generic-ebcdic"))
