@@ -85,6 +85,31 @@ import Testing
     }
 }
 
+extension LibraryDialectTests {
+    /// jPOS's packagers in BCD, by a writer of its own.
+    @Test(.needs(.oracles)) func jPOSBothWays() throws {
+        let lines = try PythonOracle("jpos_messages.py").lines(["8583", "500"])
+        var counts: [String: Int] = [:]
+        for line in lines {
+            let words = line.split(separator: " ")
+            let dialect = try #require(try Dialect.builtIn(String(words[0])))
+            let bytes = try #require(Hex.bytes(words[1]))
+            var expected: [Int: [UInt8]] = [:]
+            for word in words.dropFirst(2) {
+                let pair = word.split(separator: "=", omittingEmptySubsequences: false)
+                expected[try #require(Int(pair[0]))] = try #require(Hex.bytes(pair[1]))
+            }
+            let message = try dialect.unpack(bytes)
+            let isSame =
+                message.fields == expected.keys.sorted()
+                && expected.allSatisfy { message[$0.key].map { Array($0) } == $0.value }
+            #expect(try isSame && dialect.pack(message) == bytes, "\(line)")
+            counts[dialect.name, default: 0] += 1
+        }
+        #expect(counts == ["jpos-87b": 500, "jpos-93b": 500])
+    }
+}
+
 @Suite struct BitmapAndSignTests {
     /// Bits that announce a third bitmap are named, whatever comes after them.
     @Test(arguments: [
