@@ -22,8 +22,9 @@ enum Masking {
         _ value: ArraySlice<UInt8>, _ field: FieldSpecification, in set: Dialect.CharacterSet
     ) -> String {
         if isAmount(field) { return characters(value) }
-        let text = digits(characters(value, in: set), always: false)
-        return field.format == .n || field.format == .xn ? text : stretches(text)
+        let text = characters(value, in: set)
+        // Whole runs last: what is left between stretches is one, too.
+        return digits(field.format == .n || field.format == .xn ? text : stretches(text), always: false)
     }
 
     /// Totals of settlement (87 and 93: fields 86 to 89 and 97; 93: 105 and 106): one in ten would pass for a card number by
