@@ -560,6 +560,10 @@ actor HostLink {
         if state == .down {
             lastError = .notReady("\(endpoints[current]): \(text) came in answer to the sign-on")
         }
+        limitedLog(text)
+    }
+
+    private func limitedLog(_ text: String) {
         switch strayLog.line(at: clock.now) {
         case .line: log(text)
         case .lineAfter(let skipped): log("\(text) (and \(skipped) more such messages before it)")
@@ -634,8 +638,12 @@ actor HostLink {
             message = try interface.dialect.unpack(content, from: interface.framing.header.count)
         } catch {
             counters.unreadable += 1
-            note(stray: "a message of \(content.count) bytes that cannot be read (\(error))")
-            return answerUnreadable(content, "\(error)")
+            let text = "a message of \(content.count) bytes that cannot be read (\(error))"
+            guard let owner = ownerOfUnreadable(content), let waiting = inFlight[owner] else {
+                return note(stray: text)
+            }
+            limitedLog(text)
+            return end(owner, waiting, .failure(.malformedResponse(text)))
         }
         let hasRightMAC = interface.mac.map { $0.verifies(message, in: content, interface.dialect) } ?? true
         guard message.type.isResponse else {
@@ -681,17 +689,14 @@ actor HostLink {
 
     /// An answer whose type and numbers can be read belongs to a request, which need not wait for its time-out. Where there
     /// is one request alone that it can belong to, it is that one's.
-    private func answerUnreadable(_ content: [UInt8], _ reason: String) {
+    private func ownerOfUnreadable(_ content: [UInt8]) -> Key? {
         let (_, partial) = interface.dialect.explain(content, from: interface.framing.header.count)
         if partial.type.isResponse, partial.contains(11) {
             let key = key(partial)
-            if let waiting = inFlight[key], waiting.frame == nil {
-                return end(key, waiting, .failure(.malformedResponse(reason)))
-            }
+            if let waiting = inFlight[key], waiting.frame == nil { return key }
         }
         let sent = inFlight.filter { $0.value.frame == nil }
-        guard sent.count == 1, let (key, waiting) = sent.first else { return }
-        end(key, waiting, .failure(.malformedResponse(reason)))
+        return sent.count == 1 ? sent.first?.key : nil
     }
 
     /// The host's own requests: sign-on and echo tests are answered, others refused.
