@@ -86,7 +86,7 @@ public struct ISO8583Listener: Sendable {
                             case .answer(let bytes): output.writeBytes(bytes)
                             case .cut:
                                 // What was answered before goes out; then the line ends.
-                                if output.readableBytes > 0 { try await send(output, outbound, line) }
+                                if output.readableBytes > 0 { try await send(output, outbound, on: line) }
                                 throw Cut()
                             case .later(let delay, let work):
                                 // Neither a script with long delays nor a terminal that takes no answers fills
@@ -97,12 +97,12 @@ public struct ISO8583Listener: Sendable {
                                     try await Task.sleep(for: delay)
                                     let bytes = await work()
                                     if !bytes.isEmpty {
-                                        try? await send(ByteBuffer(bytes: bytes), outbound, line)
+                                        try? await send(ByteBuffer(bytes: bytes), outbound, on: line)
                                     }
                                 }
                             }
                         }
-                        if output.readableBytes > 0 { try await send(output, outbound, line) }
+                        if output.readableBytes > 0 { try await send(output, outbound, on: line) }
                     }
                     // The terminal has gone: nobody waits for delayed answers, but what they were to do is done.
                 }
@@ -121,7 +121,8 @@ public struct ISO8583Listener: Sendable {
 
     /// Answers leave when what they tell is on the disk.
     private func send(
-        _ answers: ByteBuffer, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>, _ line: HostTraffic.Line
+        _ answers: ByteBuffer, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>,
+        on line: HostTraffic.Line
     ) async throws {
         try await service.commit()
         if let observer {

@@ -74,7 +74,7 @@ actor ReplyingHost {
         let journal = try Journal.inMemory()
         let profile = try TerminalProfile.builtIn()
         let acquirer = ISO8583Acquirer(
-            interface: interface, endpoints: [host.endpoint], settings: .quick())
+            interface: interface, endpoints: [host.endpoint], settings: .quick(answer: .seconds(120)))
         acquirer.takeTraceNumbers { [journal] in
             try? await journal.drawTraceNumber(terminal: profile.terminalID)
         }
@@ -129,7 +129,7 @@ actor ReplyingHost {
         _ interface: HostInterface, _ reply: @escaping @Sendable (Message) -> [[UInt8]]
     ) async throws -> AcquirerError? {
         let host = try await ReplyingHost(interface, reply)
-        var settings = LinkSettings.quick(answer: .seconds(10))
+        var settings = LinkSettings.quick(answer: .seconds(20))
         settings.signsOn = false
         let log = LinkLog()
         let acquirer = ISO8583Acquirer(
@@ -210,10 +210,11 @@ actor ReplyingHost {
 
 @Suite struct MatchingTests {
     private func ending(
-        _ interface: HostInterface, _ change: @escaping @Sendable (inout Message) -> Void
+        _ interface: HostInterface, waits: Duration = .seconds(120),
+        _ change: @escaping @Sendable (inout Message) -> Void
     ) async throws -> (Ending, [Message]) {
         let host = try await ReplyingHost(interface) { ReplyingHost.approval(interface, $0, change) }
-        var settings = LinkSettings.quick(answer: .seconds(10))
+        var settings = LinkSettings.quick(answer: waits)
         settings.signsOn = false
         let log = LinkLog()
         let acquirer = ISO8583Acquirer(
@@ -233,7 +234,9 @@ actor ReplyingHost {
         ([41], Ending.approved), ([11], .approved), ([37], .approved), ([11, 41], .malformed),
     ]) func fieldsThatAreMissing(removed: [Int], expected: Ending) async throws {
         let interface = try HostInterface.named("generic-bcd")
-        let (ending, _) = try await ending(interface) { for field in removed { $0.remove(field) } }
+        let (ending, _) = try await ending(interface, waits: .seconds(expected == .malformed ? 20 : 120)) {
+            for field in removed { $0.remove(field) }
+        }
         #expect(ending == expected)
     }
 
@@ -264,7 +267,7 @@ actor ReplyingHost {
         let (byReference, _) = try await ending(interface) { $0.set(11, "999999") }
         #expect(byReference == .approved)
         interface.matching = [11, 41]
-        let (strict, _) = try await ending(interface) { $0.set(41, "HOST0001") }
+        let (strict, _) = try await ending(interface, waits: .seconds(20)) { $0.set(41, "HOST0001") }
         #expect(strict == .malformed)
     }
 
@@ -284,7 +287,7 @@ actor ReplyingHost {
                 }
             }
         }
-        var settings = LinkSettings.quick()
+        var settings = LinkSettings.quick(answer: .seconds(120))
         settings.signsOn = false
         let acquirer = ISO8583Acquirer(
             interface: interface, endpoints: [Endpoint(host: "127.0.0.1", port: host.port)],
@@ -309,7 +312,8 @@ actor ReplyingHost {
         #expect(heard.last?.contains(37) == false)
 
         let host = try await TestHost(interface)
-        let acquirer = ISO8583Acquirer(interface: interface, endpoints: [host.endpoint], settings: .quick())
+        let acquirer = ISO8583Acquirer(
+            interface: interface, endpoints: [host.endpoint], settings: .quick(answer: .seconds(120)))
         #expect(await Ending.of(acquirer, Payment(amount: 700, stan: 3).request) == .approved)
         try await acquirer.reverse(Payment(amount: 700, stan: 3).reversal)
         let records = await host.simulator.issuer.state.transactions
@@ -332,7 +336,7 @@ actor ReplyingHost {
         let host = try await ReplyingHost(interface) { ReplyingHost.approval(interface, $0) }
         let acquirer = ISO8583Acquirer(
             interface: interface, endpoints: [Endpoint(host: "127.0.0.1", port: host.port)],
-            settings: .quick())
+            settings: .quick(answer: .seconds(120)))
         await #expect {
             try await acquirer.reconcile(Self.batch)
         } throws: { error in

@@ -23,13 +23,15 @@ import Testing
         request.panSequenceNumber = nil
         let interface = try HostInterface.named(dialect)
         let strict = try await TestHost(interface)
-        let first = ISO8583Acquirer(interface: interface, endpoints: [strict.endpoint], settings: .quick())
+        let first = ISO8583Acquirer(
+            interface: interface, endpoints: [strict.endpoint], settings: .quick(answer: .seconds(120)))
         #expect(await Ending.of(first, request) != .approved)
         await first.close()
         await strict.stop()
 
         let host = try await TestHost(interface, troubles: ["amount 1051: decline 51", "always: approve"])
-        let acquirer = ISO8583Acquirer(interface: interface, endpoints: [host.endpoint], settings: .quick())
+        let acquirer = ISO8583Acquirer(
+            interface: interface, endpoints: [host.endpoint], settings: .quick(answer: .seconds(120)))
         let response = try await acquirer.authorize(request)
         #expect(response.isApproved && response.authorizationCode == "000001")
         // Repeated: the same answer, booked once.
@@ -167,7 +169,8 @@ import Testing
         let interface = try HostInterface.named("generic-bcd", "2-byte tpdu")
         let seen = Observed<[HostTraffic]>([])
         let host = try await TestHost(interface) { traffic in seen.update { $0.append(traffic) } }
-        let acquirer = ISO8583Acquirer(interface: interface, endpoints: [host.endpoint], settings: .quick())
+        let acquirer = ISO8583Acquirer(
+            interface: interface, endpoints: [host.endpoint], settings: .quick(answer: .seconds(120)))
         #expect(await Ending.of(acquirer, Payment().request) == .approved)
         await acquirer.close()
         await host.stop()

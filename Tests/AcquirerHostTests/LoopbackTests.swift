@@ -131,9 +131,12 @@ import Testing
 
     @Test func lateAnswersAreTold() async throws {
         let interface = try HostInterface.named("generic-ascii")
-        try await withHost(interface, troubles: ["always: late 5s x1"], settings: .quick(answer: .seconds(2)))
-        {
-            _, acquirer in
+        let log = LinkLog()
+        try await withHost(
+            interface, troubles: ["always: late 5s x1"], settings: .quick(answer: .seconds(2)), log: log
+        ) { _, acquirer in
+            await acquirer.start()
+            #expect(await log.told("connected to"))
             #expect(await Ending.of(acquirer, Payment().request) == .timeout)
             let stream = await acquirer.answersOutOfTime()
             var found: LateAnswer?
