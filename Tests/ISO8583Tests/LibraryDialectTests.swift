@@ -97,7 +97,7 @@ extension LibraryDialectTests {
             var expected: [Int: [UInt8]] = [:]
             for word in words.dropFirst(2) {
                 let pair = word.split(separator: "=", omittingEmptySubsequences: false)
-                expected[try #require(Int(pair[0]))] = try #require(Hex.bytes(pair[1]))
+                expected[try #require(Int(pair[0]))] = Hex.bytes(pair[1])
             }
             let message = try dialect.unpack(bytes)
             let isSame =
