@@ -305,11 +305,14 @@ public enum AcquirerError: Error, Sendable, Equatable, CustomStringConvertible {
     case connectionLost(String)
     /// The host refused the message itself (format error): nothing was authorized.
     case rejected(String)
+    /// The host does not process this message now (response codes 91 and 96 of ISO 8583): nothing was done, and the same
+    /// may be sent later.
+    case notProcessed(String)
 
     /// Whether the host may have authorized the request.
     public var isOutcomeUnknown: Bool {
         switch self {
-        case .unreachable, .rejected: false
+        case .unreachable, .rejected, .notProcessed: false
         case .timeout, .malformedResponse, .connectionLost: true
         }
     }
@@ -320,6 +323,7 @@ public enum AcquirerError: Error, Sendable, Equatable, CustomStringConvertible {
         case .malformedResponse(let reason): "the acquirer's answer cannot be used: \(reason)"
         case .connectionLost(let reason): "the connection to the acquirer was lost: \(reason)"
         case .rejected(let reason): "the acquirer rejected the message: \(reason)"
+        case .notProcessed(let reason): "the acquirer does not process the message now: \(reason)"
         }
     }
 }

@@ -208,7 +208,7 @@ public struct CardReading: Sendable {
 }
 
 /// How a transaction ended, or why it changed.
-public struct TransactionResult: Sendable {
+public struct TransactionResult: Sendable, Equatable {
     public var responseCode: String?
     public var authorizationCode: String?
     public var approvedAmount: Amount?

@@ -1,5 +1,6 @@
 public import Acquiring
 public import Journal
+internal import Synchronization
 
 /// A host's response that came out of time: after the wait, or after another one.
 public enum LateResponse {
@@ -25,59 +26,116 @@ public enum LateResponse {
         guard let found = try await journal.show(id), found.id == id else {
             throw .unknownTransaction(id: id)
         }
-        let text = "late answer, response code \(response.responseCode)"
-        var action = Action.noted
-        // The response that the journal has already, once more, is not another approval: what was void stays void.
-        let isRepeated =
-            found.responseCode == response.responseCode && found.authorizationCode != nil
-            && found.authorizationCode == response.authorizationCode
-        if response.mayBeBooked, !isRepeated, [.declined, .reversed].contains(found.state) {
-            // A void stays one: the payment was told to be approved.
-            let cancelled = ReversalRequest.Reason.cancelled.rawValue
-            let count = try await journal.lateApproval(
-                id, text, authorizationCode: response.authorizationCode,
-                reason: found.reversalReason == cancelled
-                    ? cancelled : ReversalRequest.Reason.lateResponse.rawValue)
-            action = count.map { .reversalDue(count: $0) } ?? .leftToAPerson
-        } else {
+        let action: Action
+        switch LateResponseDecision(response, to: found) {
+        case .note(let text):
             try await journal.note(id, text)
+            action = .noted
+        case .reverse(let text, let authorizationCode, let reason):
+            let count = try await journal.lateApproval(
+                id, text, authorizationCode: authorizationCode, reason: reason.rawValue)
+            action = count.map { .reversalDue(count: $0) } ?? .leftToAPerson
         }
         guard let record = try await journal.show(id) else { throw .unknownTransaction(id: id) }
         return (action, record)
     }
 
     /// Records what the backend hears out of time, until the task is cancelled or the backend is closed. A response that the
-    /// journal does not take at once is tried again: it may be an approval that must be reversed.
+    /// journal does not take at once is tried again: it may be an approval that must be reversed. Meanwhile those of other
+    /// transactions are recorded; those of the same one wait for their turn.
     /// - Parameters:
     ///   - sleep: what waiting goes by.
-    ///   - failed: told each time the journal does not take one.
-    ///   - recorded: told of each that is written; those of other journals are nobody's business here.
+    ///   - failed: called each time the journal does not take one.
+    ///   - recorded: called for each that is written; those of other journals are nobody's business here.
     public static func listen(
         to backend: any AcquirerBackend, journal: Journal,
         sleep: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) },
         failed: @escaping @Sendable (JournalError) -> Void = { _ in },
         recorded: @escaping @Sendable (LateAnswer, Action, TransactionRecord) async -> Void
     ) async {
+        let recorder = Recorder(journal: journal, sleep: sleep, failed: failed, recorded: recorded)
+        let retried = Retried()
+        await withDiscardingTaskGroup { group in
+            for await answer in await backend.answersOutOfTime() {
+                guard !retried.queue(answer) else { continue }
+                guard await !recorder.attempt(answer) else { continue }
+                retried.begin(answer.transactionID)
+                group.addTask {
+                    var next: LateAnswer? = answer
+                    var mayBeFirst = false
+                    while let answer = next {
+                        await recorder.record(answer, isFirst: mayBeFirst)
+                        mayBeFirst = true
+                        next = retried.next(of: answer.transactionID)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The responses that wait behind one of the same transaction that the journal did not take yet.
+    private final class Retried: Sendable {
+        private let waiting = Mutex<[String: [LateAnswer]]>([:])
+
+        func begin(_ id: String) { waiting.withLock { $0[id] = [] } }
+
+        /// - Returns: false where none of its transaction is being tried again.
+        func queue(_ answer: LateAnswer) -> Bool {
+            waiting.withLock { waiting in
+                guard waiting[answer.transactionID] != nil else { return false }
+                waiting[answer.transactionID]?.append(answer)
+                return true
+            }
+        }
+
+        /// - Returns: nil, and the transaction is no longer being tried again, where no more wait.
+        func next(of id: String) -> LateAnswer? {
+            waiting.withLock { waiting in
+                guard let first = waiting[id]?.first else {
+                    waiting[id] = nil
+                    return nil
+                }
+                waiting[id]?.removeFirst()
+                return first
+            }
+        }
+    }
+
+    private struct Recorder: Sendable {
+        let journal: Journal
+        let sleep: @Sendable (Duration) async -> Void
+        let failed: @Sendable (JournalError) -> Void
+        let recorded: @Sendable (LateAnswer, Action, TransactionRecord) async -> Void
         let policy = Forwarder.Policy()
-        for await answer in await backend.answersOutOfTime() {
-            var failures = 0
+
+        /// - Returns: false where it is to be tried again.
+        func attempt(_ answer: LateAnswer) async -> Bool {
+            var moves = 0
             while true {
                 do throws(JournalError) {
-                    let (action, record) = try await record(answer, in: journal)
+                    let (action, record) = try await LateResponse.record(answer, in: journal)
                     await recorded(answer, action, record)
-                    break
+                    return true
                 } catch {
-                    // Of another journal, or that has moved on: then it is looked at anew.
-                    if case .unknownTransaction = error { break }
-                    if case .stateMoved = error, failures < policy.patience {
-                        failures += 1
-                        continue
+                    switch error {
+                    // Of another journal.
+                    case .unknownTransaction: return true
+                    // It has moved on meanwhile: it is looked at anew.
+                    case .stateMoved where moves < policy.patience: moves += 1
+                    default:
+                        failed(error)
+                        return false
                     }
-                    failed(error)
-                    failures += 1
-                    guard failures <= policy.patience, !Task.isCancelled else { break }
-                    await sleep(policy.delay(after: failures, chance: 0.5))
                 }
+            }
+        }
+
+        /// - Parameter isFirst: nothing was tried yet.
+        func record(_ answer: LateAnswer, isFirst: Bool) async {
+            if isFirst, await attempt(answer) { return }
+            for failures in 1...policy.patience where !Task.isCancelled {
+                await sleep(policy.delay(after: failures, chance: 0.5))
+                if await attempt(answer) { return }
             }
         }
     }

@@ -92,6 +92,7 @@ public struct SessionRecorder: Sendable {
         case .malformedResponse: "malformed"
         case .connectionLost: "connection-lost"
         case .rejected: "rejected"
+        case .notProcessed: "not-processed"
         }
     }
 
@@ -101,6 +102,7 @@ public struct SessionRecorder: Sendable {
         case "malformed": .malformedResponse("as recorded")
         case "connection-lost": .connectionLost("as recorded")
         case "rejected": .rejected("as recorded")
+        case "not-processed": .notProcessed("as recorded")
         default: .unreachable("as recorded")
         }
     }

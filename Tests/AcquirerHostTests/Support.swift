@@ -160,7 +160,7 @@ enum Ending: Equatable, Sendable {
     }
     static func of(_ error: AcquirerError) -> Ending {
         switch error {
-        case .unreachable: .unreachable
+        case .unreachable, .notProcessed: .unreachable
         case .timeout: .timeout
         case .malformedResponse: .malformed
         case .connectionLost: .lost

@@ -35,7 +35,7 @@ import Testing
         static func of(_ error: AcquirerError?) -> Outcome? {
             switch error {
             case .rejected: .refused
-            case .unreachable: .notTaken
+            case .unreachable, .notProcessed: .notTaken
             case .malformedResponse, .connectionLost, .timeout: .unknown
             case nil: nil
             }

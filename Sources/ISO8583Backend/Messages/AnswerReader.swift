@@ -83,7 +83,7 @@ public struct AnswerReader: Sendable {
 
     /// Answers that acknowledge: to reversals, advices, adjustments and uploads.
     /// - Parameter alsoAccepted: what besides an approval means that nothing is left to do.
-    /// - Throws: `.unreachable` where the host asks to come again, `.malformedResponse` for a code that does not answer
+    /// - Throws: `.notProcessed` where the host asks to come again, `.malformedResponse` for a code that does not answer
     ///   messages of this class, `.rejected` for all other refusals.
     public func acknowledgement(
         _ answer: Message, alsoAccepted: Set<ResponseMeaning> = []
@@ -93,7 +93,7 @@ public struct AnswerReader: Sendable {
         guard !meaning.isApproval, !alsoAccepted.contains(meaning) else { return }
         let reason = "the host answered \(code)\(text(answer).map { ": \($0)" } ?? "")"
         switch meaning {
-        case .tryAgain, .inProgress: throw .unreachable(reason)
+        case .tryAgain, .inProgress: throw .notProcessed(reason)
         case .invalid: throw .malformedResponse("\(reason), which is no response to a message of this kind")
         default: throw .rejected(reason)
         }
