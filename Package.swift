@@ -332,6 +332,18 @@ let package = Package(
             path: "Tests/Fuzzing/Targets", swiftSettings: common),
         .testTarget(
             name: "FuzzReplayTests", dependencies: ["FuzzTargets", "BERTLV"], swiftSettings: common),
+        // Payments, recovery and store-and-forward under a deterministic simulator: card, host, journal, clock and crashes from a
+        // seed. `make simulate`.
+        .target(
+            name: "PaymentSimulation", dependencies: ["Terminal", "Journal", "Acquiring", "EMV"],
+            path: "Tests/Simulation/Model", swiftSettings: common),
+        .executableTarget(
+            name: "simulate", dependencies: ["PaymentSimulation"], path: "Tests/Simulation/Command",
+            swiftSettings: common),
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: ["PaymentSimulation", "Terminal", "Journal", "Acquiring", "EMV"],
+            swiftSettings: common),
     ]
 )
 

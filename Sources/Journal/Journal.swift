@@ -344,8 +344,12 @@ public struct Journal: Sendable {
     }
 
     /// Adds to the history without changing anything: a late answer, a person's remark.
-    public func note(_ id: String, _ text: String) async throws(JournalError) {
-        _ = try await store.apply(change(id, from: TransactionState.allCases, detail: text))
+    /// - Parameter states: only while the transaction is in one of them.
+    /// - Throws: `.stateMoved` where it is in none of `states`.
+    public func note(
+        _ id: String, _ text: String, in states: [TransactionState] = TransactionState.allCases
+    ) async throws(JournalError) {
+        _ = try await store.apply(change(id, from: states, detail: text))
     }
 
     private func change(

@@ -290,6 +290,25 @@ public struct TransactionRecord: Sendable, Equatable, Codable {
     public var isCredit: Bool { transactionType == 0x20 }
 }
 
+extension TransactionRecord {
+    /// A transaction as it is when it begins.
+    /// - Parameters:
+    ///   - number: System Trace Audit Number, 1...999 999.
+    ///   - reference: Retrieval Reference Number, 12 characters.
+    package init(
+        beginning intent: TransactionIntent, id: String, number: UInt32, reference: String, at time: Date
+    ) {
+        self.init(
+            id: id, terminalID: intent.terminalID, merchantID: intent.merchantID, batch: 1, stan: number,
+            retrievalReference: reference, state: .started, createdAt: time, updatedAt: time,
+            amount: intent.amount, amountOther: intent.amountOther, currency: intent.currency,
+            currencyExponent: intent.currencyExponent, transactionType: intent.transactionType,
+            reversalAttempts: 0, forwardAttempts: 0, isParked: false, purpose: intent.purpose, revision: 0,
+            adjustmentAttempts: 0, idempotencyKey: intent.idempotencyKey, original: intent.original,
+            replaces: intent.replaces)
+    }
+}
+
 /// One change of state, in the order in which it was committed.
 public struct StateChange: Sendable, Equatable, Codable {
     public var sequence: Int64

@@ -228,6 +228,8 @@ public actor Forwarder {
                 acceptsPartialApproval: original?.acceptsPartialApproval ?? false, patience: policy.patience))
         let claim = record.state == .deferred ? journal.underWay.claim(record.id) : nil
         defer { claim?.end() }
+        var acknowledged: TransactionsUnderWay.Claim?
+        defer { acknowledged?.end() }
         var action = flow.start()
         while true {
             switch action {
@@ -252,6 +254,9 @@ public actor Forwarder {
                 action = flow.handle(.written)
             case .send(let message, let transmission):
                 let error = await send(message, transmission: transmission, of: record, original)
+                if error == nil, message == .reversal {
+                    acknowledged = journal.underWay.claimAcknowledged(record.id)
+                }
                 action = flow.handle(error.map { .failed($0) } ?? .acknowledged)
             case .authorize: action = flow.handle(await authorize(original))
             case .sendAnew(let reason):

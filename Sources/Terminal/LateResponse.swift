@@ -17,7 +17,8 @@ public enum LateResponse {
     /// Writes it to the history of its transaction, whatever state that is in. No transaction revives: where the host may
     /// have booked what was declined or reversed, a reversal becomes due, in a bounded number of times.
     /// - Returns: the transaction as it is then.
-    /// - Throws: `.unknownTransaction` where it is of another journal.
+    /// - Throws: `.unknownTransaction` where it is of another journal; `.stateMoved` while an approval comes too early to be
+    ///   acted on: the payment is not decided yet.
     public static func record(
         _ answer: LateAnswer, in journal: Journal
     ) async throws(JournalError) -> (action: Action, record: TransactionRecord) {
@@ -27,10 +28,14 @@ public enum LateResponse {
             throw .unknownTransaction(id: id)
         }
         let action: Action
-        switch LateResponseDecision(response, to: found) {
+        switch LateResponseDecision(
+            response, to: found, isReversalAcknowledged: journal.underWay.isAcknowledged(id))
+        {
         case .note(let text):
-            try await journal.note(id, text)
+            // If it has moved on since it was read, it may be more than a note.
+            try await journal.note(id, text, in: [found.state])
             action = .noted
+        case .wait: throw .stateMoved(id: id, expected: TransactionState.final, actual: found.state)
         case .reverse(let text, let authorizationCode, let reason):
             let count = try await journal.lateApproval(
                 id, text, authorizationCode: authorizationCode, reason: reason.rawValue)
@@ -62,20 +67,26 @@ public enum LateResponse {
                 retried.begin(answer.transactionID)
                 group.addTask {
                     var next: LateAnswer? = answer
-                    var mayBeFirst = false
+                    var isUntried = false
                     while let answer = next {
-                        await recorder.record(answer, isFirst: mayBeFirst)
-                        mayBeFirst = true
+                        await recorder.record(answer, isUntried: isUntried, retried)
+                        isUntried = true
                         next = retried.next(of: answer.transactionID)
                     }
                 }
             }
+            retried.end()
         }
     }
 
     /// The responses that wait behind one of the same transaction that the journal did not take yet.
     private final class Retried: Sendable {
         private let waiting = Mutex<[String: [LateAnswer]]>([:])
+        private let ended = Mutex(false)
+
+        /// The backend is closed.
+        var isLast: Bool { ended.withLock { $0 } }
+        func end() { ended.withLock { $0 = true } }
 
         func begin(_ id: String) { waiting.withLock { $0[id] = [] } }
 
@@ -120,6 +131,8 @@ public enum LateResponse {
                     switch error {
                     // Of another journal.
                     case .unknownTransaction: return true
+                    // Not decided yet.
+                    case .stateMoved(_, TransactionState.final, _): return false
                     // It has moved on meanwhile: it is looked at anew.
                     case .stateMoved where moves < policy.patience: moves += 1
                     default:
@@ -130,13 +143,18 @@ public enum LateResponse {
             }
         }
 
-        /// - Parameter isFirst: nothing was tried yet.
-        func record(_ answer: LateAnswer, isFirst: Bool) async {
-            if isFirst, await attempt(answer) { return }
-            for failures in 1...policy.patience where !Task.isCancelled {
+        /// Until it is recorded or the task is cancelled; when no more can come, only for some time.
+        /// - Parameter isUntried: nothing was tried yet.
+        func record(_ answer: LateAnswer, isUntried: Bool, _ retried: Retried) async {
+            if isUntried, await attempt(answer) { return }
+            var failures = 0
+            while !Task.isCancelled, failures < policy.patience || !retried.isLast {
+                failures += 1
                 await sleep(policy.delay(after: failures, chance: 0.5))
                 if await attempt(answer) { return }
             }
+            // A payment that was under way is decided by now, where the program ends with it.
+            _ = await attempt(answer)
         }
     }
 }

@@ -1,5 +1,5 @@
 internal import Acquiring
-internal import Journal
+package import Journal
 
 extension Journal {
     /// Makes the change that a machine asks for, and returns when it is durable.
@@ -7,7 +7,7 @@ extension Journal {
     ///   - reading: what the card gave, for `.reading` and `.request`.
     ///   - kept: what later messages need, for `.request`, `.deferral` and `.offlineApproval`.
     ///   - backend: the name of the host that is about to get the authorization, for `.authorization`.
-    func write(
+    package func write(
         _ write: PaymentWrite, of id: String, reading: CardReading? = nil, keeping kept: [UInt8]? = nil,
         backend: String = ""
     ) async throws(JournalError) {
