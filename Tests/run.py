@@ -29,6 +29,7 @@ GROUPS = [
     "RemoteReadersTests",
     "AcquirerHostTests",
     "HTTPBackendTests",
+    "SimulationTests",
     "others",
 ]
 

@@ -69,7 +69,7 @@ extension TerminalSession {
                 let request = payment.authorizationRequest(of: profile)
                 payment.request = request
                 try await journal.write(
-                    write, of: payment.transactionID, reading: payment.reading,
+                    write, of: payment.transactionID, reading: write == .request ? payment.reading : nil,
                     keeping: request.flatMap { KeptRequest($0).bytes })
             case .reading:
                 try await journal.write(write, of: payment.transactionID, reading: payment.reading)

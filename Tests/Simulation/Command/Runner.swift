@@ -21,7 +21,7 @@ struct Runner {
         var transactions = 0
         var seeds = 0
         var failed: [Simulation.Outcome] = []
-        var told = begun
+        var reported = begun
         await withTaskGroup(of: (Int, Int, [Simulation.Outcome]).self) { group in
             func add() {
                 guard next < last, failed.isEmpty else { return }
@@ -43,8 +43,8 @@ struct Runner {
                 seeds += count
                 transactions += some
                 failed += bad
-                if ContinuousClock.now - told > .seconds(2) {
-                    told = ContinuousClock.now
+                if ContinuousClock.now - reported > .seconds(2) {
+                    reported = ContinuousClock.now
                     say("\(seeds) of \(options.seeds) seeds, \(transactions) payments")
                 }
                 add()

@@ -13,7 +13,7 @@ struct Options {
         var rest = arguments[...]
         func number<T: FixedWidthInteger>(_ name: String) throws -> T {
             guard let text = rest.popFirst(), let value = T(text), value > 0 else {
-                throw Mistake("\(name) needs a number above zero")
+                throw UsageError("\(name) needs a number above zero")
             }
             return value
         }
@@ -26,17 +26,17 @@ struct Options {
             case "--mutations": mutations = Mutation.allCases
             case "--mutation":
                 guard let text = rest.popFirst(), let mutation = Mutation(rawValue: text) else {
-                    throw Mistake(
+                    throw UsageError(
                         "--mutation needs one of: "
                             + Mutation.allCases.map(\.rawValue).joined(separator: ", "))
                 }
                 mutations.append(mutation)
-            default: throw Mistake("unknown option \(name)")
+            default: throw UsageError("unknown option \(name)")
             }
         }
     }
 
-    struct Mistake: Error, CustomStringConvertible {
+    struct UsageError: Error, CustomStringConvertible {
         let description: String
         init(_ description: String) { self.description = description }
     }

@@ -20,10 +20,14 @@ public enum Mutation: String, CaseIterable, Sendable {
     case interruptedIsResolvedAtStartOnly
     /// A commit that reported an error and came back is believed.
     case commitsThatCameBackAreBelieved
-    /// Approvals are told by a list of codes: 00, 10, 11; all others are declines.
+    /// Approvals are recognised by a list of codes: 00, 10, 11; all others are declines.
     case approvalsByAListOfCodes
     /// A response out of time is noted and nothing else.
     case lateResponsesAreOnlyNoted
+    /// A late approval is noted and nothing else while the payment is not decided yet.
+    case lateApprovalsOfUndecidedAreNoted
+    /// The same after the host acknowledged a reversal, before the journal has that.
+    case lateApprovalsAfterAnAcknowledgementAreNoted
     /// An unknown outcome counts as declined.
     case unknownOutcomesAreDeclined
     /// Approved is shown before the journal has it.

@@ -2,7 +2,7 @@ internal import EMV
 internal import Journal
 internal import Terminal
 
-/// Payments, recovery, store-and-forward and late responses under trouble of all kinds, from seeds.
+/// Payments, recovery, store-and-forward and late responses under faults of all kinds, from seeds.
 ///
 /// The real `PaymentFlow`, `InterruptedPayment`, `DeliveryFlow` and `LateResponseDecision` run against a model of the journal
 /// (`ModelJournal`: the rules of states and of what is left of a transaction) and of the host (`ModelHost`: its own ledger). Cards,

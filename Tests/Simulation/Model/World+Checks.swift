@@ -4,21 +4,21 @@ internal import Terminal
 
 /// How a world ends: everything works again, what is owed is delivered, and the ledgers are compared.
 extension World {
-    /// As long as everything is given time to be resolved after the trouble.
-    private static let greatestCalm = 6 * 3600 * 1000
+    /// As long as everything is given time to be resolved after the last fault.
+    private static let maximumQuiet = 6 * 3600 * 1000
 
-    /// Called where a till or the desk has nothing more to do.
-    func calmDown() {
-        guard !isCalm, tills.allSatisfy({ $0.left == 0 && $0.asked == nil }) else { return }
+    /// Called where a client or the desk has nothing more to do.
+    func endFaults() {
+        guard !faultsAreOver, clients.allSatisfy({ $0.left == 0 && $0.asked == nil }) else { return }
         deskOperationsLeft = 0
-        isCalm = true
-        calmSince = time
-        let remembers = weather.hostRemembersReversals
-        weather = Weather()
-        weather.hostRemembersReversals = remembers
+        faultsAreOver = true
+        quietSince = time
+        let remembers = faults.hostRemembersReversals
+        faults = FaultRates()
+        faults.hostRemembersReversals = remembers
         lineIsDownUntil = time
-        note("calm")
-        after(Self.greatestCalm, survivesCrash: true) { self.isOver = true }
+        note("no more faults")
+        after(Self.maximumQuiet, survivesCrash: true) { self.isOver = true }
         // What was set aside is taken up again by a person who has seen to it.
         review()
     }
@@ -35,7 +35,7 @@ extension World {
 
     /// Called after each pass of a queue.
     func passed() {
-        guard isCalm, time > calmSince + 120_000, lateResponsesOpen == 0, doubt == nil else { return }
+        guard faultsAreOver, time > quietSince + 120_000, lateResponsesOpen == 0, doubt == nil else { return }
         let isResolved = journal.entries.allSatisfy {
             !TransactionState.unfinished.contains($0.record.state)
         }
@@ -65,21 +65,21 @@ extension World {
                 )
             }
             if completions[place, default: 0] > 1 { problems.append("\(id) is completed twice") }
-            checkTold(place, record)
+            checkReported(place, record)
             checkGivenBack(place, record)
             if record.purpose == .deferred, record.replaces == nil { checkChain(place) }
         }
     }
 
-    /// What was told is what became of it.
-    private func checkTold(_ place: Int, _ record: TransactionRecord) {
-        guard let told = told[place], !told.isDeferred else { return }
+    /// What was reported is what became of it.
+    private func checkReported(_ place: Int, _ record: TransactionRecord) {
+        guard let reported = reports[place], !reported.isDeferred else { return }
         let isTaken = [.approved, .adjusted, .forwarded].contains(record.state)
-        if told.isApproved, !isTaken, !voided.contains(place), record.reversalReason != "cancelled" {
-            problems.append("\(record.id) was told approved and is \(record.state.rawValue)")
+        if reported.isApproved, !isTaken, !voided.contains(place), record.reversalReason != "cancelled" {
+            problems.append("\(record.id) was reported approved and is \(record.state.rawValue)")
         }
-        if !told.isApproved, isTaken {
-            problems.append("\(record.id) was told not approved and is \(record.state.rawValue)")
+        if !reported.isApproved, isTaken {
+            problems.append("\(record.id) was reported not approved and is \(record.state.rawValue)")
         }
     }
 

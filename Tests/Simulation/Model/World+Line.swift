@@ -1,8 +1,9 @@
 internal import Acquiring
 internal import EMV
+internal import Journal
 internal import Terminal
 
-/// The line to the host, and what befalls messages and responses on it.
+/// The line to the host, and the faults of messages and responses on it.
 extension World {
     enum Reply {
         case response(AuthorizationResponse)
@@ -10,7 +11,7 @@ extension World {
         case failed(AcquirerError)
     }
 
-    private enum Fate {
+    private enum Fault {
         case well, messageLost, responseLost, cut, garbage, responseLate, messageLate, twice, contrary,
             refused
         case notProcessed
@@ -22,15 +23,15 @@ extension World {
     /// Sends a message and waits for its response, but not for ever. Once sent, it is on its way whatever becomes of the process.
     func call(_ message: ModelHost.Message, from terminal: Int, then: @escaping (Reply) -> Void) {
         if crashes("before it is sent") { return }
-        if time >= lineIsDownUntil, random.perMille(weather.lineDown) {
+        if time >= lineIsDownUntil, random.perMille(faults.lineDown) {
             lineIsDownUntil = time + random.between(1000, 120_000)
         }
         guard time >= lineIsDownUntil else {
             note("\(message.id): the line is down")
             return after(random.between(1, 200)) { then(.failed(.unreachable("down"))) }
         }
-        let fate = fate(message)
-        note("\(message.id): sent \(message), \(fate)")
+        let fault = fault(message)
+        note("\(message.id): sent \(message), \(fault)")
         let arrival = random.between(5, 300)
         let deadline = Self.patience
         var isAnswered = false
@@ -41,7 +42,7 @@ extension World {
             then(reply)
         }
         after(deadline) { answer(.failed(.timeout)) }
-        switch fate {
+        switch fault {
         case .messageLost: break
         case .cut:
             let isSeen = random.below(2) == 0
@@ -57,9 +58,9 @@ extension World {
         case .well, .responseLost, .garbage, .responseLate, .twice, .contrary:
             let caller = life
             after(arrival, survivesCrash: true) { [self] in
-                let isContrary = fate == .contrary
+                let isContrary = fault == .contrary
                 let response = handle(message, from: terminal, declines: isContrary)
-                switch fate {
+                switch fault {
                 case .responseLost: return
                 case .responseLate:
                     if let response {
@@ -86,7 +87,7 @@ extension World {
                 }
                 guard caller == life else { return }
                 let reply: Reply =
-                    fate == .garbage
+                    fault == .garbage
                     ? .failed(.malformedResponse("noise")) : response.map { .response($0) } ?? .acknowledged
                 after(onLine(terminal, random.between(5, 300))) { answer(reply) }
             }
@@ -100,22 +101,22 @@ extension World {
         return arrival - time
     }
 
-    private func fate(_ message: ModelHost.Message) -> Fate {
-        guard !isCalm else { return .well }
+    private func fault(_ message: ModelHost.Message) -> Fault {
+        guard !faultsAreOver else { return .well }
         var left = random.below(1000)
-        var fates: [(Fate, Int)] = [
-            (.messageLost, weather.messageLost), (.responseLost, weather.responseLost),
-            (.cut, weather.connectionCut), (.garbage, weather.garbage),
-            (.responseLate, weather.responseLate), (.messageLate, weather.messageLate),
-            (.refused, weather.refused),
+        var candidates: [(Fault, Int)] = [
+            (.messageLost, faults.messageLost), (.responseLost, faults.responseLost),
+            (.cut, faults.connectionCut), (.garbage, faults.garbage),
+            (.responseLate, faults.responseLate), (.messageLate, faults.messageLate),
+            (.refused, faults.refused),
         ]
         if message.isAuthorization {
-            fates += [(.twice, weather.responseTwice), (.contrary, weather.contrary)]
+            candidates += [(.twice, faults.responseTwice), (.contrary, faults.contrary)]
         } else {
-            fates += [(.notProcessed, weather.notProcessed)]
+            candidates += [(.notProcessed, faults.notProcessed)]
         }
-        for (fate, weight) in fates {
-            if left < weight { return fate }
+        for (fault, weight) in candidates {
+            if left < weight { return fault }
             left -= weight
         }
         return .well
@@ -134,7 +135,7 @@ extension World {
         let answer: ModelHost.Answer =
             if declines {
                 ModelHost.decline
-            } else if !isCalm, random.perMille(weather.oddCode) {
+            } else if !faultsAreOver, random.perMille(faults.oddCode) {
                 ModelHost.oddAnswers[random.below(ModelHost.oddAnswers.count)]
             } else {
                 random.perMille(120) ? ModelHost.decline : ModelHost.approval
@@ -177,17 +178,18 @@ extension World {
     private func record(_ late: LateResponse, failures: Int) {
         guard let place = journal.place(of: late.id), !late.isRecorded else { return }
         // Read, decided, and written a moment later.
-        let change: ModelJournal.Change
         let state = journal[place].record.state
+        var change = ModelJournal.Change.note(in: [state])
         switch LateResponseDecision(
-            late.response, to: journal[place].record, isReversalAcknowledged: acknowledged.contains(late.id))
+            late.response, to: journal[place].record,
+            isReversalAcknowledged: acknowledged.contains(late.id)
+                && mutation != .lateApprovalsAfterAnAcknowledgementAreNoted)
         {
-        case .note: change = .note(in: [state])
+        case .note: break
+        case .wait where mutation == .lateApprovalsOfUndecidedAreNoted && state != .reversalDue: break
         case .wait: return after(random.between(500, 3000)) { self.record(late, failures: failures) }
-        case .reverse(_, let code, let reason):
-            change =
-                mutation == .lateResponsesAreOnlyNoted
-                ? .note(in: [state]) : .lateApproval(authorizationCode: code, reason)
+        case .reverse where mutation == .lateResponsesAreOnlyNoted: break
+        case .reverse(_, let code, let reason): change = .lateApproval(authorizationCode: code, reason)
         }
         write(change, at: place) { [self] result in
             switch result {

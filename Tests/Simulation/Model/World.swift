@@ -3,14 +3,14 @@ internal import EMV
 internal import Journal
 internal import Terminal
 
-/// One world from one seed: terminals with their tills and queues, the journal, the line and the host, on one clock. Nothing in it
+/// One world from one seed: terminals with their clients and queues, the journal, the line and the host, on one clock. Nothing in it
 /// depends on anything but the seed: what happens next is the earliest of what is scheduled, and among what is scheduled for the
 /// same moment the first. A crash takes all that belongs to the terminals' process; the journal and the host stay.
 final class World {
     let seed: UInt64
     let mutation: Mutation?
     var random: SeededGenerator
-    var weather: Weather
+    var faults: FaultRates
     /// Milliseconds.
     private(set) var time = 0
     var journal: ModelJournal
@@ -33,24 +33,26 @@ final class World {
     var doubt: (change: ModelJournal.Change, place: Int, kept: ModelJournal.Kept?)?
 
     // Outside of it.
-    var tills: [Till]
+    var clients: [Client]
     var lineIsDownUntil = 0
     /// Responses of one line come in the order in which they were sent.
     var lineIsFreeAt: [Int]
     /// Nothing goes wrong any more.
-    var isCalm = false
-    var calmSince = 0
+    var faultsAreOver = false
+    var quietSince = 0
     var isOver = false
     var deskOperationsLeft: Int
-    /// What was told to somebody of a transaction, by its place.
-    var told: [Int: Told] = [:]
+    /// What was reported to somebody of a transaction, by its place.
+    var reports: [Int: Reported] = [:]
     var wasApproved: Set<Int> = []
     var voided: Set<Int> = []
     var completions: [Int: Int] = [:]
+    /// A refund that is asked for at several terminals at this moment.
+    var sameMoment: (original: String?, amount: Amount, time: Int) = (nil, .zero, 0)
     /// Late responses that the host repeats until they are recorded.
     var lateResponsesOpen = 0
 
-    struct Told {
+    struct Reported {
         var isApproved: Bool
         var isDeferred: Bool
     }
@@ -62,18 +64,18 @@ final class World {
         self.seed = seed
         self.mutation = mutation
         var random = SeededGenerator(seed: seed)
-        weather = Weather(&random)
+        faults = FaultRates(&random)
         self.random = random
         journal = ModelJournal(mutation: mutation)
-        host = ModelHost(remembersReversals: weather.hostRemembersReversals)
+        host = ModelHost(remembersReversals: faults.hostRemembersReversals)
         let count = Self.terminals
         beginnings = Array(repeating: 0, count: count)
         queues = Array(repeating: nil, count: count)
         lineIsFreeAt = Array(repeating: 0, count: count)
-        tills = (0..<count).map {
-            Till(terminal: $0, left: payments / count + ($0 < payments % count ? 1 : 0))
+        clients = (0..<count).map {
+            Client(terminal: $0, left: payments / count + ($0 < payments % count ? 1 : 0))
         }
-        deskOperationsLeft = payments / 2
+        deskOperationsLeft = payments
         log = isLogging ? [] : nil
     }
 
@@ -128,7 +130,7 @@ final class World {
     /// Until everything is resolved, or should be.
     func run() {
         start()
-        for till in tills { after(random.below(2000), survivesCrash: true) { self.next(till) } }
+        for client in clients { after(random.below(2000), survivesCrash: true) { self.next(client) } }
         if deskOperationsLeft > 0 { after(random.below(3000), survivesCrash: true) { self.operate() } }
         while !isOver, let event = next() {
             time = event.time
@@ -165,7 +167,7 @@ final class World {
 
     /// - Returns: true where the process is gone: whoever asks does nothing more.
     func crashes(_ moment: @autoclosure () -> String) -> Bool {
-        guard random.perMille(weather.crash) else { return false }
+        guard random.perMille(faults.crash) else { return false }
         note("CRASH \(moment())")
         crash()
         return true
@@ -182,7 +184,7 @@ final class World {
             self.note("restart")
             self.reopenJournal()
             self.start()
-            for till in self.tills { self.resume(till) }
+            for client in self.clients { self.resume(client) }
         }
     }
 
@@ -209,12 +211,12 @@ final class World {
     /// How a write ends before it is tried; nil where it is.
     private func writeFailure() -> ModelJournal.Failure? {
         if time < journalIsDownUntil { return .unavailable }
-        if random.perMille(weather.journalOutage) {
+        if random.perMille(faults.journalOutage) {
             journalIsDownUntil = time + random.between(500, 20_000)
             note("journal takes nothing until \(journalIsDownUntil)")
             return .unavailable
         }
-        return random.perMille(weather.writeFails) ? .unavailable : nil
+        return random.perMille(faults.writeFails) ? .unavailable : nil
     }
 
     /// One write: it takes its time, may fail, and the process may die before and after it.
@@ -229,7 +231,7 @@ final class World {
                 note("\(id): not written: \(change)")
                 return after(1) { then(.failure(failure)) }
             }
-            if random.perMille(weather.commitInDoubt) {
+            if random.perMille(faults.commitInDoubt) {
                 note("\(id): in doubt: \(change)")
                 doubt = (change, place, kept)
                 journalIsDownUntil = time + random.between(200, 5000)
@@ -258,7 +260,7 @@ final class World {
         }
     }
 
-    /// What was in doubt is there, or is not. Where it is, and was told to have failed, it is taken back (the journal's doubt file).
+    /// What was in doubt is there, or is not. Where it is, and was reported to have failed, it is taken back (the journal's doubt file).
     func reopenJournal() {
         journalIsDownUntil = min(journalIsDownUntil, time)
         guard let (change, place, kept) = doubt else { return }

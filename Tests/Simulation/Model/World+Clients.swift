@@ -3,11 +3,11 @@ internal import EMV
 internal import Journal
 internal import Terminal
 
-/// One till at one terminal: asks for one payment after the other, and again with the same key if it was told nothing.
-final class Till {
+/// One client at one terminal: asks for one payment after the other, and again with the same key if it got no result.
+final class Client {
     let terminal: Int
     var left: Int
-    /// What was asked for and not told yet.
+    /// Requested, and no result reported yet.
     var asked: TransactionIntent?
     var name: String { World.name(terminal) }
     init(terminal: Int, left: Int) {
@@ -18,15 +18,15 @@ final class Till {
 
 /// The payment under way at a terminal, driven by the real `PaymentFlow`.
 final class Payment {
-    let till: Till
+    let client: Client
     let place: Int
     let id: String
     var flow: PaymentFlow
     /// Of a mutation that sends too early.
     var earlyResponse: AuthorizationResponse?
 
-    init(_ till: Till, _ place: Int, _ id: String, _ flow: PaymentFlow) {
-        self.till = till
+    init(_ client: Client, _ place: Int, _ id: String, _ flow: PaymentFlow) {
+        self.client = client
         self.place = place
         self.id = id
         self.flow = flow
@@ -36,33 +36,38 @@ final class Payment {
 extension World {
     private static let currency = NumericCode(978)
 
-    // MARK: - Tills
+    // MARK: - Clients
 
-    /// The next payment of a till, or its end.
-    func next(_ till: Till) {
-        guard isUp else { return after(1000, survivesCrash: true) { self.next(till) } }
-        if till.terminal >= Self.configuredTerminals, life > 0 { till.left = 0 }
-        guard till.left > 0 else {
-            till.asked = nil
-            return calmDown()
+    /// The next payment of a client, or its end.
+    func next(_ client: Client) {
+        guard isUp else { return after(1000, survivesCrash: true) { self.next(client) } }
+        if client.terminal >= Self.configuredTerminals, life > 0 { client.left = 0 }
+        guard client.left > 0 else {
+            client.asked = nil
+            return endFaults()
         }
-        till.left -= 1
-        guard let intent = intent(till) else { return next(till) }
-        till.asked = intent
-        pay(till, intent)
+        client.left -= 1
+        guard let intent = intent(client) else { return next(client) }
+        client.asked = intent
+        // Some refunds are asked for at two terminals at the same moment.
+        if let original = intent.original, sameMoment.time <= time, random.below(3) == 0 {
+            sameMoment = (original, intent.amount, time + 3000)
+        }
+        let isShared = intent.original != nil && intent.original == sameMoment.original
+        after(isShared ? max(0, sameMoment.time - time) : 0) { self.pay(client, intent) }
     }
 
-    /// After a restart: what was asked for and not told is asked for again, with the same key.
-    func resume(_ till: Till) {
-        guard let asked = till.asked else { return }
-        if till.terminal >= Self.configuredTerminals {
-            till.asked = nil
-            return after(1, survivesCrash: true) { self.next(till) }
+    /// After a restart: what was requested and got no result is requested again, with the same key.
+    func resume(_ client: Client) {
+        guard let asked = client.asked else { return }
+        if client.terminal >= Self.configuredTerminals {
+            client.asked = nil
+            return after(1, survivesCrash: true) { self.next(client) }
         }
-        after(random.between(10, 3000)) { self.pay(till, asked) }
+        after(random.between(10, 3000)) { self.pay(client, asked) }
     }
 
-    private func intent(_ till: Till) -> TransactionIntent? {
+    private func intent(_ client: Client) -> TransactionIntent? {
         guard let currency = Self.currency else { return nil }
         enum Kind { case sale, hold, deferred, refund, refundOf }
         let kind: Kind = random.choice([
@@ -70,7 +75,9 @@ extension World {
         ])
         var amount = UInt64(random.between(1, 5000)) * 2
         var original: String?
-        if kind == .refundOf {
+        if kind == .refundOf, let shared = sameMoment.original, sameMoment.time > time {
+            (original, amount) = (shared, sameMoment.amount.minorUnits)
+        } else if kind == .refundOf {
             guard let place = recent({ [.approved, .adjusted, .forwarded].contains($0) }) else { return nil }
             original = journal[place].record.id
             // Often all of it, so that two of them are too much.
@@ -79,13 +86,13 @@ extension World {
         }
         let purpose: TransactionPurpose =
             kind == .hold ? .preAuthorization : kind == .deferred ? .deferred : .sale
-        var key: String? = "\(till.terminal)-\(till.left)"
+        var key: String? = "\(client.terminal)-\(client.left)"
         // A client chooses its keys as it likes.
         if random.perMille(30), let place = recent({ [.deferred, .authorizing].contains($0) }) {
             key = "again:\(journal[place].record.id)"
         }
         return TransactionIntent(
-            terminalID: till.name, merchantID: "M", amount: Amount(clamping: amount), currency: currency,
+            terminalID: client.name, merchantID: "M", amount: Amount(clamping: amount), currency: currency,
             currencyExponent: 2, transactionType: kind == .refund || kind == .refundOf ? 0x20 : 0,
             purpose: purpose, idempotencyKey: key, original: original)
     }
@@ -97,32 +104,32 @@ extension World {
         return places.isEmpty ? nil : places[random.below(places.count)]
     }
 
-    private func pay(_ till: Till, _ intent: TransactionIntent) {
-        beginnings[till.terminal] += 1
+    private func pay(_ client: Client, _ intent: TransactionIntent) {
+        beginnings[client.terminal] += 1
         // The original may have been looked at before.
         if let original = intent.original, let place = journal.place(of: original),
             journal.rejectionBefore(of: intent.followUp, at: place) != nil
         {
-            beginnings[till.terminal] -= 1
-            return told(till, nil, isApproved: false)
+            beginnings[client.terminal] -= 1
+            return report(client, nil, isApproved: false)
         }
         begin(intent) { [self] result in
             guard case .success(let (place, isNew)) = result else {
-                beginnings[till.terminal] -= 1
-                return told(till, nil, isApproved: false)
+                beginnings[client.terminal] -= 1
+                return report(client, nil, isApproved: false)
             }
             let record = journal[place].record
             guard isNew else {
-                beginnings[till.terminal] -= 1
+                beginnings[client.terminal] -= 1
                 let approved: [TransactionState] = [
                     .approved, .adjustmentDue, .adjusted, .approvedOffline, .forwarded, .deferred,
                 ]
-                return told(till, place, isApproved: approved.contains(record.state))
+                return report(client, place, isApproved: approved.contains(record.state))
             }
             claim(record.id)
-            beginnings[till.terminal] -= 1
+            beginnings[client.terminal] -= 1
             let payment = Payment(
-                till, place, record.id,
+                client, place, record.id,
                 PaymentFlow(
                     PaymentFlow.Terms(
                         amount: record.amount,
@@ -134,21 +141,21 @@ extension World {
         }
     }
 
-    private func told(
-        _ till: Till, _ place: Int?, isApproved: Bool, isDeferred: Bool = false
+    private func report(
+        _ client: Client, _ place: Int?, isApproved: Bool, isDeferred: Bool = false
     ) {
         if let place {
-            note("\(journal[place].record.id): told \(isApproved ? "approved" : "not approved")")
+            note("\(journal[place].record.id): reported \(isApproved ? "approved" : "not approved")")
             if isApproved, !wasApproved.contains(place) {
-                problems.append("\(journal[place].record.id) is told approved and not durable")
+                problems.append("\(journal[place].record.id) is reported approved and not durable")
             }
             let isDeferred = isDeferred || journal[place].record.purpose == .deferred
-            if told[place]?.isApproved != true {
-                told[place] = Told(isApproved: isApproved, isDeferred: isDeferred)
+            if reports[place]?.isApproved != true {
+                reports[place] = Reported(isApproved: isApproved, isDeferred: isDeferred)
             }
         }
-        till.asked = nil
-        after(random.between(10, 4000), survivesCrash: true) { self.next(till) }
+        client.asked = nil
+        after(random.between(10, 4000), survivesCrash: true) { self.next(client) }
     }
 
     // MARK: - One payment
@@ -163,7 +170,7 @@ extension World {
             case .show(let message):
                 if message.message == .approved || message.message == .approvedSign { shownApproved(payment) }
             case .releaseCard, .turnFieldOff, .reportRefusal: break
-            case .wakeQueue: queue(payment.till.terminal).wake()
+            case .wakeQueue: queue(payment.client.terminal).wake()
             case .readCard:
                 after(random.between(100, 3000)) { self.resume(payment, self.cardEvent(payment)) }
             case .write(let write): perform(write, of: payment)
@@ -180,20 +187,20 @@ extension World {
                 ])
                 after(random.between(200, 3000)) { self.resume(payment, event) }
             case .deliverReversal:
-                queue(payment.till.terminal).flush { [self] in
+                queue(payment.client.terminal).flush { [self] in
                     resume(
                         payment,
                         .reversalDelivered(isAcknowledged: journal[payment.place].record.state == .reversed))
                 }
             case .forward:
-                queue(payment.till.terminal).wake()
+                queue(payment.client.terminal).wake()
                 after(1) { self.resume(payment, .forwarded(note: nil)) }
             case .finish(let end):
                 release(payment.id)
-                if end.journalFailed { queue(payment.till.terminal).wake() }
+                if end.journalFailed { queue(payment.client.terminal).wake() }
                 note("\(payment.id): ends \(end.status) (\(end.reason ?? "-"))")
-                told(
-                    payment.till, payment.place, isApproved: end.status == .approved,
+                report(
+                    payment.client, payment.place, isApproved: end.status == .approved,
                     isDeferred: end.isDeferred)
             }
         }
@@ -233,7 +240,7 @@ extension World {
             }
             if mutation == .sentBeforeItIsWritten {
                 payment.earlyResponse = handle(
-                    Self.authorization(journal[payment.place].record), from: payment.till.terminal)
+                    Self.authorization(journal[payment.place].record), from: payment.client.terminal)
             }
         }
         if case .end(.approved, _, _) = write, mutation == .approvedBeforeItIsWritten {
@@ -265,7 +272,7 @@ extension World {
             return after(100) { self.resume(payment, .responded(self.mutated(response))) }
         }
         let message = Self.authorization(journal[payment.place].record)
-        call(message, from: payment.till.terminal) { [self] reply in
+        call(message, from: payment.client.terminal) { [self] reply in
             switch reply {
             case .response(let response): resume(payment, .responded(mutated(response)))
             case .acknowledged: resume(payment, .notResponded(.timeout))
@@ -292,9 +299,9 @@ extension World {
 
     /// A void, completion or tip, at a desk of its own, beside the payments.
     func operate() {
-        guard deskOperationsLeft > 0, !isCalm else { return calmDown() }
+        guard deskOperationsLeft > 0, !faultsAreOver else { return endFaults() }
         deskOperationsLeft -= 1
-        after(random.between(500, 8000), survivesCrash: true) { self.operate() }
+        after(random.between(50, 4000), survivesCrash: true) { self.operate() }
         guard isUp else { return }
         let change: ModelJournal.Change
         let place: Int

@@ -1,6 +1,6 @@
-/// How much goes wrong in a world, in thousandths; drawn from its seed, so that each kind of trouble is alone in some worlds and
-/// together with others in others.
-struct Weather {
+/// How often which fault happens in a world, in thousandths; drawn from its seed, so that each kind of fault is alone in some
+/// worlds and together with others in others.
+struct FaultRates {
     /// The process dies, at each step.
     var crash = 0
     /// A write fails, and nothing of it is kept.
@@ -29,8 +29,6 @@ struct Weather {
     /// Codes other than 00 and 05.
     var oddCode = 0
     var hostRemembersReversals = true
-
-    static func calm() -> Weather { Weather() }
 
     init() {}
 
