@@ -652,3 +652,89 @@ import Testing
         #expect(flow.start() == .write(.transmission(.reversal)))
     }
 }
+
+/// What becomes of what nobody is at work on any more, by its state.
+@Suite struct InterruptedPaymentTests {
+    static func record(
+        _ state: TransactionState, code: String? = nil, authorization: String? = nil,
+        purpose: TransactionPurpose = .sale
+    ) async throws -> TransactionRecord {
+        var record = try await RecoveryTests.left(try Journal.inMemory(), .started)
+        record.state = state
+        record.responseCode = code
+        record.authorizationCode = authorization
+        record.purpose = purpose
+        return record
+    }
+
+    @Test func everyState() async throws {
+        let unsent = TransactionResult(reason: "interrupted before the authorization was sent")
+        let waiting = InterruptedPayment.reverse(
+            .reversal(
+                .restart, TransactionResult(reason: "interrupted while waiting for the host"),
+                from: [.authorizing]))
+        for state in TransactionState.allCases {
+            let found = InterruptedPayment(try await Self.record(state), hasRequest: true)
+            switch state {
+            case .started, .cardRead, .requestWritten:
+                #expect(
+                    found
+                        == .close(
+                            .end(.cancelled, unsent, from: [state]), action: "closed: nothing was sent"))
+            case .authorizing: #expect(found == waiting)
+            case .answered: #expect(found != nil)
+            default: #expect(found == nil, "\(state)")
+            }
+        }
+        // The service was given: sent anew, as far as there is something to be sent.
+        let deferred = try await Self.record(.authorizing, purpose: .deferred)
+        #expect(InterruptedPayment(deferred, hasRequest: true) == .sendAnew(.restart))
+        #expect(InterruptedPayment(deferred, hasRequest: false) == waiting)
+    }
+
+    /// Closed only where the host has certainly refused; an authorization code says otherwise.
+    @Test(
+        arguments: [
+            ("05", nil, true), ("05", "A12345", false), ("00", "A12345", false), ("00", nil, false),
+            ("77", nil, false), ("91", nil, true), ("", nil, false),
+        ] as [(String, String?, Bool)])
+    func answered(_ code: String, _ authorization: String?, _ isClosed: Bool) async throws {
+        let record = try await Self.record(.answered, code: code, authorization: authorization)
+        let found = InterruptedPayment(record, hasRequest: true)
+        #expect(
+            found
+                == (isClosed
+                    ? .close(
+                        .end(.declined, TransactionResult(), from: [.answered]),
+                        action: "closed: the host had declined")
+                    : .reverse(
+                        .reversal(
+                            .restart, TransactionResult(reason: "interrupted after the host's approval"),
+                            from: [.answered]))))
+    }
+}
+
+/// What a response out of time changes, by the state of its transaction.
+@Suite struct LateResponseDecisionTests {
+    @Test func everyState() async throws {
+        let approval = AuthorizationResponse(responseCode: "00", authorizationCode: "B2")
+        let reversed = LateResponseDecision.reverse(
+            "late answer, response code 00", authorizationCode: "B2", reason: .lateResponse)
+        for state in TransactionState.allCases {
+            let record = try await InterruptedPaymentTests.record(state, code: "05")
+            let found = LateResponseDecision(approval, to: record, isReversalAcknowledged: false)
+            switch state {
+            case .declined, .reversed: #expect(found == reversed)
+            case .authorizing, .answered: #expect(found == .wait)
+            default: #expect(found == .note("late answer, response code 00"), "\(state)")
+            }
+            // What is not booked is noted, whatever the state.
+            #expect(
+                LateResponseDecision(
+                    AuthorizationResponse(responseCode: "51"), to: record, isReversalAcknowledged: true)
+                    == .note("late answer, response code 51"))
+            let acknowledged = LateResponseDecision(approval, to: record, isReversalAcknowledged: true)
+            #expect(acknowledged == (state == .reversalDue ? .wait : found))
+        }
+    }
+}
