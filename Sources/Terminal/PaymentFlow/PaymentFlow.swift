@@ -256,7 +256,7 @@ package struct PaymentFlow: Equatable, Sendable {
             return [.deliverReversal]
         case (.writingReversal(let end, let message), .notWritten(let problem)),
             (.reversing(let end, let message), .reversalNotDelivered(let problem)):
-            return unreversed(end, message, problem)
+            return endUnreversed(end, message: message, because: problem)
         case (.reversing(var end, let message), .reversalDelivered(let isAcknowledged)):
             end.reversalOutstanding = !isAcknowledged
             return [.show(message)] + finish(end)
@@ -314,17 +314,19 @@ package struct PaymentFlow: Equatable, Sendable {
                         end: PaymentEnd(.declined, reason: reason, online: false)))
         case .tryAnotherInterface:
             return end(
-                card, .tryAnotherInterface,
-                card.asksForSwipe
+                card, as: .tryAnotherInterface,
+                because: card.asksForSwipe
                     ? "the card must be swiped" : "the card must be inserted or another card used")
         case .endApplication, .selectNext, .tryAgain:
             return end(
-                card, .ended,
-                card.failedAuthentication ?? "the transaction cannot be completed with this card")
+                card, as: .ended,
+                because: card.failedAuthentication ?? "the transaction cannot be completed with this card")
         }
     }
 
-    private mutating func end(_ card: CardOutcome, _ status: PaymentStatus, _ reason: String) -> [Action] {
+    private mutating func end(
+        _ card: CardOutcome, as status: PaymentStatus, because reason: String
+    ) -> [Action] {
         show(card.message) + [.releaseCard]
             + writeWithReading(
                 card,
@@ -401,9 +403,10 @@ package struct PaymentFlow: Equatable, Sendable {
             // Without a usable response nobody has decided.
             let isDecided = reason == .approvalNotTaken
             return reverse(
-                reason, response,
-                PaymentEnd(isDecided ? .declined : .failed, reason: because, online: isDecided ? true : nil),
-                UserInterfaceRequest(.notAuthorised, .notApplicable))
+                response, because: reason,
+                end: PaymentEnd(
+                    isDecided ? .declined : .failed, reason: because, online: isDecided ? true : nil),
+                message: UserInterfaceRequest(.notAuthorised, .notApplicable))
         }
         let hasIssuerData = response.issuerAuthenticationData != nil || !response.issuerScripts.isEmpty
         switch card.secondPresentment {
@@ -421,7 +424,9 @@ package struct PaymentFlow: Equatable, Sendable {
         let refused = UserInterfaceRequest(.notAuthorised, .notApplicable)
         let end = PaymentEnd(
             decision.isApproved ? .approved : .declined, reason: decision.reason, online: true)
-        if response.isApproved, !decision.isApproved { return reverse(.cardDeclined, response, end, refused) }
+        if response.isApproved, !decision.isApproved {
+            return reverse(response, because: .cardDeclined, end: end, message: refused)
+        }
         let approved = UserInterfaceRequest(
             decision.card.cvm == .signature ? .approvedSign : .approved, .notApplicable)
         return write(
@@ -437,8 +442,9 @@ package struct PaymentFlow: Equatable, Sendable {
     /// The host may have approved, and nobody knows: reversed. (A backend that can be asked is asked here first.)
     private mutating func outcomeIsUnknown(_ error: AcquirerError) -> [Action] {
         reverse(
-            error == .timeout ? .timeout : .malformedResponse, nil, PaymentEnd(.failed, reason: "\(error)"),
-            UserInterfaceRequest(.notAuthorised, .notReady))
+            nil, because: error == .timeout ? .timeout : .malformedResponse,
+            end: PaymentEnd(.failed, reason: "\(error)"),
+            message: UserInterfaceRequest(.notAuthorised, .notReady))
     }
 
     /// Unable to go online: declined (Book A: no kernel here decides again without the host).
@@ -451,8 +457,8 @@ package struct PaymentFlow: Equatable, Sendable {
     }
 
     private mutating func reverse(
-        _ reason: ReversalRequest.Reason, _ response: AuthorizationResponse?, _ end: PaymentEnd,
-        _ message: UserInterfaceRequest
+        _ response: AuthorizationResponse?, because reason: ReversalRequest.Reason, end: PaymentEnd,
+        message: UserInterfaceRequest
     ) -> [Action] {
         state = .writingReversal(end, message: message)
         return [
@@ -493,8 +499,8 @@ package struct PaymentFlow: Equatable, Sendable {
             + finish(PaymentEnd(.failed, reason: reason, online: online, journalFailed: true))
     }
 
-    private mutating func unreversed(
-        _ end: PaymentEnd, _ message: UserInterfaceRequest, _ problem: String
+    private mutating func endUnreversed(
+        _ end: PaymentEnd, message: UserInterfaceRequest, because problem: String
     ) -> [Action] {
         var end = end
         end.reason = "the journal failed while a reversal was due: \(problem)"

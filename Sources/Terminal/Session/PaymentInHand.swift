@@ -24,7 +24,7 @@ struct PaymentInHand {
     var response: AuthorizationResponse?
 
     init(
-        _ wanted: PaymentRequest, _ record: TransactionRecord, _ inputs: TransactionInputs,
+        _ wanted: PaymentRequest, _ record: TransactionRecord, inputs: TransactionInputs,
         driver: TransactionDriver
     ) {
         self.wanted = wanted

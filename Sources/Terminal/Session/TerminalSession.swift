@@ -81,7 +81,7 @@ public actor TerminalSession {
         claim.isFor(record.id)
         environment.observer?(.transaction(id: record.id, inputs: inputs))
 
-        var payment = PaymentInHand(request, record, inputs, driver: makeDriver())
+        var payment = PaymentInHand(request, record, inputs: inputs, driver: makeDriver())
         let end = await run(&payment)
         claim.end()
         // What could not be written is resolved as soon as the journal takes it.

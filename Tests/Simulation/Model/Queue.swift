@@ -182,7 +182,7 @@ final class Queue {
             case .adjustmentDue: entry.record.adjustmentAttempts
             default: 0
             }
-        Delivery(flow, place, self, world).start { [self] end in
+        Delivery(flow, at: place, in: self, of: world).start { [self] end in
             if isClaimed { world.release(id) }
             world.acknowledged.remove(id)
             switch end {
@@ -211,7 +211,7 @@ final class Queue {
         private let world: World
         private var then: (DeliveryEnd) -> Void = { _ in }
 
-        init(_ flow: DeliveryFlow, _ place: Int, _ queue: Queue, _ world: World) {
+        init(_ flow: DeliveryFlow, at place: Int, in queue: Queue, of world: World) {
             self.flow = flow
             self.place = place
             self.queue = queue

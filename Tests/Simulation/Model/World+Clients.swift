@@ -25,7 +25,7 @@ final class Payment {
     /// Of a mutation that sends too early.
     var earlyResponse: AuthorizationResponse?
 
-    init(_ client: Client, _ place: Int, _ id: String, _ flow: PaymentFlow) {
+    init(of client: Client, at place: Int, id: String, _ flow: PaymentFlow) {
         self.client = client
         self.place = place
         self.id = id
@@ -129,7 +129,7 @@ extension World {
             claim(record.id)
             beginnings[client.terminal] -= 1
             let payment = Payment(
-                client, place, record.id,
+                of: client, at: place, id: record.id,
                 PaymentFlow(
                     PaymentFlow.Terms(
                         amount: record.amount,
