@@ -147,7 +147,7 @@ public struct TransactionIntent: Sendable {
 
 extension TransactionIntent {
     /// The same again under new numbers, in place of a transaction whose outcome is unknown: it gives back what that one
-    /// gives back.
+    /// gives back. It begins only while that one is authorizing.
     public init(replacing record: TransactionRecord) {
         self.init(
             terminalID: record.terminalID, merchantID: record.merchantID, amount: record.amount,

@@ -75,7 +75,11 @@ package struct ModelJournal {
             guard Self.isSame(intent, entries[known].record) else { throw .keyReused }
             return (known, false)
         }
-        if let original = intent.original, intent.replaces == nil {
+        if let replaced = intent.replaces {
+            guard let place = places[replaced] else { throw .unknown }
+            let state = entries[place].record.state
+            if state != .authorizing, mutation != .decidedIsSentAnew { throw .stateMoved(state) }
+        } else if let original = intent.original {
             guard let place = places[original] else { throw .unknown }
             guard rejection(of: intent.followUp, at: place) == nil else { throw .rejected }
         }

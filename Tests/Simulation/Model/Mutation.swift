@@ -36,6 +36,8 @@ public enum Mutation: String, CaseIterable, Sendable {
     case sentBeforeItIsWritten
     /// A deferred authorization that was not answered is sent anew and not reversed.
     case sentAnewWithoutReversal
+    /// What is sent anew is begun though the first was decided since it was read.
+    case decidedIsSentAnew
     /// A reversal counts as acknowledged by a timeout.
     case timeoutsAcknowledgeReversals
 }
