@@ -295,7 +295,9 @@ final class OrderedHost: AcquirerBackend {
         till.field.present(try card("visa-credit"))
         let heard = AsyncStream.makeStream(of: (LateAnswer, LateResponse.Action).self)
         let forwarder = Self.forwarder(
-            till.journal, till.host, sleep: { _ in await untilCancelled() },
+            till.journal, till.host,
+            // Between its passes it waits; a response that comes before the payment is decided is looked at again.
+            sleep: { if $0 == .seconds(60) { await untilCancelled() } else { await Task.yield() } },
             observer: {
                 if case .lateAnswerRecorded(let answer, let action) = $0 {
                     heard.continuation.yield((answer, action))
