@@ -13,7 +13,7 @@ DEB_PACKAGES   := dpkg-dev python3 binutils
 # A small system that systemd runs, for the package's units.
 SYSTEMD_PACKAGES := systemd-container mmdebstrap procps
 
-.PHONY: all bootstrap bootstrap-tests demo test test-repeat crash-test fuzz bench docs lint format release install deb test-systemd clean help
+.PHONY: all bootstrap bootstrap-tests demo test test-repeat crash-test simulate fuzz bench docs lint format release install deb test-systemd clean help
 
 all: release
 
@@ -22,6 +22,7 @@ help:
 	@echo "make test      install what tests need and run them all"
 	@echo "make test-repeat  each suite that starts a process, a port or a browser 30 times beside a load (SUITES=..., RUNS=...)"
 	@echo "make crash-test  kill a terminal 400 times; then SEEDS schedules of faults, the ledgers of clients, journal and host compared"
+	@echo "make simulate  a million payments against a modelled journal and host, with faults and crashes from seeds (WORLDS=..., FIRST=...)"
 	@echo "make fuzz      look for inputs that break a parser or a kernel (FUZZ_SECONDS each, FUZZ_TARGETS=\"name ...\")"
 	@echo "make bench     print the benchmarks"
 	@echo "make release   build the optimised program (.build/release/tapbridge)"
@@ -88,6 +89,14 @@ SEEDS   ?= 200
 crash-test: bootstrap-tests
 	TAPBRIDGE_CRASHES=$(CRASHES) $(SWIFT) test --filter CrashTests
 	@Tests/CrashTests/crash.py .build/debug/tapbridge --seeds $(SEEDS) --jobs 2
+
+# The payment, its recovery and its store-and-forward queue as machines, in WORLDS worlds of some 30 payments each, from the seed
+# FIRST on: a million payments by default. Ends with the first seed that fails, and its events. Tests/Simulation/README.md
+WORLDS ?= 35000
+FIRST  ?= 1
+simulate: bootstrap
+	$(SWIFT) build -c release --product simulate
+	@.build/release/simulate --seeds $(WORLDS) --first $(FIRST)
 
 # libFuzzer on each target of Tests/Fuzzing/Targets, optimised, in a build folder of its own. What reaches new code goes into
 # the corpus of the repository; what breaks something, into .build-fuzz/findings.

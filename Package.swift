@@ -96,7 +96,8 @@ let package = Package(
         + [
             "BERTLV", "SmartCard", "EMV", "EMVCryptography", "EMVDictionary", "ISO8583", "ISO8583Dialects",
             "Traces", "Kernels", "Cards", "PN532", "CardReaders", "Acquiring", "PCSCReaders", "LibNFCReaders",
-            "RemoteReaders", "SoftwarePN532", "ISO8583Backend", "HTTPBackend", "AcquirerFiles", "Journal", "Issuing",
+            "RemoteReaders", "SoftwarePN532", "ISO8583Backend", "HTTPBackend", "AcquirerFiles", "Journal",
+            "Issuing",
             "AcquirerSimulator", "AcquirerHost", "Terminal", "TerminalService",
         ].map { .library(name: $0, targets: [$0]) },
     dependencies: [
@@ -138,8 +139,10 @@ let package = Package(
         module("EMVDictionary", in: .foundations, dependencies: ["EMV", "EMVCryptography", "BERTLV"]),
         // X.509 certificates and P-256 keys, read and made by libcrypto.
         module("Certificates", in: .foundations, dependencies: ["CLibCrypto"]),
+        // Where a user's files are.
+        module("UserDirectories", in: .foundations),
         // Readable files with errors that name file and line.
-        module("ProfileFile", in: .foundations, dependencies: ["BERTLV", .yams]),
+        module("ProfileFile", in: .foundations, dependencies: ["BERTLV", "UserDirectories", .yams]),
         module("ISO8583", in: .foundations),
         // Dialects as YAML files, and those that come with the library.
         module(
@@ -204,7 +207,7 @@ let package = Package(
             dependencies: ["Acquiring", "HTTPBackend", "ISO8583Backend", "ProfileFile"]),
         module(
             "Journal", in: .adapters,
-            dependencies: ["EMV", "EMVCryptography", "BERTLV", "EMVDictionary", .grdb]),
+            dependencies: ["EMV", "EMVCryptography", "BERTLV", "EMVDictionary", "UserDirectories", .grdb]),
 
         // MARK: Simulators
         module(
@@ -219,7 +222,7 @@ let package = Package(
             "AcquirerHost", in: .simulators,
             dependencies: [
                 "Acquiring", "AcquirerSimulator", "EMV", "ISO8583", "ISO8583Backend", "Networking",
-                "EMVCryptography", "Issuing", .nioCore, .nioPosix, .nioSSL,
+                "EMVCryptography", "Issuing", "BERTLV", "EMVDictionary", .nioCore, .nioPosix, .nioSSL,
             ]),
 
         // MARK: Terminal
@@ -245,8 +248,9 @@ let package = Package(
             dependencies: [
                 "Terminal", "Cards", "AcquirerFiles", "LibNFCReaders", "RemoteReaders", "ProfileFile",
                 "Networking", "EMVDictionary", "BERTLV", "SmartCard", "EMV", "EMVCryptography", "Traces",
-                "Kernels", "CardReaders", "Acquiring", "Journal", .hummingbird, .hummingbirdTLS,
-                .serviceLifecycle, .logging, .nioCore, .nioPosix, .nioHTTP1, .nioHTTPTypes, .nioSSL, .yams,
+                "Kernels", "CardReaders", "Acquiring", "Journal", "UserDirectories", .hummingbird,
+                .hummingbirdTLS, .serviceLifecycle, .logging, .nioCore, .nioPosix, .nioHTTP1, .nioHTTPTypes,
+                .nioSSL, .yams,
             ],
             resources: [
                 .embedInCode("Configuration/tapbridge.yaml"), .embedInCode("API/openapi.yaml"),
@@ -260,7 +264,7 @@ let package = Package(
             dependencies: [
                 "Terminal", "Kernels", "Cards", "CardReaders", "Acquiring", "AcquirerSimulator", "Issuing",
                 "Journal", "Traces", "SmartCard", "BERTLV", "EMV", "EMVCryptography", "EMVDictionary",
-                "ProfileFile", .argumentParser,
+                "ProfileFile", "UserDirectories", .argumentParser,
             ]),
         program("tapbridge-demo", dependencies: ["CommandSupport", .argumentParser]),
         program(
@@ -268,9 +272,9 @@ let package = Package(
             dependencies: [
                 "CommandSupport", "Terminal", "TerminalService", "Cards", "Issuing", "AcquirerSimulator",
                 "BERTLV", "EMVDictionary", "ISO8583", "ISO8583Dialects", "ISO8583Backend", "AcquirerHost",
-                "AcquirerFiles", "HTTPBackend", "PN532", "SoftwarePN532", "PCSCReaders", "LibNFCReaders", "RemoteReaders",
-                "SmartCard", "EMV", "EMVCryptography", "ProfileFile", "Traces", "Kernels", "CardReaders",
-                "Acquiring", "Journal", .argumentParser, .histogram,
+                "AcquirerFiles", "HTTPBackend", "PN532", "SoftwarePN532", "PCSCReaders", "LibNFCReaders",
+                "RemoteReaders", "SmartCard", "EMV", "EMVCryptography", "ProfileFile", "Traces", "Kernels",
+                "CardReaders", "Acquiring", "Journal", .argumentParser, .histogram,
             ]),
 
         // MARK: Tests
@@ -293,6 +297,7 @@ let package = Package(
             "EMVDictionaryTests",
             dependencies: ["TestTools", "EMV", "EMVCryptography", "EMVDictionary", "BERTLV"]),
         tests("CertificatesTests", dependencies: ["Certificates"]),
+        tests("UserDirectoriesTests", dependencies: ["UserDirectories"]),
         tests(
             "ISO8583Tests",
             dependencies: [
@@ -316,7 +321,7 @@ let package = Package(
             "PN532Tests",
             dependencies: [
                 "TestTools", "PN532", "CardReaders", "LibNFCReaders", "Cards", "SmartCard", "Terminal",
-                "Kernels", "EMV", "TestSupport", "PCSCReaders",
+                "Kernels", "EMV", "TestSupport", "PCSCReaders", "SoftwarePN532",
             ]),
         tests(
             "ReadersTests",
@@ -327,8 +332,8 @@ let package = Package(
         tests(
             "RemoteReadersTests",
             dependencies: [
-                "TestTools", "RemoteReaders", "CardReaders", "Cards", "EMV", "Kernels", "SmartCard", "Terminal",
-                "Networking", "TestSupport", .nioCore, .nioPosix, .nioSSL,
+                "TestTools", "RemoteReaders", "CardReaders", "Cards", "EMV", "Kernels", "SmartCard",
+                "Terminal", "Networking", "TestSupport", .nioCore, .nioPosix, .nioSSL,
             ]),
         tests(
             "IssuingTests",
@@ -385,6 +390,16 @@ let package = Package(
                 "TerminalService", .hummingbird, .logging, .nioCore, .nioEmbedded, .nioHTTP1,
             ]),
         tests("FuzzReplayTests", dependencies: ["FuzzTargets", "BERTLV"]),
+        // Payments, recovery and store-and-forward under a deterministic simulator: card, host, journal, clock and crashes from a
+        // seed. `make simulate`.
+        testModule(
+            "PaymentSimulation", path: "Simulation/Model",
+            dependencies: ["Terminal", "Journal", "Acquiring", "EMV"]),
+        .executableTarget(
+            name: "simulate", dependencies: ["PaymentSimulation"], path: "Tests/Simulation/Command",
+            swiftSettings: settings),
+        tests(
+            "SimulationTests", dependencies: ["PaymentSimulation", "Terminal", "Journal", "Acquiring", "EMV"]),
     ]
 )
 

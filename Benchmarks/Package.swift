@@ -19,12 +19,13 @@ let package = Package(
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
-                "CBenchmarkCrypto",
+                "CBenchmarkCrypto"
             ]
                 + [
                     "Acquiring", "AcquirerHost", "AcquirerSimulator", "BERTLV", "CardReaders", "Cards", "EMV",
                     "EMVCryptography", "ISO8583", "ISO8583Backend", "ISO8583Dialects", "Issuing", "Journal",
-                    "Kernels", "LibNFCReaders", "PCSCReaders", "PN532", "RemoteReaders", "SmartCard", "SoftwarePN532",
+                    "Kernels", "LibNFCReaders", "PCSCReaders", "PN532", "RemoteReaders", "SmartCard",
+                    "SoftwarePN532",
                     "Terminal", "Traces",
                 ].map { .product(name: $0, package: "tapbridge") }
                 + [

@@ -18,6 +18,7 @@ import runner
 GROUPS = [
     runner.CONSOLE,
     runner.CRASH,
+    "CommandLineTests.ExamplePackageTests",
     "CommandLineTests",
     "TerminalServiceTests",
     "ReadersTests",
@@ -30,6 +31,7 @@ GROUPS = [
     "RemoteReadersTests",
     "AcquirerHostTests",
     "HTTPBackendTests",
+    "SimulationTests",
     "others",
 ]
 

@@ -1,4 +1,4 @@
-public import AcquirerSimulator
+internal import AcquirerSimulator
 public import Acquiring
 public import CardReaders
 public import Cards
@@ -53,7 +53,9 @@ public final class EmulatedTerminal: Sendable {
         _ price: Money, with card: sending EmulatedCard, type: TransactionType = .purchase
     ) async throws -> PaymentResult {
         let currency = session.profile.currency
-        guard price.currency == currency else { throw EmulatedTerminalError.currency(price, terminal: currency) }
+        guard price.currency == currency else {
+            throw EmulatedTerminalError.currency(price, terminal: currency)
+        }
         reader.present(card)
         defer { reader.remove() }
         return try await session.pay(PaymentRequest(amount: price.amount, type: type))

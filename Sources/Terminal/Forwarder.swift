@@ -192,7 +192,7 @@ public actor Forwarder {
                 }
                 done.append(delivery)
                 observer?(.delivery(delivery))
-                if case .postponed(let error) = delivery.result, !mayPass(record, error) { break }
+                if case .postponed(let error) = delivery.result, !maySkip(record, after: error) { break }
             }
         } catch {
             return .failure(error)
@@ -200,14 +200,9 @@ public actor Forwarder {
         return .success(done)
     }
 
-    /// Whether those behind a message that failed are tried: a message to which the host never answers must not hold up
-    /// all others.
-    private func mayPass(_ record: TransactionRecord, _ error: AcquirerError) -> Bool {
-        switch error {
-        case .unreachable: false
-        case .malformedResponse, .rejected: true
-        case .timeout, .connectionLost: attempts(record) + 1 >= policy.patience
-        }
+    private func maySkip(_ record: TransactionRecord, after error: AcquirerError) -> Bool {
+        DeliveryOrder.maySkip(
+            after: error, transmissions: attempts(record) + 1, patience: policy.patience)
     }
 
     private func attempts(_ record: TransactionRecord) -> Int {
@@ -221,27 +216,56 @@ public actor Forwarder {
 
     // MARK: - One message
 
-    private func deliver(_ record: TransactionRecord) async throws(JournalError) -> Delivery.Result {
-        // A host that never had it would acknowledge or refuse what it knows nothing of.
-        if let host = record.backend, host != backend.name,
-            record.state == .reversalDue || record.state == .adjustmentDue
-        {
-            return try await park(
-                record,
-                "\(Self.sentElsewhere)\"\(host)\": start the program with that host's acquirer file, this one has \"\(backend.name)\""
-            )
-        }
-        let original = try await keptRequest(record)
-        switch record.state {
-        case .reversalDue: return try await reverse(record, original)
-        case .approvedOffline:
-            guard let original else { return try await park(record, "nothing was kept to forward it") }
-            return try await advise(record, original)
-        case .adjustmentDue: return try await adjust(record, original)
-        case .deferred:
-            guard let original else { return try await park(record, "nothing was kept to send it") }
-            return try await authorize(record, original)
-        default: return .delivered(record.state)
+    /// Carries out what `DeliveryFlow` asks for.
+    private func deliver(_ found: TransactionRecord) async throws(JournalError) -> Delivery.Result {
+        var record = found
+        let isElsewhere = DeliveryFlow.isOfAnotherHost(record, than: backend.name)
+        let original = isElsewhere ? nil : try await keptRequest(record)
+        var flow = DeliveryFlow(
+            DeliveryFlow.Terms(
+                state: record.state, backend: record.backend, host: backend.name,
+                hasRequest: original != nil, amount: original?.amount ?? record.amount,
+                acceptsPartialApproval: original?.acceptsPartialApproval ?? false, patience: policy.patience))
+        let claim = record.state == .deferred ? journal.underWay.claim(record.id) : nil
+        defer { claim?.end() }
+        var acknowledged: TransactionsUnderWay.Claim?
+        defer { acknowledged?.end() }
+        var action = flow.start()
+        while true {
+            switch action {
+            case .write(.transmission(.reversal)):
+                action = flow.handle(.counted(try await journal.reversalAttempt(record.id), revision: nil))
+            case .write(.transmission(.forwarding)):
+                action = flow.handle(.counted(try await journal.forwardAttempt(record.id), revision: nil))
+            case .write(.transmission(.adjustment)):
+                record = try await journal.adjustmentAttempt(record.id)
+                let isKnown = record.finalAmount != nil && record.adjustment != nil
+                action = flow.handle(
+                    .counted(record.adjustmentAttempts, revision: isKnown ? record.revision : nil))
+            case .write(let write):
+                try await journal.write(write, of: record.id, backend: backend.name)
+                if case .reversal = write {
+                    // With the response of the authorization that is taken back.
+                    guard let due = try await journal.show(record.id) else {
+                        throw .unknownTransaction(id: record.id)
+                    }
+                    record = due
+                }
+                action = flow.handle(.written)
+            case .send(let message, let transmission):
+                let error = await send(message, transmission: transmission, of: record, original)
+                if error == nil, message == .reversal {
+                    acknowledged = journal.underWay.claimAcknowledged(record.id)
+                }
+                action = flow.handle(error.map { .failed($0) } ?? .acknowledged)
+            case .authorize: action = flow.handle(await authorize(original))
+            case .sendAnew(let reason):
+                if let original { try await sendAnew(record, original, reason) }
+                action = flow.handle(.sentAnew)
+            case .finish(.delivered(let state)): return .delivered(state)
+            case .finish(.postponed(let error)): return .postponed(error)
+            case .finish(.parked(let reason)): return .parked(reason)
+            }
         }
     }
 
@@ -257,93 +281,51 @@ public actor Forwarder {
         }
     }
 
-    private func reverse(
-        _ record: TransactionRecord, _ original: AuthorizationRequest?
-    ) async throws(JournalError) -> Delivery.Result {
-        let transmission = try await journal.reversalAttempt(record.id)
-        let request = ReversalRequest(
-            transactionID: record.id, terminalID: record.terminalID, stan: record.stan,
-            retrievalReference: record.retrievalReference, amount: record.amount,
-            currency: record.currency,
-            reason: record.reversalReason.flatMap(ReversalRequest.Reason.init) ?? .cancelled,
-            transmission: transmission, original: original, authorizationCode: record.authorizationCode)
-        let error = await within(policy.answerTimeout) { [backend] () async throws(AcquirerError) in
-            try await backend.reverse(request)
-        }
-        observer?(.reversal(request, delivered: error == nil))
-        if let error { return try await failed(record, error, transmission) }
-        try await journal.reversed(record.id)
-        return .delivered(.reversed)
-    }
-
-    private func advise(
-        _ record: TransactionRecord, _ original: AuthorizationRequest
-    ) async throws(JournalError) -> Delivery.Result {
-        let transmission = try await journal.forwardAttempt(record.id)
-        let error = await within(policy.answerTimeout) { [backend] () async throws(AcquirerError) in
-            try await backend.advise(original, offline: .approved)
-        }
-        if let error { return try await failed(record, error, transmission) }
-        try await journal.forwarded(record.id)
-        return .delivered(.forwarded)
-    }
-
-    private func adjust(
-        _ record: TransactionRecord, _ original: AuthorizationRequest?
-    ) async throws(JournalError) -> Delivery.Result {
-        let record = try await journal.adjustmentAttempt(record.id)
-        guard let amount = record.finalAmount, let kind = record.adjustment else {
-            return try await park(record, "its final amount is missing")
-        }
-        let request = AdjustmentRequest(
-            kind: kind == .completion ? .completion : .tip, transactionID: record.id,
-            terminalID: record.terminalID, merchantID: record.merchantID, stan: record.stan,
-            retrievalReference: record.retrievalReference, authorizationCode: record.authorizationCode,
-            approvedAmount: record.approvedAmount ?? record.amount, amount: amount,
-            currency: record.currency, revision: record.revision,
-            transmission: record.adjustmentAttempts, original: original)
-        let error = await within(policy.answerTimeout) { [backend] () async throws(AcquirerError) in
-            try await backend.adjust(request)
-        }
-        if let error { return try await failed(record, error, record.adjustmentAttempts) }
-        try await journal.adjusted(record.id, revision: record.revision)
-        return .delivered(.adjusted)
-    }
-
-    private func authorize(
-        _ record: TransactionRecord, _ original: AuthorizationRequest
-    ) async throws(JournalError) -> Delivery.Result {
-        let claim = journal.underWay.claim(record.id)
-        defer { claim.end() }
-        try await journal.authorizing(record.id, backend: backend.name)
-        switch await HostCall.authorize(original, by: backend, within: policy.answerTimeout) {
-        case .success(let response):
-            var result = TransactionResult(
-                responseCode: response.responseCode, authorizationCode: response.authorizationCode,
-                approvedAmount: response.approvedAmount, reason: response.message)
-            let state: TransactionState
-            // The service was given: nobody is there any more to be identified.
-            switch response.decision(on: original) {
-            case .approved: state = .approved
-            case .declined: state = .declined
-            case .reversed(let reason, let because):
-                result.reason = because
-                try await journal.reversalDue(record.id, reason: reason.rawValue, result: result)
-                guard let due = try await journal.show(record.id) else {
-                    throw .unknownTransaction(id: record.id)
-                }
-                return try await reverse(due, original)
+    /// - Returns: the error; nil where the host acknowledged.
+    private func send(
+        _ message: DeliveryFlow.Message, transmission: Int, of record: TransactionRecord,
+        _ original: AuthorizationRequest?
+    ) async -> AcquirerError? {
+        switch message {
+        case .reversal:
+            let request = ReversalRequest(
+                transactionID: record.id, terminalID: record.terminalID, stan: record.stan,
+                retrievalReference: record.retrievalReference, amount: record.amount,
+                currency: record.currency,
+                reason: record.reversalReason.flatMap(ReversalRequest.Reason.init) ?? .cancelled,
+                transmission: transmission, original: original, authorizationCode: record.authorizationCode)
+            let error = await within(policy.answerTimeout) { [backend] () async throws(AcquirerError) in
+                try await backend.reverse(request)
             }
-            try await journal.complete(record.id, from: [.authorizing], to: state, result: result)
-            return .delivered(state)
-        case .failure(let error) where error.isOutcomeUnknown:
-            try await sendAnew(record, original, error == .timeout ? .timeout : .malformedResponse)
-            return .postponed(error)
-        case .failure(let error):
-            // It certainly did not leave, or the host did not take it.
-            try await journal.deferred(record.id, reason: "\(error)")
-            if case .rejected = error { return try await park(record, "\(error)") }
-            return .postponed(error)
+            observer?(.reversal(request, delivered: error == nil))
+            return error
+        case .advice:
+            guard let original else { return .unreachable("nothing was kept to forward it") }
+            return await within(policy.answerTimeout) { [backend] () async throws(AcquirerError) in
+                try await backend.advise(original, offline: .approved)
+            }
+        case .adjustment:
+            guard let amount = record.finalAmount, let kind = record.adjustment else {
+                return .unreachable("its final amount is missing")
+            }
+            let request = AdjustmentRequest(
+                kind: kind == .completion ? .completion : .tip, transactionID: record.id,
+                terminalID: record.terminalID, merchantID: record.merchantID, stan: record.stan,
+                retrievalReference: record.retrievalReference, authorizationCode: record.authorizationCode,
+                approvedAmount: record.approvedAmount ?? record.amount, amount: amount,
+                currency: record.currency, revision: record.revision,
+                transmission: transmission, original: original)
+            return await within(policy.answerTimeout) { [backend] () async throws(AcquirerError) in
+                try await backend.adjust(request)
+            }
+        }
+    }
+
+    private func authorize(_ request: AuthorizationRequest?) async -> DeliveryFlow.Event {
+        guard let request else { return .failed(.unreachable("nothing was kept to send it")) }
+        switch await HostCall.authorize(request, by: backend, within: policy.answerTimeout) {
+        case .success(let response): return .responded(response)
+        case .failure(let error): return .failed(error)
         }
     }
 
@@ -366,17 +348,6 @@ public actor Forwarder {
         }
         try await journal.reversalDue(record.id, reason: reason.rawValue)
         wake()
-    }
-
-    private func failed(
-        _ record: TransactionRecord, _ error: AcquirerError, _ transmission: Int
-    ) async throws(JournalError) -> Delivery.Result {
-        switch error {
-        case .rejected: return try await park(record, "\(error)")
-        case .malformedResponse where transmission >= policy.patience:
-            return try await park(record, "\(transmission) times: \(error)")
-        default: return .postponed(error)
-        }
     }
 
     /// What the journal does not take of one transaction is for a person to look at, and no reason for the others to wait.

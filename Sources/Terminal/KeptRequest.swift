@@ -7,6 +7,7 @@ internal import Foundation
 /// card number in clear and never a PIN block or track (what comes after an authorization needs neither).
 package struct KeptRequest: Codable {
     private var transactionID, terminalID, merchantID, merchantName, merchantCategoryCode, acquirerID: String
+    private var merchantLocation: String?
     private var stan: UInt32
     private var retrievalReference: String
     private var amount, amountOther: UInt64
@@ -29,6 +30,7 @@ package struct KeptRequest: Codable {
         terminalID = request.terminalID
         merchantID = request.merchantID
         merchantName = request.merchantName
+        merchantLocation = request.merchantLocation.isEmpty ? nil : request.merchantLocation
         merchantCategoryCode = request.merchantCategoryCode
         acquirerID = request.acquirerID
         stan = request.stan
@@ -62,7 +64,8 @@ package struct KeptRequest: Codable {
         else { return nil }
         return AuthorizationRequest(
             transactionID: kept.transactionID, terminalID: kept.terminalID, merchantID: kept.merchantID,
-            merchantName: kept.merchantName, merchantCategoryCode: kept.merchantCategoryCode,
+            merchantName: kept.merchantName, merchantLocation: kept.merchantLocation ?? "",
+            merchantCategoryCode: kept.merchantCategoryCode,
             acquirerID: kept.acquirerID, stan: kept.stan, retrievalReference: kept.retrievalReference,
             amount: amount, amountOther: other, currency: currency, country: country,
             transactionType: kept.transactionType, date: date, hhmmss: kept.hhmmss,

@@ -1,4 +1,5 @@
 import EMV
+import EMVCryptography
 
 /// The messages of Book A, Table 9-3 in the languages that the terminal speaks.
 enum MessageCatalogue {

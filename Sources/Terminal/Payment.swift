@@ -47,17 +47,7 @@ public struct PaymentRequest: Sendable, Equatable {
 
 /// How a payment ended.
 public struct PaymentResult: Sendable {
-    public enum Status: String, Sendable, Codable, CaseIterable {
-        case approved, declined
-        /// The card cannot be used here without contact: another interface or another card is needed.
-        case tryAnotherInterface = "try-another-interface"
-        case ended
-        case refusedByMerchant = "refused-by-merchant"
-        case cancelled
-        case timedOut = "timed-out"
-        /// The reader or the journal failed, or the host's answer stayed unknown (a reversal is due).
-        case failed
-    }
+    public typealias Status = PaymentStatus
     public var status: Status
     /// The journal's identifier of the transaction.
     public var transactionID: String
@@ -126,7 +116,7 @@ extension PaymentResult {
             case .declined, .declinedOffline: (.declined, record.reason)
             case .cancelled: (.cancelled, record.reason)
             case .failed: (.failed, record.reason)
-            case .reversalDue, .reversed: (.failed, record.reversalReason ?? record.reason)
+            case .reversalDue, .reversed: Self.reversed(record)
             case .started, .cardRead, .requestWritten, .authorizing, .answered:
                 (.failed, "the payment under this key was interrupted: it is resolved at the next start")
             }
@@ -144,6 +134,19 @@ extension PaymentResult {
             online = true
         } else if status == .approved || status == .declined {
             online = false
+        }
+    }
+
+    /// What was reported, or is to be reported now, of a payment that was reversed: by the reason of its reversal.
+    private static func reversed(_ record: TransactionRecord) -> (Status, String?) {
+        switch record.reversalReason.flatMap(ReversalRequest.Reason.init) {
+        case .cancelled: (.cancelled, "the payment was taken back by a void")
+        case .cardDeclined, .approvalNotTaken: (.declined, record.reason ?? record.reversalReason)
+        // The host approved after it had declined, or after the first reversal.
+        case .lateResponse where record.responseCode != nil:
+            (.declined, record.reason ?? record.reversalReason)
+        case .timeout, .malformedResponse, .restart, .lateResponse, nil:
+            (.failed, record.reversalReason ?? record.reason)
         }
     }
 }

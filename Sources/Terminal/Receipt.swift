@@ -1,5 +1,6 @@
 internal import BERTLV
 internal import EMV
+internal import EMVCryptography
 internal import Foundation
 public import Journal
 internal import Kernels

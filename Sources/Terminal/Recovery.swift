@@ -119,12 +119,10 @@ extension Forwarder {
             order: .oldestFirst)
         for record in parked where record.backend == backend.name {
             let last = try await journal.changes(of: record.id).last?.detail
-            guard last?.hasPrefix("parked: \(Self.sentElsewhere)") == true else { continue }
+            guard last?.hasPrefix("parked: \(DeliveryFlow.sentElsewhere)") == true else { continue }
             try await journal.resumed(record.id, reason: "the host \"\(backend.name)\" is there again")
         }
     }
-
-    static let sentElsewhere = "it was sent through another host, "
 
     private static func owed(_ record: TransactionRecord) -> String {
         switch record.state {
@@ -137,37 +135,16 @@ extension Forwarder {
 
     /// - Returns: what was done where nothing is owed any more.
     private func settleInterrupted(_ record: TransactionRecord) async throws(JournalError) -> String? {
-        switch record.state {
-        case .started, .cardRead, .requestWritten:
-            try await journal.complete(
-                record.id, from: [record.state], to: .cancelled,
-                result: TransactionResult(reason: "interrupted before the authorization was sent"))
-            return "closed: nothing was sent"
-        case .authorizing:
-            if record.purpose == .deferred, let request = try await keptRequest(record) {
-                try await sendAnew(record, request, .restart)
-            } else {
-                try await journal.reversalDue(
-                    record.id, reason: ReversalRequest.Reason.restart.rawValue,
-                    result: TransactionResult(reason: "interrupted while waiting for the host"))
-            }
-            return nil
-        case .answered:
-            // A host's own codes may mean something else: what came with an authorization code may be booked.
-            let response = AuthorizationResponse(
-                responseCode: record.responseCode ?? "", authorizationCode: record.authorizationCode)
-            if response.meaning.isRefusal, record.authorizationCode == nil {
-                try await journal.complete(
-                    record.id, from: [.answered], to: .declined, result: TransactionResult())
-                return "closed: the host had declined"
-            }
-            // Nobody was told of the approval.
-            try await journal.reversalDue(
-                record.id, reason: ReversalRequest.Reason.restart.rawValue,
-                result: TransactionResult(reason: "interrupted after the host's approval"),
-                from: [.answered])
-            return nil
-        default: return nil
+        let mayBeSentAnew = record.state == .authorizing && record.purpose == .deferred
+        let request = mayBeSentAnew ? try await keptRequest(record) : nil
+        switch InterruptedPayment(record, hasRequest: request != nil) {
+        case .close(let write, let action):
+            try await journal.write(write, of: record.id)
+            return action
+        case .reverse(let write): try await journal.write(write, of: record.id)
+        case .sendAnew(let reason): if let request { try await sendAnew(record, request, reason) }
+        case nil: break
         }
+        return nil
     }
 }

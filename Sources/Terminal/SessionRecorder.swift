@@ -88,19 +88,23 @@ public struct SessionRecorder: Sendable {
     static func word(_ error: AcquirerError) -> String {
         switch error {
         case .unreachable: "unreachable"
+        case .notReady: "not-ready"
         case .timeout: "timeout"
         case .malformedResponse: "malformed"
         case .connectionLost: "connection-lost"
         case .rejected: "rejected"
+        case .notProcessed: "not-processed"
         }
     }
 
     static func error(_ word: String) -> AcquirerError {
         switch word {
         case "timeout": .timeout
+        case "not-ready": .notReady("as recorded")
         case "malformed": .malformedResponse("as recorded")
         case "connection-lost": .connectionLost("as recorded")
         case "rejected": .rejected("as recorded")
+        case "not-processed": .notProcessed("as recorded")
         default: .unreachable("as recorded")
         }
     }

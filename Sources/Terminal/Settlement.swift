@@ -3,14 +3,20 @@ public import EMV
 public import Journal
 
 /// Why a batch is not closed. Whatever was reached is durable: settling again goes on from there.
-public enum SettlementError: Error, Sendable, CustomStringConvertible {
+public indirect enum SettlementError: Error, Sendable, CustomStringConvertible {
     case host(batch: Int, AcquirerError)
     case journal(JournalError)
+    /// The batches of other currencies before it have their end, and these reports.
+    case afterReports([SettlementReport], SettlementError)
 
     public var description: String {
         switch self {
         case .host(let batch, let error): "batch \(batch) is not settled yet: \(error); settle again to go on"
         case .journal(let error): "\(error)"
+        case .afterReports(let reports, let error):
+            "\(error); "
+                + reports.map { "batch \($0.batch.batch) is \($0.batch.state.rawValue)" }
+                .joined(separator: ", ")
         }
     }
 }
@@ -42,6 +48,7 @@ public struct Settlement: Sendable {
     /// Delivers what is owed, then settles one batch for each currency. No payment should be under way meanwhile: the host
     /// would count it and the batch not, and the batch would have to be uploaded.
     /// - Returns: a report of each batch, closed or out of balance; none where there was nothing to settle.
+    /// - Throws: `SettlementError`; `.afterReports` if a batch of another currency had its end before.
     public func run() async throws(SettlementError) -> [SettlementReport] {
         var failure: SettlementError?
         var reports: [SettlementReport] = []
@@ -57,9 +64,9 @@ public struct Settlement: Sendable {
                 if failure != nil { break }
             }
         } catch {
-            throw .journal(error)
+            failure = .journal(error)
         }
-        if let failure { throw failure }
+        if let failure { throw reports.isEmpty ? failure : .afterReports(reports, failure) }
         return reports
     }
 

@@ -22,7 +22,6 @@ public enum TerminalEvent: Sendable {
     case response(ResponseAPDU, microseconds: UInt32)
     case readerError(ReaderError)
     case fieldOff
-    case cardNotRemoved
     case unpredictableNumber(UInt32)
     /// A kernel waits for something else now; the name is the kernel's own.
     case kernelState(KernelIdentifier, name: String)

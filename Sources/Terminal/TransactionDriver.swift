@@ -2,6 +2,7 @@ public import CardReaders
 public import EMV
 public import Kernels
 internal import SmartCard
+internal import Synchronization
 
 /// The one loop between the pure Entry Point and the world: it carries out each action on a reader and
 /// tells the Entry Point what happened. Live payments, replays, fuzzing and benchmarks all run through it.
@@ -12,9 +13,7 @@ public struct TransactionDriver: Sendable {
         public var cardWait: Duration? = .seconds(30)
         /// Longest answer time of a single command, with all GET RESPONSE that it takes; nil leaves it to the reader.
         public var command: Duration? = .seconds(5)
-        /// How long a customer may take to remove a card when asked to.
-        public var removal: Duration? = .seconds(10)
-        /// Activations within one transaction (first tap, tap again, collisions...).
+        /// Activations within one transaction (first tap, tap again, collisions...), and restarts that no host is asked for.
         public var activations = 12
         /// Commands within one transaction, GET RESPONSE and repeats among them: a card needs some twenty.
         public var commands = 600
@@ -33,6 +32,17 @@ public struct TransactionDriver: Sendable {
         case tooManyAttempts
     }
 
+    /// The card of the transaction, from one run to the next: a restart at Start C or D goes on with it (Book A, 8.1.1.9).
+    private final class HeldCard: Sendable {
+        private let channel = Mutex<(any CardChannel)?>(nil)
+        var current: (any CardChannel)? {
+            get { channel.withLock { $0 } }
+            set { channel.withLock { $0 = newValue } }
+        }
+    }
+
+    /// Shared by the copies of this driver.
+    private let held = HeldCard()
     public let reader: any CardReader
     public var limits: Limits
     /// Draws the next unpredictable number.
@@ -63,14 +73,28 @@ public struct TransactionDriver: Sendable {
         self.dataExchange = dataExchange
     }
 
-    /// Runs the Entry Point from `first` to its next final outcome.
+    /// How long nothing is in the field before a collision counts as over.
+    private static let collisionEnd = Duration.milliseconds(300)
+
+    /// Switches the field off and lets go of the card, between two runs.
+    public func fieldOff() async {
+        held.current = nil
+        await reader.fieldOff()
+    }
+
+    /// Runs the Entry Point from `first` to its next final outcome. One that ends the application and names a start is
+    /// followed at once, as nobody has to be asked first (Book A, 8.1.1.9).
     ///
-    /// The field stays as the outcome finds it: the caller decides about removal, as a restart may want
-    /// the same card again.
+    /// The field and the card stay as the outcome finds them: the caller decides about removal, as a restart at Start C or D
+    /// goes on with the same card.
     public func run(_ entryPoint: inout EntryPoint, from first: EntryPointAction) async -> End {
         var action = first
-        var channel: (any CardChannel)?
+        var channel = held.current
+        defer { held.current = channel }
         var activations = 0
+        var restarts = 0
+        var isCollision = false
+        var waitsUntil: ContinuousClock.Instant?
         var budget = CommandBudget(limits.commands)
         var stopReason: End?
         var kernelState = ""
@@ -80,20 +104,34 @@ public struct TransactionDriver: Sendable {
                 kernelState = state.name
                 observer(.kernelState(state.kernel, name: state.name))
             }
+            if case .kernel(.waitForData) = action {} else { waitsUntil = nil }
             switch action {
             case .activateCard:
-                activations += 1
+                // Looking whether a collision is over is no attempt of its own.
+                if !isCollision { activations += 1 }
                 guard activations <= limits.activations else { return .tooManyAttempts }
                 do {
-                    let deadline = limits.cardWait.map { ContinuousClock.now + $0 }
+                    var deadline = limits.cardWait.map { ContinuousClock.now + $0 }
+                    if isCollision {
+                        deadline = min(deadline ?? .now + Self.collisionEnd, .now + Self.collisionEnd)
+                    }
                     let activated = try await reader.activateCard(deadline: deadline)
+                    isCollision = false
                     channel = activated
                     observer?(.cardActivated(activated.card))
                     action = entryPoint.handle(.cardActivated)
                 } catch {
+                    if error == .noCard, isCollision {
+                        // Book B, 3.2.1.5.
+                        isCollision = false
+                        action = entryPoint.handle(.collisionEnded)
+                        continue
+                    }
                     observer?(.readerError(error))
                     switch error {
                     case .collision:
+                        if isCollision { activations += 1 }
+                        isCollision = true
                         await sleep(.milliseconds(100))
                         action = entryPoint.handle(.collision)
                     case .noCard:
@@ -117,26 +155,14 @@ public struct TransactionDriver: Sendable {
                 await sleep(.milliseconds(Int64(milliseconds)))
                 action = entryPoint.handle(.kernel(.done))
 
-            case .awaitRemoval:
-                channel = nil
-                let deadline = limits.removal.map { ContinuousClock.now + $0 }
-                do {
-                    if try await !reader.awaitRemoval(deadline: deadline) {
-                        observer?(.cardNotRemoved)
-                    }
-                } catch {
-                    observer?(.readerError(error))
-                    if case .readerUnavailable = error { return .readerFailed(error) }
-                }
-                action = entryPoint.handle(.kernel(.done))
-
             case .kernel(.transmit(let command)):
                 guard budget.left > 0 else { return .tooManyAttempts }
                 guard let current = channel else {
                     action = entryPoint.handle(.kernel(.communicationError(.protocol)))
                     continue
                 }
-                if Task.isCancelled {
+                // Told once: where a kernel takes no STOP the command goes out all the same, and its answer settles what was begun.
+                if Task.isCancelled, stopReason == nil {
                     stopReason = .cancelled
                     action = entryPoint.handle(.kernel(.stop))
                     continue
@@ -153,9 +179,11 @@ public struct TransactionDriver: Sendable {
                     switch error {
                     case .readerUnavailable:
                         return .readerFailed(error)
-                    case .cancelled:
+                    case .cancelled where stopReason == nil:
                         stopReason = .cancelled
                         action = entryPoint.handle(.kernel(.stop))
+                    case .cancelled:
+                        action = entryPoint.handle(.kernel(.communicationError(.timeout)))
                     case .cardRemoved, .cardTimeout, .noCard:
                         action = entryPoint.handle(.kernel(.communicationError(.timeout)))
                     case .transmission:
@@ -185,7 +213,10 @@ public struct TransactionDriver: Sendable {
                 action = answer(&entryPoint, await dataExchange?.exchange(exchange), otherwise: .done)
 
             case .kernel(.waitForData(let milliseconds)):
-                let data = await data(within: milliseconds)
+                // The time of the first of several waits in a row runs on.
+                let deadline = waitsUntil ?? .now + .milliseconds(Int64(milliseconds))
+                waitsUntil = deadline
+                let data = await data(until: deadline)
                 if Task.isCancelled {
                     stopReason = .cancelled
                     action = entryPoint.handle(.kernel(.stop))
@@ -201,7 +232,19 @@ public struct TransactionDriver: Sendable {
             case .outcome(let final):
                 if let stopReason { return stopReason }
                 observer?(.outcome(final))
-                return .outcome(final)
+                guard final.outcome.status == .endApplication, final.outcome.start != nil else {
+                    return .outcome(final)
+                }
+                restarts += 1
+                guard restarts <= limits.activations else { return .tooManyAttempts }
+                if let request = final.outcome.uiRequestOnOutcome { await show(request) }
+                if let time = final.outcome.fieldOffRequest {
+                    channel = nil
+                    await reader.fieldOff()
+                    observer?(.fieldOff)
+                    await sleep(.milliseconds(Int64(time) * 100))
+                }
+                action = entryPoint.restart()
             }
         }
     }
@@ -215,11 +258,11 @@ public struct TransactionDriver: Sendable {
     }
 
     /// What the partner sends in time; else the time passes.
-    private func data(within milliseconds: UInt32) async -> DataObjects? {
-        let time = Duration.milliseconds(Int64(milliseconds))
-        let start = ContinuousClock.now
+    private func data(until deadline: ContinuousClock.Instant) async -> DataObjects? {
+        let time = deadline - .now
+        guard time > .zero else { return nil }
         if let data = await dataExchange?.next(within: time) { return data }
-        let left = time - (ContinuousClock.now - start)
+        let left = deadline - .now
         if left > .zero { await sleep(left) }
         return nil
     }

@@ -12,6 +12,9 @@ import Testing
 @testable import AcquirerSimulator
 @testable import AcquirerSimulator
 @testable import AcquirerSimulator
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
 
 /// A folder with a host's books, gone after the test.
 private final class BooksFolder {

@@ -25,7 +25,8 @@ import Testing
                 12: "223015",
                 13: "1120", 14: "3112", 18: "5812", 22: "071", 23: "001", 25: "00", 32: "00000000001",
                 35: "4761739001010119D31122011143878089000", 37: "632500000001", 41: "TERM0001",
-                42: "MERCHANT0000001", 43: "Tapbridge Demo Store", 48: "WA0010CV0010PU001SPP0010", 49: "978",
+                42: "MERCHANT0000001", 43: "Tapbridge Demo Store                  DE",
+                48: "WA0010CV0010PU001SPP0010", 49: "978",
             ])
         #expect(message[55].map { Array($0) } == Payment().request.chipData)
     }
@@ -173,7 +174,7 @@ import Testing
                 7: "1120000001", 11: "000099", 12: "000001", 13: "1120", 32: "1", 41: "TERM0001",
                 42: "MERCHANT0000001", 50: "978", 60: "0000120", 74: "0000000001", 75: "0000000000",
                 76: "0000000003", 77: "0000000000", 86: "0000000000005000", 87: "0000000000000000",
-                88: "0000000000004500", 89: "0000000000000000", 97: "D0000000000000500",
+                88: "0000000000004500", 89: "0000000000000000", 97: "C0000000000000500",
             ])
         let item = builder.upload(
             BatchItem(
@@ -271,7 +272,7 @@ import Testing
     @Test(arguments: [
         ([2, 35], "fields 2 and 35"), ([4], "field 4"), ([11], "field 11"), ([22], "field 22"),
         ([37], "field 37"),
-        ([41], "field 41"), ([49], "field 49"), ([12], "field 12"), ([3], "field 3"),
+        ([41], "field 41"), ([49], "field 49"), ([7, 12], "field 12"), ([3], "field 3"),
     ]) func whatIsMissing(removed: [Int], says: String) throws {
         let interface = try HostInterface.named("generic-ascii")
         var message = MessageBuilder(interface).authorization(Payment().request)
@@ -455,7 +456,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("00", nil), ("25", nil), ("91", Ending.unreachable), ("96", .unreachable), ("12", .rejected),
+        ("00", nil), ("25", nil), ("91", Ending.notReady), ("96", .notReady), ("12", .rejected),
     ])
     func acknowledgements(code: String, ending: Ending?) throws {
         let (reader, message) = try answer { $0.set(39, code) }

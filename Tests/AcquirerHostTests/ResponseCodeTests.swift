@@ -250,7 +250,7 @@ struct CodeCase: Sendable, CustomTestStringConvertible {
             let expected: Ending? =
                 switch end {
                 case .yes: nil
-                case .later: .unreachable
+                case .later: .notReady
                 case .refused: .rejected
                 case .malformed: .malformed
                 }

@@ -1,12 +1,8 @@
 import BERTLV
 import EMV
 import EMVCryptography
-import EMVCryptography
-import EMVCryptography
 import Foundation
 import ISO8583
-import ISO8583Dialects
-import ISO8583Dialects
 import ISO8583Dialects
 import ISO8583Backend
 import Issuing
@@ -15,6 +11,9 @@ import Testing
 
 @testable import AcquirerHost
 @testable import Acquiring
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
 @testable import AcquirerSimulator
 @testable import AcquirerSimulator
 @testable import AcquirerSimulator
@@ -90,7 +89,9 @@ final class TestHost: Sendable {
     }
 
     init(
-        _ interface: HostInterface, troubles: [String] = [], security: TransportSecurity? = nil, port: Int = 0
+        _ interface: HostInterface, troubles: [String] = [], security: TransportSecurity? = nil,
+        port: Int = 0,
+        idleTimeout: Duration = .seconds(600), observer: (@Sendable (HostTraffic) -> Void)? = nil
     ) async throws {
         let simulator = SimulatedAcquirer()
         self.simulator = simulator
@@ -98,11 +99,13 @@ final class TestHost: Sendable {
         service = HostService(
             acquirer: simulator, troubles: TroubleScript(rules: try troubles.map { try TroubleRule($0) })
         ) { entry in entries.update { $0.append(entry) } }
-        let listener = ISO8583Listener(
+        var listener = ISO8583Listener(
             service: service, interface: interface, endpoint: Endpoint(host: "127.0.0.1", port: port),
             security: security)
+        listener.idleTimeout = idleTimeout
+        listener.observer = observer
         let (addresses, continuation) = AsyncStream.makeStream(of: Endpoint.self)
-        task = Task {
+        task = Task { [listener] in
             defer { continuation.finish() }
             try await listener.run { continuation.yield($0) }
         }
@@ -157,7 +160,7 @@ extension HostInterface {
 enum Ending: Equatable, Sendable {
     case approved
     case declined(String)
-    case unreachable, timeout, malformed, lost, rejected
+    case unreachable, notReady, timeout, malformed, lost, rejected
 
     static func of(_ backend: some AcquirerBackend, _ request: AuthorizationRequest) async -> Ending {
         do throws(AcquirerError) {
@@ -170,6 +173,7 @@ enum Ending: Equatable, Sendable {
     static func of(_ error: AcquirerError) -> Ending {
         switch error {
         case .unreachable: .unreachable
+        case .notReady, .notProcessed: .notReady
         case .timeout: .timeout
         case .malformedResponse: .malformed
         case .connectionLost: .lost

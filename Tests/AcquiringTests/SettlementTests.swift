@@ -6,6 +6,9 @@ import Testing
 @testable import AcquirerSimulator
 @testable import AcquirerSimulator
 @testable import AcquirerSimulator
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
 
 /// Completions, tips, batches and uploads at the simulated host.
 @Suite struct SettlementTests {

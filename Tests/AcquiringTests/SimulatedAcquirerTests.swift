@@ -6,6 +6,9 @@ import Testing
 @testable import AcquirerSimulator
 @testable import AcquirerSimulator
 @testable import AcquirerSimulator
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
 @testable import Issuing
 
 @Suite struct SimulatorAnswers {
@@ -391,6 +394,7 @@ import Testing
 
     @Test(arguments: [
         ("always: silence", TroubleRule(when: .always, trouble: .silence)),
+        ("always: approve", TroubleRule(when: .always, trouble: .approve)),
         ("nth 3: lost", TroubleRule(when: .nth(3), trouble: .lost)),
         ("every 5: garbage x2", TroubleRule(when: .every(5), trouble: .garbage, times: 2)),
         ("amount 1234: decline 51", TroubleRule(when: .amount(amount(1234)), trouble: .decline("51"))),

@@ -1,12 +1,13 @@
 import BERTLV
 import EMV
 import EMVCryptography
-import EMVCryptography
-import EMVCryptography
 import Synchronization
 import Testing
 
 @testable import Acquiring
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
+@testable import AcquirerSimulator
 @testable import AcquirerSimulator
 @testable import AcquirerSimulator
 @testable import AcquirerSimulator

@@ -1,8 +1,6 @@
 import BERTLV
 import EMV
 import EMVCryptography
-import EMVCryptography
-import EMVCryptography
 import Foundation
 import SmartCard
 import TestTools

@@ -53,7 +53,7 @@ struct Reader {
                     left -= 1
                     card.powerOn()
                     event = .cardActivated
-                case .fieldOff, .awaitRemoval:
+                case .fieldOff:
                     card.powerOff()
                     event = .kernel(.done)
                 case .outcome(let final):

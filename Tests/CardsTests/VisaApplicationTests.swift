@@ -1,6 +1,7 @@
 import BERTLV
 import Cards
 import EMV
+import EMVCryptography
 import Foundation
 import SmartCard
 import Testing

@@ -264,6 +264,24 @@ import Testing
     }
 }
 
+@Suite struct SelfCheckTests {
+    /// More payments than a card may take offline, each with its signature verified.
+    @Test(.timeLimit(.minutes(5))) func selfCheck() async throws {
+        let program = try Program()
+        defer { program.remove() }
+        let result = try await program.run("bench", "--payments", "20", "--json")
+        #expect(result.status == 0, "\(result.errors)")
+        let rows = try Program.list(result.output)
+        #expect(
+            rows.compactMap { $0["name"] as? String } == [
+                "visa-debit", "visa-no-oda", "mc-debit", "mc-no-oda", "journal",
+            ])
+        for row in rows { #expect(row["perSecond"] as? Double ?? 0 > 0, "\(row)") }
+        // The journal that is measured is a temporary one.
+        #expect(try await program.run("journal").status == 4)
+    }
+}
+
 /// Killed at any instant, the program loses and doubles nothing.
 @Suite struct CrashTests {
     /// Killed while the host decides: the next run reverses.

@@ -46,7 +46,9 @@ import Testing
 
         let libraries = try run("/usr/bin/env", ["ldd", program])
         #expect(libraries.output.contains("libcrypto"))
-        for name in ["libpcsclite", "libnfc"] { #expect(!libraries.output.contains(name), "\(libraries.output)") }
+        for name in ["libpcsclite", "libnfc"] {
+            #expect(!libraries.output.contains(name), "\(libraries.output)")
+        }
     }
 
     @Test("The article of TapbridgeKit shows the example's own files")
@@ -57,7 +59,8 @@ import Testing
         let blocks = article.matches(of: /```swift\n(.*?)```/.dotMatchesNewlines()).map { String($0.1) }
         for (block, file) in zip(blocks, ["Package.swift", "Sources/take-a-payment/main.swift"]) {
             #expect(
-                try block == String(contentsOf: Self.package.appending(path: file), encoding: .utf8), "\(file)")
+                try block == String(contentsOf: Self.package.appending(path: file), encoding: .utf8),
+                "\(file)")
         }
         #expect(blocks.count == 2)
     }

@@ -69,7 +69,7 @@ import Testing
         (["host", "--world", "/no/world.yaml"], 65, "/no/world.yaml"),
         (["host", "--trouble", "maybe: silence"], 64, "nth"),
         (["host", "--acquirer", "/no/acquirer.yaml"], 65, "/no/acquirer.yaml"),
-        (["host", "--listen", "192.0.2.1:8583"], 65, "192.0.2.1"),
+        (["host", "--listen", "192.0.2.1:8583", "--insecure"], 65, "192.0.2.1"),
         (["pay", "1", "--acquirer", "/no/acquirer.yaml"], 65, "/no/acquirer.yaml"),
         (["iso", "acquirer", "/no/acquirer.yaml"], 65, "/no/acquirer.yaml"),
         (["iso", "acquirer"], 0, "server-name"),

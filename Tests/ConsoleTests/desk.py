@@ -250,7 +250,13 @@ class Held:
         self.count = count
         self.kept = []
         self.address = re.compile(re.escape(desk.daemon.address) + path)
+        self.ended = []
+        for event in ("requestfinished", "requestfailed"):
+            self.page.on(event, self.note)
         self.page.route(self.address, self.take)
+
+    def note(self, request):
+        self.ended.append(request)
 
     def take(self, route):
         if route.request.method != self.method or len(self.kept) == self.count:
@@ -270,11 +276,20 @@ class Held:
         """Lets the page have them now, those that it still wants, with another body if one is given, and waits until it has
         drawn."""
         for route, response in self.kept:
-            if route.request.failure is None:
-                with self.page.expect_event("requestfinished", lambda request: request == route.request):
+            try:
+                if response is None or route.request.failure is not None:
+                    route.abort()
+                else:
                     route.fulfill(response=response, body=body)
-            else:
-                route.abort()
+            except PlaywrightError:
+                # The page has given it up in between; that it is over is seen below.
+                pass
+            until(
+                lambda: self.page.evaluate("() => true") and any(request == route.request for request in self.ended),
+                f"the end of {route.request.method} {route.request.url}",
+            )
+        for event in ("requestfinished", "requestfailed"):
+            self.page.remove_listener(event, self.note)
         self.page.unroute(self.address, self.take)
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
 

@@ -1,5 +1,5 @@
-import EMV
 import BERTLV
+import EMV
 import EMVCryptography
 import Foundation
 import Testing

@@ -1,4 +1,5 @@
 import EMV
+import EMVCryptography
 import BERTLV
 import Foundation
 import TestTools

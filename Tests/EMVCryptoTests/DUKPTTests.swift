@@ -7,6 +7,9 @@ import Testing
 @testable import EMVCryptography
 @testable import EMVCryptography
 @testable import EMVCryptography
+@testable import EMVCryptography
+@testable import EMVCryptography
+@testable import EMVCryptography
 
 private func rows(_ text: String) -> [[String]] {
     text.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }

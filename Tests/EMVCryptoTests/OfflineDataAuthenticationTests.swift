@@ -6,6 +6,9 @@ import Testing
 @testable import EMVCryptography
 @testable import EMVCryptography
 @testable import EMVCryptography
+@testable import EMVCryptography
+@testable import EMVCryptography
+@testable import EMVCryptography
 
 typealias ODAError = OfflineDataAuthenticationError
 
@@ -317,6 +320,29 @@ struct TestPKI: Sendable {
                 old, version: .version00, unpredictableNumber: un, amountAuthorised: amount,
                 transactionCurrencyCode: currency, cardAuthenticationRelatedData: card
             ).iccDynamicNumber == atc)
+    }
+
+    /// Signed Data Format 95 goes with an ARQC and 05 with a TC; the pairs the other way about are refused.
+    @Test(arguments: [
+        (FastDDAFormat.offline, UInt8(0x05)), (.online, 0x95), (.offline, 0x95), (.online, 0x05),
+    ])
+    func fastDDAFormat(_ wanted: FastDDAFormat, _ signed: UInt8) throws {
+        let pki = TestPKI.shared
+        let (un, amount, currency, card) = (
+            bytes("11223344"), bytes("000000001500"), bytes("0840"), bytes("01AABBCCDD2000")
+        )
+        let signature = try CertificateMaking.signedDynamicApplicationData(
+            signedBy: pki.iccKey, iccDynamicNumber: [0x01, 0x23],
+            terminalDynamicData: un + amount + currency + card, format: signed)
+        func verify() throws {
+            _ = try pki.icc().verifyFastDDA(
+                signature, format: wanted, unpredictableNumber: un, amountAuthorised: amount,
+                transactionCurrencyCode: currency, cardAuthenticationRelatedData: card)
+        }
+        guard wanted.rawValue != signed else { return try verify() }
+        #expect(
+            throws: ODAError(.signedDynamicApplicationData, .format(signed, expected: wanted.rawValue))
+        ) { try verify() }
     }
 
     @Test func combined() throws {

@@ -7,6 +7,9 @@ import Testing
 @testable import EMVDictionary
 @testable import EMVDictionary
 @testable import EMVDictionary
+@testable import EMVDictionary
+@testable import EMVDictionary
+@testable import EMVDictionary
 
 typealias EMVTag = BERTLV.Tag
 
@@ -51,7 +54,7 @@ typealias EMVTag = BERTLV.Tag
     /// The constants are source text, so they are read as such.
     @Test func everyConstantIsInTheDictionaryAndTheOtherWayRound() throws {
         let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("../../Sources/Foundations/EMVDictionary/Dictionary/Tags.swift")
+            .appendingPathComponent("../../Sources/Foundations/EMV/Core/Tags.swift")
         let source = try String(contentsOf: file, encoding: .utf8)
         var constants: [String: BERTLV.Tag] = [:]
         for match in source.matches(of: /static var (\w+): Tag \{\s*Tag\(0x([0-9A-F]+)\)\s*\}/) {

@@ -4,6 +4,12 @@ import TestTools
 import Testing
 
 @testable import EMV
+@testable import EMVCryptography
+@testable import EMVDictionary
+@testable import EMVCryptography
+@testable import EMVDictionary
+@testable import EMVCryptography
+@testable import EMVDictionary
 @testable import EMVDictionary
 @testable import EMVCryptography
 @testable import EMVDictionary

@@ -1,8 +1,6 @@
 import Acquiring
 import EMV
 import EMVCryptography
-import EMVCryptography
-import EMVCryptography
 import Foundation
 import TestTools
 import Testing

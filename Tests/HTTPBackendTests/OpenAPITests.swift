@@ -315,8 +315,10 @@ private func members(_ value: Any, _ path: String = "") -> Set<String> {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         let text = try PythonOracle("openapi_check.py").run(
             [
-                folder.deletingLastPathComponent().appendingPathComponent("Sources/Adapters/HTTPBackend/openapi.yaml")
-                    .path
+                folder.deletingLastPathComponent().appendingPathComponent(
+                    "Sources/Adapters/HTTPBackend/openapi.yaml"
+                )
+                .path
             ],
             input: lines.joined(separator: "\n") + "\n")
         #expect(text.contains("\(lines.count) fit"), "\(text)")

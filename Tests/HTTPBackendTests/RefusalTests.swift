@@ -1,8 +1,6 @@
 import Acquiring
 import EMV
 import EMVCryptography
-import EMVCryptography
-import EMVCryptography
 import Foundation
 import Journal
 import Synchronization
@@ -38,7 +36,7 @@ import Testing
         static func of(_ error: AcquirerError?) -> Outcome? {
             switch error {
             case .rejected: .refused
-            case .unreachable: .notTaken
+            case .unreachable, .notReady, .notProcessed: .notTaken
             case .malformedResponse, .connectionLost, .timeout: .unknown
             case nil: nil
             }

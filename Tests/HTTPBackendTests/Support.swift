@@ -4,8 +4,6 @@ import BERTLV
 import Cards
 import EMV
 import EMVCryptography
-import EMVCryptography
-import EMVCryptography
 import Foundation
 import Issuing
 import Journal

@@ -85,7 +85,7 @@ import TestTools
             .badContent(field: 3, offset: 17, reason: "expected a digit")
         ),
         (
-            "moov-87ascii",
+            "moov-87",
             "3031303038303030303030303030303030303030" + "34" + String(repeating: "30", count: 15),
             .unknownField(66, offset: 36)
         ),

@@ -38,6 +38,11 @@ import Testing
         (65, Hex.bytes("4761739001010119") ?? [], "476173******0119"),
         (63, Array("00004761739001010119".utf8), "0000476173******0119"),
         (63, Array("47617390010101193".utf8), "476173******01193"),
+        // What is left behind the stars is a run of its own with a right check digit.
+        (
+            63, Array("2840000021647617390010101190000000000000".utf8),
+            "284000" + String(repeating: "*", count: 19) + "190000*****0000"
+        ),
     ]) func masksAmongOtherData(field: Int, value: [UInt8], shown: String) throws {
         let dialect = try #require(try Dialect.builtIn("jpos-93b"))
         var message = Message(0x1100)

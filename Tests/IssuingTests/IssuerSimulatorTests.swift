@@ -1,7 +1,6 @@
 import BERTLV
 import EMV
 import EMVCryptography
-import EMVCryptography
 import Foundation
 import TestTools
 import Testing

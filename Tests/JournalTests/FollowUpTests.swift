@@ -281,6 +281,19 @@ private func rejection(_ body: () async throws -> Void) async throws -> FollowUp
         _ = try await journal.beginRefund(of: sale.id, 1000)
     }
 
+    /// What was decided since it was read is not sent anew: it would be paid twice.
+    @Test func onlyWhatHasNoResponseIsSentAnew() async throws {
+        let journal = try Journal.inMemory()
+        let first = try await journal.make(.started, cents: 1000, purpose: .deferred)
+        try await journal.end(first.id, .authorizing)
+        let read = try #require(try await journal.show(first.id))
+        try await journal.complete(
+            first.id, from: [.authorizing], to: .approved, result: TransactionResult())
+        let moved = JournalError.stateMoved(id: first.id, expected: [.authorizing], actual: .approved)
+        await #expect(throws: moved) { try await journal.begin(TransactionIntent(replacing: read)) }
+        #expect(try await journal.list().map(\.id) == [first.id])
+    }
+
     /// The same key finds the refund, though nothing is left of its original.
     @Test func theSameRefundAgain() async throws {
         let journal = try Journal.inMemory()

@@ -46,7 +46,7 @@ public struct Session {
                 } else {
                     event = .kernel(.stop)
                 }
-            case .fieldOff, .awaitRemoval: event = .kernel(.done)
+            case .fieldOff: event = .kernel(.done)
             case .kernel(.transmit(let command)):
                 let answer = card(command.bytes)
                 exchanges.append((command.bytes, answer))

@@ -52,6 +52,21 @@ import Testing
         #expect(bench.activations == 4)
     }
 
+    /// The end of a collision is announced: the same message, ready to read; and a card is waited for (Book B, 3.2.1.5).
+    @Test func collisionEnds() throws {
+        var bench = Bench(Self.visa, card: card(Self.directory))
+        bench.obstacles = [.collision, .collision, .collisionEnded, .collisionEnded, .collision]
+        #expect(try bench.pay().outcome.status == .approved)
+        #expect(
+            bench.displayed.map(\.message) == [
+                .presentCard, .presentOneCardOnly, .presentOneCardOnly, .presentOneCardOnly,
+            ])
+        #expect(
+            bench.displayed.map(\.status) == [
+                .readyToRead, .contactlessCollision, .readyToRead, .contactlessCollision,
+            ])
+    }
+
     @Test func failedActivationBeginsAgain() throws {
         var bench = Bench(Self.visa, card: card(Self.directory))
         bench.obstacles = [.activationFailed]
@@ -430,6 +445,89 @@ import Testing
         }
     }
 
+    /// Every restart tells its kernel where it begins, with the issuer's answer and what the kernel put by (2EA.014.00,
+    /// 2EA.016.00, 2EC.002.00, 2EC.003.00); its UI Request on Restart is shown.
+    @Test(arguments: Start.allCases) func restartReachesTheKernel(_ start: Start) throws {
+        let update = IssuerUpdate(
+            issuerAuthenticationData: [1, 2, 3, 4, 5, 6, 7, 8], authorisationResponseCode: [0x39, 0x31])
+        let online = Outcome(
+            .onlineRequest, start: start, onlineResponse: .emvData,
+            uiRequestOnRestart: UserInterfaceRequest(.seePhone, .readyToRead), restartData: [0x9F99: [7]])
+        let names = ["A0000000010001", "A0000000020002"]
+        let entries = names.enumerated().map { DirectoryEntry($1, priority: UInt8($0 + 1), kernel: "3F") }
+        var bench = Bench(names.map { combination($0, 0x3F) }, outcomes: [online], card: card(entries))
+        _ = try bench.pay()
+        let first = try #require(bench.log.all.first?.1)
+        #expect(first.start == .a && !first.isRestart && first.issuerUpdate == nil)
+        bench.displayed = []
+        bench.commands = []
+        #expect(try bench.restart(update).outcome.status == .approved)
+        let second = try #require(bench.log.all.last?.1)
+        #expect(second.start == start && second.isRestart)
+        #expect(second.issuerUpdate == update && second.restartData == [0x9F99: [7]])
+        #expect(bench.displayed.map(\.message) == [.seePhone])
+        let commands: [Start: Int] = [.a: 2, .b: 1, .c: 1, .d: 0]
+        #expect(bench.commands.count == commands[start])
+        // A new transaction has nothing of it.
+        _ = try bench.pay()
+        let third = try #require(bench.log.all.last?.1)
+        #expect(
+            third.start == .a && !third.isRestart && third.issuerUpdate == nil && third.restartData == nil)
+    }
+
+    /// The final outcome and the kernel get the name that was selected, with its Extended Selection (2ED.002.01; Book B,
+    /// 3.5.1.5).
+    @Test func extendedSelectionInTheOutcome() throws {
+        var bench = Bench(
+            [combination("A0000000031010", 3, extended: true)],
+            card: card([DirectoryEntry("A0000000031010", extended: "0102")]))
+        let final = try bench.pay()
+        #expect(final.selected.map { Hex.string($0.applicationIdentifier) } == "A00000000310100102")
+        #expect(
+            bench.log.all.first.map { Hex.string($0.1.selectedApplication) } == "A00000000310100102")
+    }
+
+    /// Why no kernel came to work.
+    @Test func reasons() throws {
+        func end(_ card: @escaping ([UInt8]) -> [UInt8]?, _ kernels: [KernelIdentifier]? = nil) throws
+            -> [EndReason]
+        {
+            var bench = Bench([combination("A0000000031010", 3)], kernels: kernels, card: card)
+            let final = try bench.pay()
+            #expect(final.outcome.status == .endApplication)
+            return final.outcome.reasons
+        }
+        let name: [UInt8] = [0xA0, 0, 0, 0, 0x03, 0x10, 0x10]
+        #expect(try end { _ in [0x6A, 0x82] } == [.directoryRefused(status: 0x6A82)])
+        #expect(
+            try end(card([DirectoryEntry("A0000000041010")])) == [
+                .noApplicationInCommon(card: [[0xA0, 0, 0, 0, 0x04, 0x10, 0x10]], terminal: [name])
+            ])
+        let entries = [DirectoryEntry("A0000000031010")]
+        #expect(
+            try end(card(entries, refusing: ["A0000000031010"])) == [
+                .applicationRefused(name: name, status: 0x6A82)
+            ])
+        let blocked = card(entries)
+        #expect(
+            try end { $0.starts(with: [0x00, 0xA4]) && $0.count == 13 ? [0x62, 0x83] : blocked($0) } == [
+                .applicationBlocked(name: name)
+            ])
+        #expect(
+            try end(card(entries, fci: "6F0E8407A0000000031010A503500141")) == [
+                .notSupported("the card's PDOL does not ask for 9F66, and the terminal has no Kernel 1")
+            ])
+        #expect(try end(card(entries), []) == [.notSupported("the terminal has no Kernel 3")])
+        var bench = Bench([combination("A0000000031010", 3)], card: card(entries))
+        let final = try bench.pay(200, type: 0x50)
+        #expect(final.outcome.status == .tryAnotherInterface)
+        #expect(final.outcome.reasons == [.noCombinationAllowed])
+        // Every reason has words.
+        #expect(
+            "\(EndReason.noApplicationInCommon(card: [], terminal: [name]))"
+                == "no application in common: the card has none, the profile has A0000000031010")
+    }
+
     /// Without a restart point the final outcome is given again.
     @Test func noRestart() throws {
         var bench = Bench(Self.visa, outcomes: [Outcome(.declined)], card: card(Self.directory))
@@ -443,7 +541,7 @@ import Testing
     @Test func eventsOutOfPlace() throws {
         let response = try ResponseAPDU(bytes: [0x90, 0x00])
         let events: [EntryPointEvent] = [
-            .cardActivated, .collision, .activationFailed, .kernel(.done),
+            .cardActivated, .collision, .collisionEnded, .activationFailed, .kernel(.done),
             .kernel(.response(response, microseconds: 0)),
             .kernel(.communicationError(.timeout)), .kernel(.unpredictableNumber(1)), .kernel(.timeout),
             .kernel(.dataExchange([:])), .kernel(.stop),

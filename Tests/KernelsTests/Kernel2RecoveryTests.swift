@@ -253,8 +253,8 @@ import Testing
             Self.balance(true, true), number: 1, record: try Self.record(),
             ["CA": try bytes(hex), "AE": Self.cryptogram()])
         #expect(run.outcome.status == .approved)
-        #expect(run.discretionary(0xDF8104) == nil)
-        #expect(run.discretionary(0xDF8105) == nil)
+        #expect(run.discretionary(0xDF8104) == "")
+        #expect(run.discretionary(0xDF8105) == "")
         #expect(run.outcome.uiRequestOnOutcome?.valueQualifier == UserInterfaceRequest.ValueQualifier.none)
     }
 

@@ -1,7 +1,6 @@
 import BERTLV
 import EMV
 import EMVCryptography
-import EMVCryptography
 import SmartCard
 import Testing
 
@@ -165,6 +164,7 @@ import Testing
             }, status: .approved, cvm: .noCVM, requested: "40"),
         Case(
             name: "S910 AAC", change: { $0.generated[0x9F27] = "00" }, status: .tryAnotherInterface,
+            cvm: .noCVM,
             results: "8000000001"),
         Case(
             name: "S9 TC where an ARQC was asked for", change: { $0.generated[0x9F27] = "40" },
@@ -202,7 +202,7 @@ import Testing
             error: 2),
 
         // S3.
-        Case(name: "S3 status word", change: { $0.options = "6985" }, status: .endApplication),
+        Case(name: "S3 status word", change: { $0.options = "6985" }, status: .endApplication, error: 3),
         Case(
             name: "S3 broken answer", change: { $0.options = "770582029000" }, status: .endApplication,
             error: 4),
@@ -239,6 +239,30 @@ import Testing
             name: "S4 a data object twice", change: { $0.extra = "5F3401019F0702FF80" },
             status: .endApplication, error: 4),
         Case(
+            name: "S4 what the kernel does not know, twice",
+            change: { $0.extra = "9F140101 9F140102 9B020000" },
+            status: .onlineRequest, cvm: .noCVM),
+        Case(
+            name: "S4 known data objects of the private class",
+            change: { $0.extra = "DF600101 DF620101 DF810C0103 DF830101FF FF810103DF0100" },
+            status: .onlineRequest, cvm: .noCVM),
+        Case(
+            name: "S4 Account Type", change: { $0.extra = "5F570120" }, status: .endApplication, error: 4),
+        Case(
+            name: "S4 a label in a record", change: { $0.extra = "500141" }, status: .endApplication, error: 4
+        ),
+        Case(
+            name: "S1 an empty label", change: { $0.fci = "50009F1200" }, status: .onlineRequest, cvm: .noCVM),
+        Case(
+            name: "S1 a card number in the FCI", change: { $0.fci = "5A085413330089020011" },
+            status: .endApplication, error: 4),
+        Case(
+            name: "S1 a log entry of three bytes", change: { $0.fci = "BF0C069F4D030B0A00" },
+            status: .endApplication, error: 4),
+        Case(
+            name: "S1 other schemes' data", change: { $0.fci = "BF0C0ADF620240804203476173" },
+            status: .onlineRequest, cvm: .noCVM),
+        Case(
             name: "S4 a data object of the terminal", change: { $0.extra = "9F1A020276" },
             status: .endApplication, error: 4),
 
@@ -270,6 +294,25 @@ import Testing
             cvm: .noCVM,
             results: "8010000001"),
         Case(
+            name: "usage control, type 17 is cash",
+            change: {
+                $0.type = 0x17
+                $0.record[0x9F07] = "3F00"
+            }, status: .onlineRequest, cvm: .noCVM, results: "8010000001"),
+        Case(
+            name: "usage control, type 17 is allowed",
+            change: {
+                $0.type = 0x17
+                $0.record[0x9F07] = "8100"
+            }, status: .onlineRequest, cvm: .noCVM, results: "8000000001"),
+        Case(
+            name: "usage control, cashback with any type",
+            change: {
+                $0.type = 0x01
+                $0.other = 100
+                $0.record[0x9F07] = "FF00"
+            }, status: .onlineRequest, cvm: .noCVM, results: "8010000001"),
+        Case(
             name: "exception file",
             change: {
                 if let number = PrimaryAccountNumber(digits: "5413330089020011") {
@@ -286,13 +329,13 @@ import Testing
             change: {
                 $0.record[0x9F0E] = "8000000000"
                 $0.generated[0x9F27] = "00"
-            }, status: .tryAnotherInterface, requested: "00"),
+            }, status: .tryAnotherInterface, cvm: .noCVM, requested: "00"),
         Case(
             name: "TAC Denial",
             change: {
                 $0.kernelData.set(0xDF8121, [0x80, 0, 0, 0, 0])
                 $0.generated[0x9F27] = "00"
-            }, status: .tryAnotherInterface, requested: "00"),
+            }, status: .tryAnotherInterface, cvm: .noCVM, requested: "00"),
         Case(
             name: "online-only terminal",
             change: {
@@ -305,7 +348,7 @@ import Testing
             change: {
                 $0.terminal.set(0x9F35, [0x23])
                 $0.generated[0x9F27] = "00"
-            }, status: .tryAnotherInterface, requested: "00"),
+            }, status: .tryAnotherInterface, cvm: .noCVM, requested: "00"),
         Case(
             name: "offline-only terminal, nothing against it",
             change: {
@@ -351,6 +394,19 @@ import Testing
             change: { $0.record[0x8E] = "0000000000000000 4A00 1F00" },
             status: .onlineRequest, cvm: .noCVM, results: "8000400001"),
         Case(
+            name: "unrecognised method under condition 03: the rule is skipped",
+            change: { $0.record[0x8E] = "0000000000000000 2003 1F00" },
+            status: .onlineRequest, cvm: .noCVM, results: "8000000001"),
+        Case(
+            name: "half a rule at the end of the CVM List",
+            change: { $0.record[0x8E] = "0000000000000000 1F03 02" }, status: .endApplication, error: 6),
+        Case(
+            name: "half a rule, and the card does no cardholder verification",
+            change: {
+                $0.interchangeProfile = "0880"
+                $0.record[0x8E] = "0000000000000000 1F03 02"
+            }, status: .onlineRequest, cvm: .noCVM),
+        Case(
             name: "fail CVM processing", change: { $0.record[0x8E] = "0000000000000000 0000 1F00" },
             status: .onlineRequest, cvm: .noCVM, results: "8000800001"),
         Case(
@@ -371,7 +427,8 @@ import Testing
                 $0.cents = 5001
                 $0.interchangeProfile = "1A80"
                 $0.generated[0x9F27] = "00"
-            }, status: .tryAnotherInterface, results: "8000008001", requested: "00"),
+            }, status: .tryAnotherInterface, cvm: .confirmationCodeVerified, results: "8000008001",
+            requested: "00"),
         Case(
             name: "on the device, kernel without it",
             change: {
@@ -379,37 +436,41 @@ import Testing
                 $0.kernelData.set(0xDF811B, [0x00])
             }, status: .onlineRequest, cvm: .noCVM, requested: "80"),
 
+        // A refund is analysed like other payments (7.8).
+        Case(
+            name: "refund", change: { $0.type = 0x20 }, status: .onlineRequest, cvm: .noCVM, requested: "80"),
+
         // S910.74, the card gave an AAC.
         Case(
             name: "S910 AAC, no contact interface",
             change: {
                 $0.generated[0x9F27] = "00"
                 $0.kernelData.set(0xDF8117, [0xC0])
-            }, status: .declined),
+            }, status: .declined, cvm: .noCVM),
         Case(
             name: "S910 AAC of a phone",
             change: {
                 $0.generated[0x9F27] = "00"
                 $0.record[0x9F6E] = "0276 0000 3037"
-            }, status: .declined),
+            }, status: .declined, cvm: .noCVM),
         Case(
             name: "S910 AAC, third party data of a card",
             change: {
                 $0.generated[0x9F27] = "00"
                 $0.record[0x9F6E] = "0276 0000 3030"
-            }, status: .tryAnotherInterface),
+            }, status: .tryAnotherInterface, cvm: .noCVM),
         Case(
             name: "S910 AAC, third party data with a proprietary identifier",
             change: {
                 $0.generated[0x9F27] = "00"
                 $0.record[0x9F6E] = "0276 8001 3037"
-            }, status: .tryAnotherInterface),
+            }, status: .tryAnotherInterface, cvm: .noCVM),
         Case(
             name: "S910 AAC for a refund",
             change: {
                 $0.generated[0x9F27] = "00"
                 $0.type = 0x20
-            }, status: .endApplication),
+            }, status: .endApplication, cvm: .noCVM),
         Case(
             name: "CVM condition 03, method not supported: next rule",
             change: {
@@ -440,9 +501,22 @@ import Testing
 
         // CDA without what it needs.
         Case(
-            name: "CDA, no certificates", change: { $0.interchangeProfile = "1980" }, status: .onlineRequest,
-            cvm: .noCVM,
+            name: "CDA, no certificates",
+            change: {
+                $0.interchangeProfile = "1980"
+                $0.record[0x9F4A] = "82"
+            }, status: .onlineRequest, cvm: .noCVM,
             results: "2400000001", requested: "80"),
+
+        Case(
+            name: "CDA, no Static Data Authentication Tag List", change: { $0.interchangeProfile = "1980" },
+            status: .endApplication, error: 6),
+        Case(
+            name: "CDA, another Static Data Authentication Tag List",
+            change: {
+                $0.interchangeProfile = "1980"
+                $0.record[0x9F4A] = "5F24"
+            }, status: .endApplication, error: 6),
 
         // Relay resistance (SR1): minimum 0, maximum 5 ms, estimated 2.4 ms.
         Case(
@@ -506,7 +580,7 @@ import Testing
         let run = try Self.run(setup)
         #expect(run.final.outcome.status == c.status)
         #expect(run.final.outcome.cvm == c.cvm)
-        // A Select Next that leaves no candidate is the Entry Point's End Application and has no Error Indication.
+        // A Select Next that leaves no candidate is the Entry Point's End Application, with the kernel's Error Indication.
         #expect((run.error ?? 0) == c.error)
         if let results = c.results { #expect(run.results == results) }
         if let requested = c.requested { #expect(run.generate?.dropFirst(4).prefix(2) == requested[...]) }
@@ -515,6 +589,43 @@ import Testing
             for tag: Tag in [0x9F26, 0x9F36, 0x9F10, 0x9F02, 0x9F37, 0x84, 0x9F34, 0x9F33, 0x95] {
                 #expect(record.contains(tag), "\(tag)")
             }
+        }
+    }
+
+    /// Why it ended, in words that a person can act on.
+    @Test func reasons() throws {
+        func reasons(_ change: (inout Setup) -> Void) throws -> [EndReason] {
+            var setup = Setup()
+            change(&setup)
+            return try Self.run(setup).final.outcome.reasons
+        }
+        let expiry = try #require(EMVDate(yymmdd: 241231))
+        #expect(try reasons { _ in } == [])
+        #expect(
+            try reasons {
+                $0.record[0x5F24] = "241231"
+                $0.kernelData.set(0xDF8121, [0, 0x40, 0, 0, 0])
+                $0.generated[0x9F27] = "00"
+            } == [.expired(expiry)])
+        #expect(
+            try reasons {
+                $0.record[0x9F07] = "0000"
+                $0.record[0x8E] = "0000000000000000 0000"
+                $0.kernelData.set(0xDF8121, [0x80, 0x10, 0x80, 0, 0])
+                $0.generated[0x9F27] = "00"
+            } == [.usageControl, .cardholderVerification, .actionCodes(0x80_0000_0000)])
+        #expect(try reasons { $0.generated[0x9F27] = "00" } == [.declinedByCard])
+        #expect(
+            try reasons { $0.recordAnswer = "6A83" } == [.command("READ RECORD", status: 0x6A83)])
+        #expect(try reasons { $0.options = "6985" } == [.command("GET PROCESSING OPTIONS", status: 0x6985)])
+        #expect(try reasons { $0.without = [0x5A] } == [.missingData(0x5A)])
+        #expect(try reasons { $0.extra = "5F340101" } == [.repeatedData(0x5F34)])
+        #expect(try reasons { $0.extra = "500141" } == [.misplacedData(0x50)])
+        #expect(try reasons { $0.cents = 60_000 } == [.noCombinationAllowed])
+        // FF is no filler between data objects: EMV Book 3, B2, names 00 alone.
+        guard case .malformedData = try reasons({ $0.recordAnswer = "7006 5F280202 76FF 9000" }).first else {
+            Issue.record("FF between data objects has no reason")
+            return
         }
     }
 
@@ -621,8 +732,9 @@ import Testing
         setup.generatedFirst = [0x9F27: "00", 0xDF4B: "000200"]
         var run = try Self.run(setup)
         #expect(run.final.outcome.status == .onlineRequest)
-        #expect(run.displayed.contains { $0.message == .seePhone })
-        #expect(run.displayed.contains { $0.message == .presentCardAgain })
+        // The phone's message stays, with the field ready for it again.
+        #expect(run.displayed.filter { $0.message == .seePhone }.map(\.status) == [.notReady, .readyToRead])
+        #expect(!run.displayed.contains { $0.message == .presentCardAgain })
         setup.generatedFirst = [0x9F27: "00", 0xDF4B: "000000"]
         run = try Self.run(setup)
         #expect(run.final.outcome.status == .tryAnotherInterface)
@@ -695,7 +807,8 @@ import Testing
         setup.silentOnceAt = prefix
         let run = try Self.run(setup)
         #expect(run.final.outcome.status == .onlineRequest)
-        #expect(run.displayed.contains { $0.message == .presentCardAgain })
+        // S3.5: nothing is said where GET PROCESSING OPTIONS got no answer.
+        #expect(run.displayed.contains { $0.message == .presentCardAgain } == (prefix != "80A8"))
         #expect(run.commands.count { $0.hasPrefix(prefix) } == 2)
     }
 }

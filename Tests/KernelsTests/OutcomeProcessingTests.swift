@@ -120,6 +120,23 @@ import Testing
         #expect(bench.selected == Self.names)
     }
 
+    /// What kernels told before the Entry Point went on is told with the final outcome (Book A, 6.2).
+    @Test func earlierOutcomes() throws {
+        let torn = Outcome(
+            .tryAgain, start: .b, dataRecord: [0x5A: [1]], discretionaryData: [0xDF8115: [1], 0xFF8101: [2]])
+        let next = Outcome(.selectNext, discretionaryData: [0xDF8115: [3]])
+        var bench = Bench(Self.combinations, outcomes: [torn, next], card: card(Self.entries))
+        let final = try bench.pay()
+        #expect(final.outcome.status == .approved && final.earlier == [torn, next])
+        bench.obstacles = []
+        // The terminal ends it while the card is waited for: the Error Indication stays, the Data Record is not authorized.
+        var stopped = Bench(Self.combinations, outcomes: [torn], card: card(Self.entries))
+        stopped.obstacles = [.cardActivated, .kernel(.stop)]
+        let end = try stopped.pay()
+        #expect(end.outcome.status == .endApplication && end.outcome.dataRecord == nil)
+        #expect(end.outcome.discretionaryData == torn.discretionaryData && end.earlier == [torn])
+    }
+
     /// After Try Again the whole list is there again, with those that Select Next had taken away.
     @Test func tryAgainAfterSelectNext() throws {
         var bench = Bench(

@@ -2,7 +2,6 @@ import BERTLV
 import Cards
 import EMV
 import EMVCryptography
-import EMVCryptography
 import KernelTesting
 import SmartCard
 import Testing
@@ -161,7 +160,6 @@ func edited(_ answer: [UInt8], _ changes: [Tag: String?], added: String = "") ->
             (0x9F69, "00112233440000"), (0x9F69, "02112233440000"), (0x9F69, "01112233440000"),
             (0x5F24, "491231"), (0x5F28, "0840"), (0x9F07, "FFFF"), (0x82, "0000"), (0x82, "4000"),
             (0x82, "2040"),
-            (0x57, "4761739001010119D31122010000012300000F"),
         ] as [(Tag, String?)]).map { tag, value in
             Case(
                 name: "\(tag) \(value ?? "absent"): declined",
@@ -321,7 +319,6 @@ func edited(_ answer: [UInt8], _ changes: [Tag: String?], added: String = "") ->
             (0x9F46, nil, .missing(0x9F46)), (0x9F47, nil, .missing(0x9F47)), (0x9F4B, nil, .missing(0x9F4B)),
             (0x9F69, nil, .missing(0x9F69)), (0x9F69, "00112233440000", .fastDDAVersion),
             (0x9F4A, "5F24", .tagList), (0x82, "0000", .notOffered),
-            (0x57, "4761739001010119D31122010000012300000F", .otherNumberInTrack2),
         ] as [(Tag, String?, DataAuthenticationFailure)])
     func whatWasLeftOut(_ tag: Tag, _ value: String?, _ failure: DataAuthenticationFailure) throws {
         var setup = Setup()

@@ -1,7 +1,6 @@
 import BERTLV
 import EMV
 import EMVCryptography
-import EMVCryptography
 import SmartCard
 import Testing
 
@@ -121,12 +120,21 @@ import Testing
             name: "TC without certificates: declined",
             change: {
                 $0.card[0x9F27] = "40"
+                $0.card[0x5F24] = "311231"
                 $0.floorLimit = 100_000
             }, status: .declined),
+        Case(
+            name: "TC without expiry, CTQ: online if expired",
+            change: {
+                $0.card[0x9F27] = "40"
+                $0.floorLimit = 100_000
+                $0.card[0x9F6C] = "0800"
+            }, status: .onlineRequest, cvm: .noCVM),
         Case(
             name: "TC without certificates, CTQ: online",
             change: {
                 $0.card[0x9F27] = "40"
+                $0.card[0x5F24] = "311231"
                 $0.floorLimit = 100_000
                 $0.card[0x9F6C] = "2000"
             }, status: .onlineRequest, cvm: .noCVM),
@@ -134,6 +142,7 @@ import Testing
             name: "TC without certificates, CTQ: online, offline-only reader",
             change: {
                 $0.card[0x9F27] = "40"
+                $0.card[0x5F24] = "311231"
                 $0.floorLimit = 100_000
                 $0.card[0x9F6C] = "2000"
                 $0.qualifiers = 0x3E00_C000
@@ -142,6 +151,7 @@ import Testing
             name: "TC without certificates, CTQ: other interface",
             change: {
                 $0.card[0x9F27] = "40"
+                $0.card[0x5F24] = "311231"
                 $0.floorLimit = 100_000
                 $0.card[0x9F6C] = "1000"
             }, status: .tryAnotherInterface),
@@ -149,6 +159,7 @@ import Testing
             name: "TC without certificates, CTQ: other interface, no contact chip",
             change: {
                 $0.card[0x9F27] = "40"
+                $0.card[0x5F24] = "311231"
                 $0.floorLimit = 100_000
                 $0.card[0x9F6C] = "1000"
                 $0.qualifiers = 0x2600_C000
@@ -177,7 +188,19 @@ import Testing
             change: {
                 $0.without.insert(0x57)
                 $0.card[0x5A] = "4761739001010119"
-            }, status: .onlineRequest, cvm: .noCVM),
+            }, status: .endApplication),
+        Case(
+            name: "PAN and track 2", change: { $0.card[0x5A] = "4761739001010119" },
+            status: .onlineRequest, cvm: .noCVM),
+        Case(
+            name: "PAN and track 2 differ", change: { $0.card[0x5A] = "4761739001010010" },
+            status: .endApplication),
+        Case(
+            name: "PAN of another length than track 2", change: { $0.card[0x5A] = "476173900101011F" },
+            status: .endApplication),
+        Case(
+            name: "an unknown data object twice", change: { $0.extra = "DF4F0101DF4F0102" },
+            status: .onlineRequest, cvm: .noCVM),
         Case(
             name: "track 2 without separator", change: { $0.card[0x57] = "47617390010101193112" },
             status: .endApplication),
@@ -216,6 +239,19 @@ import Testing
         Case(
             name: "empty AFL reads nothing", change: { $0.card[0x94] = "" }, status: .onlineRequest,
             cvm: .noCVM),
+
+        Case(
+            name: "record of file 11 without template",
+            change: {
+                $0.card[0x94] = "58010100"
+                $0.records = ["015C": "01020304 9000"]
+            }, status: .onlineRequest, cvm: .noCVM),
+        Case(
+            name: "record of file 11 in its template",
+            change: {
+                $0.card[0x94] = "58010100"
+                $0.records = ["015C": "70059F36020001 9000"]
+            }, status: .endApplication),
 
         // Cardholder verification (5.7): required at 50.00.
         Case(
@@ -258,6 +294,14 @@ import Testing
                 $0.cents = 5000
                 $0.card[0x9F6C] = "0080"
                 $0.qualifiers = 0x3600_8000
+            }, status: .onlineRequest, cvm: .confirmationCodeVerified),
+        Case(
+            name: "verified on the device, signed CTQ differ, reader does not know it: no signature instead",
+            change: {
+                $0.cents = 5000
+                $0.card[0x9F6C] = "4080"
+                $0.card[0x9F69] = "01AABBCCDD0000"
+                $0.qualifiers = 0x3600_8000
             }, status: .declined),
         Case(
             name: "verified on the device, signed CTQ agree",
@@ -281,11 +325,18 @@ import Testing
                 $0.without.insert(0x9F6C)
             }, status: .onlineRequest, cvm: .signature),
         Case(
-            name: "required, no CTQ, no signature",
+            name: "required, no CTQ, no signature: online PIN",
             change: {
                 $0.cents = 5000
                 $0.without.insert(0x9F6C)
                 $0.qualifiers = 0x3400_C000
+            }, status: .onlineRequest, cvm: .onlinePIN),
+        Case(
+            name: "required, no CTQ, neither signature nor PIN",
+            change: {
+                $0.cents = 5000
+                $0.without.insert(0x9F6C)
+                $0.qualifiers = 0x3000_C000
             }, status: .declined),
 
         // Processing restrictions (5.5).
@@ -353,6 +404,38 @@ import Testing
                 $0.other = 200
                 $0.card[0x9F6C] = "0200"
             }, status: .tryAnotherInterface),
+        Case(
+            name: "cash, usage control allows, CTQ: other interface",
+            change: {
+                $0.type = 0x01
+                $0.card[0x9F07] = "8000"
+                $0.card[0x5F28] = "0276"
+                $0.card[0x9F6C] = "0400"
+            }, status: .onlineRequest, cvm: .noCVM),
+        Case(
+            name: "cashback, usage control allows, CTQ: other interface",
+            change: {
+                $0.type = 0x09
+                $0.other = 200
+                $0.card[0x9F07] = "FF80"
+                $0.card[0x5F28] = "0276"
+                $0.card[0x9F6C] = "0200"
+            }, status: .onlineRequest, cvm: .noCVM),
+        Case(
+            name: "cash without usage control", change: { $0.type = 0x01 }, status: .declined),
+        Case(
+            name: "cash without a country",
+            change: {
+                $0.type = 0x01
+                $0.card[0x9F07] = "FFC0"
+            }, status: .declined),
+        Case(
+            name: "type 17 is cash",
+            change: {
+                $0.type = 0x17
+                $0.card[0x9F07] = "3F00"
+                $0.card[0x5F28] = "0276"
+            }, status: .declined),
         Case(
             name: "ATM, CTQ: not valid",
             change: {

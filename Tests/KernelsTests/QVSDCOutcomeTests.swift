@@ -41,6 +41,47 @@ import Testing
         #expect(outcome.uiRequestOnOutcome?.status == .processingError)
     }
 
+    /// Why it ended, in words that a person can act on.
+    @Test func reasons() throws {
+        let expiry = try #require(EMVDate(yymmdd: 241231))
+        let cases: [((inout Setup) -> Void, [EndReason])] = [
+            ({ _ in }, []),
+            ({ $0.card[0x9F27] = "00" }, [.declinedByCard]),
+            ({ $0.qualifiers = 0x3E00_C000 }, [.cannotGoOnline]),
+            (
+                {
+                    $0.card[0x9F27] = "40"
+                    $0.floorLimit = 100_000
+                    $0.card[0x5F24] = "241231"
+                }, [.expired(expiry)]
+            ),
+            (
+                {
+                    $0.card[0x9F27] = "40"
+                    $0.floorLimit = 100_000
+                    $0.card[0x5F24] = "311231"
+                }, [.dataAuthentication(.missing(0x8F))]
+            ),
+            ({ $0.type = 0x01 }, [.usageControl]),
+            ({ $0.cents = 5000 }, [.cardholderVerification]),
+            ({ $0.card[0x5A] = "4761739001010010" }, [.differentCardNumbers]),
+            ({ $0.without.insert(0x9F36) }, [.missingData(0x9F36)]),
+            ({ $0.extra = "82022000" }, [.repeatedData(0x82)]),
+            ({ $0.options = "6985" }, [.command("GET PROCESSING OPTIONS", status: 0x6985)]),
+            ({ $0.options = "6984" }, [.cardWantsOtherInterface]),
+        ]
+        for (index, (change, reasons)) in cases.enumerated() {
+            #expect(try Self.outcome(change).reasons == reasons, "case \(index)")
+        }
+    }
+
+    /// Form Factor Indicator in the Data Record: the payment technology of byte 4 is 0000, contactless (4.1.1.1).
+    @Test(arguments: [("2388000F", "23880000"), ("238800F3", "238800F0"), ("23880000", "23880000")])
+    func formFactor(_ given: String, _ told: String) throws {
+        let outcome = try Self.outcome { $0.card[0x9F6E] = given }
+        #expect(outcome.dataRecord?[0x9F6E].map { Hex.string($0) } == told)
+    }
+
     /// The contact interface is named where the reader has one (TTQ byte 1 bit 5).
     @Test(
         arguments: [
@@ -180,11 +221,11 @@ import Testing
             name: "a set longer than the program", program: "03", cents: 5000, sets: [limits([3, 1])],
             qualifiers: "36C0C000"),
         Limits(
-            name: "the first set that fits", program: "0301", cents: 5000,
+            name: "the longest set that fits", program: "0301", cents: 5000,
             sets: [limits([3, 1], floor: 100), limits([3], cvm: 100)], qualifiers: "3680C000"),
         Limits(
-            name: "the first set that fits, in the other order", program: "0301", cents: 5000,
-            sets: [limits([3], cvm: 100), limits([3, 1], floor: 100)], qualifiers: "3640C000"),
+            name: "the longest set that fits, in the other order", program: "0301", cents: 5000,
+            sets: [limits([3], cvm: 100), limits([3, 1], floor: 100)], qualifiers: "3680C000"),
         Limits(
             name: "at the floor limit", program: "03", cents: 100, sets: [limits([3], floor: 100)],
             qualifiers: "3600C000"),

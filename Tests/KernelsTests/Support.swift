@@ -79,7 +79,6 @@ struct Bench {
             case .fieldOff(let milliseconds):
                 fieldOffs.append(milliseconds)
                 action = entryPoint.handle(.kernel(.done))
-            case .awaitRemoval: action = entryPoint.handle(.kernel(.done))
             case .kernel(.transmit(let command)):
                 commands.append(Hex.string(command.bytes))
                 if let answer = card(command.bytes) {
@@ -183,6 +182,6 @@ func combination(
 ) -> CombinationConfiguration {
     CombinationConfiguration(
         applicationIdentifier: Hex.bytes(aid) ?? [], kernel: kernel,
-        transactionTypes: [0x00, 0x01, 0x09, 0x20],
+        transactionTypes: [0x00, 0x01, 0x09, 0x17, 0x20],
         extendedSelectionSupported: extended)
 }

@@ -1,6 +1,6 @@
 """Writes and reads ISO 8583 messages with pyiso8583, in layouts described here on their own.
 
-Usage: iso8583_messages.py make SEED COUNT     messages of every layout, one a line:
+Usage: iso8583_messages.py make SEED COUNT [LAYOUT]   messages of every layout or of one, one a line:
                                                LAYOUT MESSAGE [mac=KEY] NUMBER=VALUE ...
        iso8583_messages.py read < messages     lines of LAYOUT MESSAGE; prints LAYOUT t=TYPE NUMBER=VALUE ...
 All in hexadecimal: characters as ASCII, bytes as they are. Needs: pip install pyiso8583 psec
@@ -105,10 +105,12 @@ def shown(layout, decoded):
     return " ".join(f"{n}={inward(layout, n, decoded[str(n)]).hex().upper()}" for n in numbers)
 
 
-def make(seed, count):
+def make(seed, count, only=None):
     rng = random.Random(seed)
     for _ in range(count):
         for layout, spec in SPECS.items():
+            if only not in (None, layout):
+                continue
             highest = rng.choice([64, 128])
             numbers = [n for n in FIELDS if n <= highest and n not in (64, 128) and rng.random() < 0.3]
             signed = rng.random() < 0.5
@@ -135,6 +137,6 @@ def read():
 
 
 if sys.argv[1] == "make":
-    make(int(sys.argv[2]), int(sys.argv[3]))
+    make(int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:5])
 else:
     read()

@@ -122,7 +122,11 @@ def verify(fields, ca_modulus):
     assert clear[1] == 4 and clear[2:12].hex().upper().rstrip("F") == pan, "card certificate: name"
     card = certified_key(clear, 10, data.get("9F48", b""), data["9F47"], static + aip, "card certificate")
     clear = unsign(data["9F4B"], card, data["9F47"], "signature")
-    assert clear[1:3] == b"\x05\x01" and clear[3] == 3 and clear[4:7] == b"\x02" + atc, "signature: fields"
+    # Signed Data Format (VCPS 2.1, fDDA): 05 with a TC, 95 with an ARQC. Which it is says the CVR in the issuer application data, byte 2, bits 6-5.
+    kind = iad[4] >> 4 & 3
+    assert kind in (1, 2) and iad[3] == 3, "issuer application data: CVR"
+    form = b"\x05" if kind == 1 else b"\x95"
+    assert clear[1:3] == form + b"\x01" and clear[3] == 3 and clear[4:7] == b"\x02" + atc, "signature: fields"
     related = data.get("9F69", b"")
     signed = options["9F37"]
     if related:

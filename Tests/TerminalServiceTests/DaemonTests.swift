@@ -1,7 +1,6 @@
 import EMVCryptography
 import AcquirerSimulator
 import Cards
-import EMV
 import Foundation
 import FoundationNetworking
 import Glibc

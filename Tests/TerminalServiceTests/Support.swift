@@ -1,8 +1,6 @@
 import EMVCryptography
 import Acquiring
 import AcquirerSimulator
-import AcquirerSimulator
-import AcquirerSimulator
 import EMV
 import Foundation
 import Issuing

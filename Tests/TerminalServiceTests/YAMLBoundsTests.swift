@@ -3,8 +3,6 @@ import Foundation
 import HTTPBackend
 import ISO8583
 import ISO8583Dialects
-import ISO8583Dialects
-import ISO8583Dialects
 import ISO8583Backend
 import Issuing
 import ProfileFile

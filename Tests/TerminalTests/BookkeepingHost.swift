@@ -1,7 +1,5 @@
 import Acquiring
 import AcquirerSimulator
-import AcquirerSimulator
-import AcquirerSimulator
 import EMV
 import Foundation
 import Synchronization

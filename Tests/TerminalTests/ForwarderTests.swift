@@ -181,6 +181,19 @@ final class OrderedHost: AcquirerBackend {
         #expect(try await journal.owed().map(\.id) == [ids[1]])
     }
 
+    /// A message that the host never processes, though it is there (91, 96), is tried again and holds up nobody meanwhile.
+    @Test func oneThatIsNeverProcessedHoldsUpNoOther() async throws {
+        let journal = try Journal.inMemory()
+        let ids = try await Self.owing(journal)
+        let host = OrderedHost { message, _ in message.hasPrefix("advise") ? .notProcessed("96") : nil }
+        let forwarder = Self.forwarder(journal, host, patience: 4)
+        _ = try await forwarder.flush()
+        #expect(try await journal.owed().map(\.id) == [ids[1]])
+        for _ in 0..<9 { _ = try await forwarder.flush() }
+        let record = try #require(try await journal.show(ids[1]))
+        #expect(record.state == .approvedOffline && !record.isParked && record.forwardAttempts == 10)
+    }
+
     /// A deferred authorization that was not answered is reversed and sent anew, under other numbers, once.
     @Test func deferredIsSentAnew() async throws {
         let journal = try Journal.inMemory()
@@ -282,7 +295,9 @@ final class OrderedHost: AcquirerBackend {
         till.field.present(try card("visa-credit"))
         let heard = AsyncStream.makeStream(of: (LateAnswer, LateResponse.Action).self)
         let forwarder = Self.forwarder(
-            till.journal, till.host, sleep: { _ in await untilCancelled() },
+            till.journal, till.host,
+            // Between its passes it waits; a response that comes before the payment is decided is looked at again.
+            sleep: { if $0 == .seconds(60) { await untilCancelled() } else { await Task.yield() } },
             observer: {
                 if case .lateAnswerRecorded(let answer, let action) = $0 {
                     heard.continuation.yield((answer, action))

@@ -1,8 +1,6 @@
 import Cards
 import EMV
 import EMVCryptography
-import EMVCryptography
-import EMVCryptography
 import Foundation
 import Journal
 import Kernels

@@ -155,6 +155,102 @@ private final class ContraryHost: AcquirerBackend {
         #expect(host.reversals.withLock { $0 } == 1)
     }
 
+    /// The host declines and then approves, before the refusal is in the journal: noted only, it would stay booked. It waits for
+    /// the payment's end, as long as the payment is under way or left behind.
+    @Test(.timeLimit(.minutes(1)), arguments: [TransactionState.authorizing, .answered])
+    func beforeThePaymentIsDecided(_ state: TransactionState) async throws {
+        let journal = try Journal.inMemory()
+        let id = try await RecoveryTests.left(journal, .authorizing).id
+        let refusal = TransactionResult(responseCode: "05")
+        if state == .answered { try await journal.answered(id, result: refusal) }
+        let answer = LateAnswer(transactionID: id, response: Self.approval)
+        await #expect(throws: JournalError.self) { try await LateResponse.record(answer, in: journal) }
+        let host = ContraryHost { _ in Self.approval }
+        await host.late.add(answer)
+        let waits = AsyncStream.makeStream(of: Void.self)
+        let actions = AsyncStream.makeStream(of: LateResponse.Action.self)
+        let listening = Task {
+            await LateResponse.listen(
+                to: host, journal: journal,
+                sleep: { _ in
+                    waits.continuation.yield()
+                    await Task.yield()
+                }, failed: { Issue.record($0) }
+            ) { _, action, _ in actions.continuation.yield(action) }
+        }
+        // More often than a journal that fails is tried at the end.
+        var waited = waits.stream.makeAsyncIterator()
+        for _ in 0..<20 { await waited.next() }
+        #expect(try await journal.show(id)?.state == state)
+        try await journal.complete(id, from: [state], to: .declined, result: refusal)
+        var done = actions.stream.makeAsyncIterator()
+        #expect(await done.next() == .reversalDue(count: 1))
+        listening.cancel()
+        await listening.value
+        #expect(try await journal.show(id)?.state == .reversalDue)
+    }
+
+    /// Approved after the reversal was acknowledged, and before the journal has that: it is not what was reversed.
+    @Test func betweenAcknowledgementAndItsWrite() async throws {
+        let journal = try Journal.inMemory()
+        let id = try await RecoveryTests.left(journal, .reversalDue).id
+        let answer = LateAnswer(transactionID: id, response: Self.approval)
+        let acknowledged = journal.underWay.claimAcknowledged(id)
+        await #expect(throws: JournalError.self) { try await LateResponse.record(answer, in: journal) }
+        try await journal.reversed(id)
+        acknowledged.end()
+        #expect(try await LateResponse.record(answer, in: journal).action == .reversalDue(count: 1))
+    }
+
+    /// A response that the journal does not take holds up none of other transactions; those of the same one keep their order.
+    @Test(.timeLimit(.minutes(1))) func oneThatIsNotTakenHoldsUpNoOther() async throws {
+        let store = try SQLiteJournal.inMemory()
+        let plain = Journal(store: store)
+        var ids: [String] = []
+        for _ in 0..<2 {
+            let id = try await RecoveryTests.left(plain, .authorizing).id
+            try await plain.complete(
+                id, from: [.authorizing], to: .declined, result: TransactionResult(responseCode: "05"))
+            ids.append(id)
+        }
+        let (first, second) = (ids[0], ids[1])
+        let isFailing = Mutex(true)
+        let journal = Journal(
+            store: WatchedStore(
+                store: store, hook: { _, _ in },
+                failure: { id in
+                    id == first && isFailing.withLock { $0 } ? .locked(path: "j", processID: nil) : nil
+                }))
+        let host = ContraryHost { _ in Self.approval }
+        for (id, code) in [(first, "00"), (first, "05"), (second, "00")] {
+            await host.late.add(
+                LateAnswer(
+                    transactionID: id,
+                    response: AuthorizationResponse(
+                        responseCode: code, authorizationCode: code == "00" ? "AB12CD" : nil)))
+        }
+        let recorded = AsyncStream.makeStream(of: (String, String).self)
+        let failures = Mutex(0)
+        let listening = Task {
+            await LateResponse.listen(
+                to: host, journal: journal, sleep: { _ in await Task.yield() },
+                failed: { _ in failures.withLock { $0 += 1 } }
+            ) { answer, _, _ in
+                recorded.continuation.yield((answer.transactionID, answer.response.responseCode))
+                if answer.transactionID == second { isFailing.withLock { $0 = false } }
+            }
+        }
+        var order: [String] = []
+        for await (id, code) in recorded.stream {
+            order.append("\(id == first ? "first" : "second") \(code)")
+            if order.count == 3 { break }
+        }
+        listening.cancel()
+        await listening.value
+        #expect(order == ["second 00", "first 00", "first 05"])
+        #expect(failures.withLock { $0 } > 0)
+    }
+
     /// One that the journal does not take is tried again; one of another journal is nobody's business.
     @Test func ofAnotherJournal() async throws {
         let journal = try Journal.inMemory()

@@ -1,11 +1,7 @@
 import Acquiring
 import AcquirerSimulator
-import AcquirerSimulator
-import AcquirerSimulator
 import BERTLV
 import EMV
-import EMVCryptography
-import EMVCryptography
 import EMVCryptography
 import Foundation
 import Journal

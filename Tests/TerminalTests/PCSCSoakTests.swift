@@ -141,7 +141,6 @@ struct PCSCSoakTests {
                 }
             }
             till.environment.limits.cardWait = .seconds(10)
-            till.environment.limits.removal = .seconds(1)
             // The card lies there from one payment to the next, as the tap that is torn is what matters here.
             till.environment.allowsCardToStay = true
             let session = till.session(reader: reader)

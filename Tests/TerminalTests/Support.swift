@@ -1,11 +1,7 @@
 import Acquiring
 import AcquirerSimulator
-import AcquirerSimulator
-import AcquirerSimulator
 import Cards
 import EMV
-import EMVCryptography
-import EMVCryptography
 import EMVCryptography
 import Foundation
 import Issuing

@@ -31,6 +31,11 @@ struct WatchedStore: JournalStore {
             try await store.begin(intent, at: at)
         }
     }
+    func drawTraceNumber(terminal: String) async throws(JournalError) -> UInt32 {
+        try await watched(isVital: false) { () async throws(JournalError) in
+            try await store.drawTraceNumber(terminal: terminal)
+        }
+    }
     func apply(_ change: JournalChange) async throws(JournalError) -> TransactionRecord {
         if change.parked == nil, let error = failure(change.id) { throw error }
         return try await watched(isVital: change.isVital) { () async throws(JournalError) in

@@ -37,7 +37,6 @@ struct Benchmarks: AsyncParsableCommand {
         @Flag(help: "Print JSON for programs.") var json = false
 
         func run() async throws {
-            setvbuf(stdout, nil, _IOLBF, 0)
             signal(SIGPIPE, SIG_IGN)
             try await Benchmarks.measure(names, rounds: rounds, payments: payments, json: json)
         }

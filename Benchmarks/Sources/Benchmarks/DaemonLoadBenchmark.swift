@@ -188,8 +188,7 @@ private struct DaemonLoad {
     }
 
     /// From sending a request to having the event that it causes: the request's own way is in it.
-    private func eventLatency(_ terminal: String, name: String, rounds: Int) async throws -> Benchmarks.Row
-    {
+    private func eventLatency(_ terminal: String, name: String, rounds: Int) async throws -> Benchmarks.Row {
         let response = try await client.execute(
             HTTPClientRequest(url: url + "/v1/events?terminal=\(terminal)"), timeout: .hours(1))
         var chunks = response.body.makeAsyncIterator()

@@ -113,7 +113,8 @@ extension Benchmarks {
             process.waitUntilExit()
             guard process.terminationStatus == 0 else {
                 throw BenchmarkError(
-                    "\(program) \(names.joined(separator: " ")) ended with status \(process.terminationStatus)")
+                    "\(program) \(names.joined(separator: " ")) ended with status \(process.terminationStatus)"
+                )
             }
             return try JSONDecoder().decode([Figure].self, from: data)
         }

@@ -94,7 +94,8 @@ extension Benchmarks {
                         for _ in 0..<each {
                             let result = try await session.pay(PaymentRequest(amount: Amount(clamping: 2000)))
                             guard result.status == .approved else {
-                                throw BenchmarkError("a benchmarked payment ended \(result.status.rawValue): \(result.reason ?? "")"
+                                throw BenchmarkError(
+                                    "a benchmarked payment ended \(result.status.rawValue): \(result.reason ?? "")"
                                 )
                             }
                         }

@@ -16,7 +16,9 @@ extension Benchmarks {
     static func note(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
 
     /// A card as it left personalisation.
-    static func card(_ id: String) throws -> EmulatedCard { try EmulatedCard(profile: try CardLibrary.profile(id)) }
+    static func card(_ id: String) throws -> EmulatedCard {
+        try EmulatedCard(profile: try CardLibrary.profile(id))
+    }
 
     /// The program that is measured as a process of its own: `TAPBRIDGE_PROGRAM`, else the release build beside this folder.
     static func program() throws -> URL {

@@ -1,6 +1,6 @@
 public import Acquiring
 internal import HTTPBackend
-internal import ISO8583Backend
+public import ISO8583Backend
 public import ProfileFile
 
 /// A backend that was opened from an acquirer file, and what ends its connections. The one place that tells the kinds of
@@ -45,8 +45,22 @@ public struct AcquirerConnection: Sendable {
         case .http(let settings): return "\(settings)"
         case .iso8583(let file):
             let hosts = file.endpoints.map(\.description).joined(separator: ", ")
+            let missing = file.interface.missingTotals
+            let settling =
+                missing.isEmpty
+                ? ""
+                : "; cannot settle: no fields \(missing.map(String.init).joined(separator: ", ")) for totals"
             return
-                "\(file.name) at \(hosts)\(file.security == nil ? "" : " over TLS"), \(file.interface.dialect.name), \(file.interface.framing)"
+                "\(file.name) at \(hosts)\(file.security == nil ? "" : " over TLS"), \(file.interface.dialect.name), \(file.interface.framing)\(settling)"
+        }
+    }
+
+    /// How the host of a file wants its messages; nil for a host over HTTP, whose messages have one form.
+    /// - Throws: as `init(file:responseTimeout:log:)`.
+    public static func interface(file: String) throws(AcquirerFileError) -> HostInterface? {
+        switch try AcquirerFileKind(file) {
+        case .http: nil
+        case .iso8583(let file): file.interface
         }
     }
 }

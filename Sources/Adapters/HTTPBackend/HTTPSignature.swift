@@ -1,5 +1,5 @@
-public import EMV
 internal import BERTLV
+public import EMV
 public import EMVCryptography
 
 /// Signature of requests and answers: HMAC-SHA-256 under a key that terminal and host share. What is signed is, in

@@ -8,13 +8,14 @@ internal import Synchronization
 ///
 /// One connection serves any number of terminals. It is opened with the first request (or by `start`) and kept up:
 /// sign-on, echo tests, reconnection with growing pauses, and the next host of the list where one does not answer.
-public final class ISO8583Acquirer: ObservableBackend {
+public final class ISO8583Acquirer: ObservableBackend, TraceNumberedBackend {
     public let name: String
     public let interface: HostInterface
     private let link: HostLink
     private let builder: MessageBuilder
     private let reader: AnswerReader
     private let late = LateAnswers()
+    private let traceNumbers = TraceNumbers()
     private let observer = Mutex<(@Sendable (HostMessage) -> Void)?>(nil)
 
     /// - Parameters:
@@ -31,7 +32,12 @@ public final class ISO8583Acquirer: ObservableBackend {
         builder = MessageBuilder(interface)
         reader = AnswerReader(interface)
         link = HostLink(
-            interface: interface, endpoints: endpoints, security: security, settings: settings, log: log)
+            interface: interface, endpoints: endpoints, security: security, settings: settings,
+            traceNumbers: traceNumbers, log: log)
+    }
+
+    public func takeTraceNumbers(from source: @escaping @Sendable () async -> UInt32?) {
+        traceNumbers.take(from: source)
     }
 
     /// Connects before the first request.
@@ -106,7 +112,14 @@ public final class ISO8583Acquirer: ObservableBackend {
     public func reconcile(
         _ request: ReconciliationRequest
     ) async throws(AcquirerError) -> ReconciliationAnswer {
-        try reader.reconciliation(try await link.exchange(builder.reconciliation(request)))
+        // An approval without totals would say nothing about them.
+        let missing = interface.missingTotals
+        guard missing.isEmpty else {
+            throw .rejected(
+                "dialect \(interface.dialect.name) cannot settle: it has no fields \(missing.map(String.init).joined(separator: ", ")) for totals"
+            )
+        }
+        return try reader.reconciliation(try await link.exchange(builder.reconciliation(request)))
     }
 
     public func upload(_ item: BatchItem) async throws(AcquirerError) {

@@ -221,7 +221,7 @@ extension TransactionState {
     ]
 
     /// States in which a refund gives nothing back, for certain.
-    static let givingNothing: [TransactionState] = [
+    package static let givingNothing: [TransactionState] = [
         .declined, .declinedOffline, .reversed, .cancelled, .failed,
     ]
 
@@ -231,7 +231,7 @@ extension TransactionState {
 
 extension TransactionIntent {
     /// What this intent asks of the transaction that it gives back.
-    var followUp: FollowUp { .refund(amount, currency: currency, exponent: currencyExponent) }
+    package var followUp: FollowUp { .refund(amount, currency: currency, exponent: currencyExponent) }
 }
 
 extension JournalChange {

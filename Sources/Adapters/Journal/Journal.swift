@@ -1,6 +1,7 @@
 public import EMV
 internal import EMVCryptography
 public import Foundation
+internal import UserDirectories
 
 /// The durable record of every transaction: the state machine, the clock and what may be stored, before an
 /// engine that keeps it.
@@ -51,14 +52,8 @@ public struct Journal: Sendable {
         Journal(store: try SQLiteJournal.inMemory(), now: now)
     }
 
-    /// `$XDG_STATE_HOME/tapbridge/journal.sqlite`, else below `~/.local/state`.
-    public static var defaultPath: String {
-        // Relative paths are to be ignored (XDG Base Directory Specification).
-        if let state = ProcessInfo.processInfo.environment["XDG_STATE_HOME"], state.hasPrefix("/") {
-            return state + "/tapbridge/journal.sqlite"
-        }
-        return NSHomeDirectory() + "/.local/state/tapbridge/journal.sqlite"
-    }
+    /// `journal.sqlite` in the user's state directory (`UserDirectories.state`).
+    public static var defaultPath: String { UserDirectories.current.state + "/journal.sqlite" }
 
     /// Ends all access and lets another process open the journal.
     public func close() async throws(JournalError) { try await store.close() }
@@ -101,6 +96,14 @@ public struct Journal: Sendable {
             }
         }
         return try await store.begin(intent, at: Timestamp.rounded(now()))
+    }
+
+    /// Takes the next System Trace Audit Number of a terminal, for a message that belongs to no transaction, such as a sign-on
+    /// (ISO 8583 field 11): transactions, batches and these share one counter.
+    /// - Returns: 1...999 999; after the last a new round begins.
+    public func drawTraceNumber(terminal: String) async throws(JournalError) -> UInt32 {
+        try Self.checkName(terminal, "terminal identifier")
+        return try await store.drawTraceNumber(terminal: terminal)
     }
 
     /// Keeps what the card gave; a later reading replaces it.
@@ -345,8 +348,12 @@ public struct Journal: Sendable {
     }
 
     /// Adds to the history without changing anything: a late answer, a person's remark.
-    public func note(_ id: String, _ text: String) async throws(JournalError) {
-        _ = try await store.apply(change(id, from: TransactionState.allCases, detail: text))
+    /// - Parameter states: only while the transaction is in one of them.
+    /// - Throws: `.stateMoved` where it is in none of `states`.
+    public func note(
+        _ id: String, _ text: String, in states: [TransactionState] = TransactionState.allCases
+    ) async throws(JournalError) {
+        _ = try await store.apply(change(id, from: states, detail: text))
     }
 
     private func change(

@@ -83,10 +83,14 @@ public protocol JournalStore: Sendable {
     /// - Returns: the transaction, and whether it is new: with an idempotency key that is known, the one that it
     ///   names.
     /// - Throws: `.keyReused` where the key names another payment; `.rejected` where `TransactionRemainder` rejects what is
-    ///   asked of the original, as that is in this same write.
+    ///   asked of the original, as that is in this same write; `.stateMoved` if what is to be replaced is no longer authorizing in
+    ///   this same write, and nothing has replaced it.
     func begin(
         _ intent: TransactionIntent, at: Date
     ) async throws(JournalError) -> (record: TransactionRecord, isNew: Bool)
+    /// Takes the next number of a terminal's counter of trace numbers.
+    /// - Returns: 1...999 999; after the last a new round begins.
+    func drawTraceNumber(terminal: String) async throws(JournalError) -> UInt32
     /// - Returns: the transaction after the change.
     /// - Throws: `.unknownTransaction`, `.stateMoved`, `.rejected` where `TransactionRemainder` rejects the change's
     ///   follow-up, as the transaction is in this same write: nothing was changed.

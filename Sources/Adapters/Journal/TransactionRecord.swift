@@ -148,7 +148,7 @@ public struct TransactionIntent: Sendable {
 
 extension TransactionIntent {
     /// The same again under new numbers, in place of a transaction whose outcome is unknown: it gives back what that one
-    /// gives back.
+    /// gives back. It begins only while that one is authorizing.
     public init(replacing record: TransactionRecord) {
         self.init(
             terminalID: record.terminalID, merchantID: record.merchantID, amount: record.amount,
@@ -209,7 +209,7 @@ public struct CardReading: Sendable {
 }
 
 /// How a transaction ended, or why it changed.
-public struct TransactionResult: Sendable {
+public struct TransactionResult: Sendable, Equatable {
     public var responseCode: String?
     public var authorizationCode: String?
     public var approvedAmount: Amount?
@@ -289,6 +289,25 @@ public struct TransactionRecord: Sendable, Equatable, Codable {
     public var amountTaken: Amount { finalAmount ?? approvedAmount ?? amount }
     /// Refunds go to the cardholder (tag 9C).
     public var isCredit: Bool { transactionType == 0x20 }
+}
+
+extension TransactionRecord {
+    /// A transaction as it is when it begins.
+    /// - Parameters:
+    ///   - number: System Trace Audit Number, 1...999 999.
+    ///   - reference: Retrieval Reference Number, 12 characters.
+    package init(
+        beginning intent: TransactionIntent, id: String, number: UInt32, reference: String, at time: Date
+    ) {
+        self.init(
+            id: id, terminalID: intent.terminalID, merchantID: intent.merchantID, batch: 1, stan: number,
+            retrievalReference: reference, state: .started, createdAt: time, updatedAt: time,
+            amount: intent.amount, amountOther: intent.amountOther, currency: intent.currency,
+            currencyExponent: intent.currencyExponent, transactionType: intent.transactionType,
+            reversalAttempts: 0, forwardAttempts: 0, isParked: false, purpose: intent.purpose, revision: 0,
+            adjustmentAttempts: 0, idempotencyKey: intent.idempotencyKey, original: intent.original,
+            replaces: intent.replaces)
+    }
 }
 
 /// One change of state, in the order in which it was committed.

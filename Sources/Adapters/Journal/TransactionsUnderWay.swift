@@ -39,6 +39,8 @@ public final class TransactionsUnderWay: Sendable {
         case transaction(String)
         /// At this terminal: the journal may have it a moment before its identifier is known.
         case beginning(terminal: String)
+        /// The host acknowledged its reversal, and the journal does not have that yet.
+        case acknowledged(String)
     }
     private let counts = Mutex<[Work: Int]>([:])
 
@@ -49,6 +51,12 @@ public final class TransactionsUnderWay: Sendable {
 
     /// A transaction is about to begin: `Claim.isFor` names it afterwards.
     public func claimBeginning(at terminal: String) -> Claim { Claim(self, .beginning(terminal: terminal)) }
+
+    /// The host acknowledged a transaction's reversal, until the journal has it.
+    public func claimAcknowledged(_ id: String) -> Claim { Claim(self, .acknowledged(id)) }
+
+    /// Whether the host acknowledged the transaction's reversal a moment ago: what it approves from then on is not reversed by it.
+    public func isAcknowledged(_ id: String) -> Bool { counts.withLock { $0[.acknowledged(id)] != nil } }
 
     /// Whether this process is, or may be, at work on a transaction.
     public func contains(_ record: TransactionRecord) -> Bool {

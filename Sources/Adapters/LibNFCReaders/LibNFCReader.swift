@@ -183,7 +183,9 @@ public final class LibNFCReader: CardReader {
     ///   - command: one that fits a block.
     ///   - count: even, as blocks have two numbers.
     /// - Returns: the time of all commands.
-    @_spi(Benchmarks) public func bareLoop(_ command: [UInt8], count: Int) async throws(ReaderError) -> Duration {
+    @_spi(Benchmarks) public func bareLoop(_ command: [UInt8], count: Int) async throws(ReaderError)
+        -> Duration
+    {
         try await perform(deadline: nil, late: .cardTimeout) { [session] _ throws(ReaderError) in
             try session.bareLoop(command, count)
         }

@@ -115,7 +115,9 @@ public final class PCSCReader: CardReader {
     /// more when one of them, and with it its thread in pcscd, is young.
     /// - Returns: the time of all `count` commands.
     /// - Throws: as `CardChannel.transmit`.
-    @_spi(Benchmarks) public func bareLoop(_ command: [UInt8], count: Int) async throws(ReaderError) -> Duration {
+    @_spi(Benchmarks) public func bareLoop(_ command: [UInt8], count: Int) async throws(ReaderError)
+        -> Duration
+    {
         try await perform(deadline: nil, late: .cardTimeout) { [device] _ throws(ReaderError) in
             try device.bareLoop(command, count)
         }

@@ -136,7 +136,7 @@ public final class PN532Device: Sendable {
     /// Reaches the cards in the field between two commands, to keep their state or to unlock a phone.
     public func withCards<Value>(_ body: ([any VirtualCard]) -> sending Value) -> sending Value {
         shared.withLock { shared in
-            body(shared.chip.field.cards.map { ($0.card as? ObservedCard)?.card ?? $0.card })
+            body(shared.chip.cards.map { ($0 as? ObservedCard)?.card ?? $0 })
         }
     }
 

@@ -228,10 +228,14 @@ package struct DemoCommand: MoneyCommand {
         Console.print(
             String(format: "%.1f s", seconds)
                 + (Memory.peakMegabytes.map { String(format: ", peak memory %.1f MB", $0) } ?? ""))
+        // The demonstration alone has no other commands.
+        let isAlone = CommandLine.arguments.first?.hasSuffix("tapbridge-demo") == true
+        if isAlone {
+            Console.print("\nThe whole program:  make release, then .build/release/tapbridge")
+        }
         Console.print(
             """
-
-            Go on:  tapbridge pay 12.50 --card apple-pay-visa --apdus
+            \(isAlone ? "" : "\n")Go on:  tapbridge pay 12.50 --card apple-pay-visa --apdus
                     tapbridge journal show \(records.last?.id ?? "ID") --journal \(journalPath)
                     tapbridge replay \(traces)/*.trace
             """)

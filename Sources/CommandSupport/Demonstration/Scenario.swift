@@ -3,7 +3,6 @@ internal import CardReaders
 package import Cards
 internal import EMV
 internal import EMVCryptography
-import EMVCryptography
 package import Journal
 internal import Kernels
 package import SmartCard
@@ -230,6 +229,20 @@ package struct Scenario: Sendable {
             cards: ["mc-debit"], amount: 1250,
             profile: mastercardTerminal("DF8124: \"000000001000\"   # reader contactless transaction limit"),
             expected: .ended, isShown: false),
+        Scenario(
+            id: "visa-oda-online",
+            title: "A terminal that authenticates the card before it asks the host: signed data format 95",
+            cards: ["visa-debit"], amount: 2000,
+            profile: """
+                extends: built-in
+                combinations:
+                  - aid: "A0000000031010"
+                    kernel: 3
+                    limits: { transaction: 500.00, floor: 15.00, cvm-required: 50.00 }
+                    ttq: "3700C000"   # with offline data authentication for online authorizations
+                    data: { 9F09: "0105" }
+
+                """, expected: .approved, online: true, isShown: false),
     ]
 }
 

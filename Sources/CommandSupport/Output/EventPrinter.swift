@@ -8,6 +8,7 @@ package import Terminal
 package struct EventPrinter: Sendable {
     package let console: Console
     package let showsCommands: Bool
+    private let exchange = ExchangeExplanation()
 
     package init(console: Console, showsCommands: Bool) {
         self.console = console
@@ -21,10 +22,14 @@ package struct EventPrinter: Sendable {
             guard !message.text.isEmpty || message.sound == .success else { return }
             Console.print("  \(lights(message.lights))  \(console.styled(message.text, .bold))")
         case .command(let command):
-            if showsCommands { explain("> ", command.bytes, kind: .command) }
+            if showsCommands {
+                explain("> ", exchange.command(command.bytes, coloured: console.coloured))
+            }
         case .response(let response, let microseconds):
             if showsCommands {
-                explain("< ", response.bytes, kind: .response, suffix: "  \(microseconds) us")
+                explain(
+                    "< ", exchange.response(response.bytes, coloured: console.coloured),
+                    suffix: "  \(microseconds) us")
             }
         case .readerError(let error):
             Console.print("        \(console.styled("\(error)", .yellow))")
@@ -73,7 +78,7 @@ package struct EventPrinter: Sendable {
             Console.print("        \(id) is \(console.styled("set aside for a person: \(reason)", .yellow))")
         case .authorizationFailed(let error):
             Console.print("        \(console.styled("\(error)", .yellow))")
-        case .transaction, .fieldOff, .cardNotRemoved, .unpredictableNumber, .kernelMemory, .kernelState,
+        case .transaction, .fieldOff, .unpredictableNumber, .kernelMemory, .kernelState,
             .authorizationSent, .authorizationAnswered, .resolved, .finished:
             break
         }
@@ -91,8 +96,11 @@ package struct EventPrinter: Sendable {
         return symbol(lights.first) + String(repeating: symbol(lights.others), count: 3)
     }
 
-    private func explain(_ mark: String, _ bytes: [UInt8], kind: EMVDecoder.Kind, suffix: String = "") {
-        let text = Explanation.text(bytes, kind: kind, coloured: console.coloured)
+    private func explain(_ mark: String, _ bytes: [UInt8], kind: EMVDecoder.Kind) {
+        explain(mark, Explanation.text(bytes, kind: kind, coloured: console.coloured))
+    }
+
+    private func explain(_ mark: String, _ text: String, suffix: String = "") {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() where !line.isEmpty {
             Console.print(

@@ -1,7 +1,6 @@
-internal import EMVCryptography
 package import AcquirerSimulator
 internal import ArgumentParser
-internal import EMV
+internal import EMVCryptography
 internal import Foundation
 internal import Issuing
 package import Terminal

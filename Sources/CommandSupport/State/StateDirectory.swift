@@ -1,13 +1,10 @@
 internal import Foundation
+import UserDirectories
 
 /// Where the program keeps what must outlive it.
 package enum StateDirectory {
-    /// `$XDG_STATE_HOME/tapbridge`, else `~/.local/state/tapbridge`.
-    package static var path: String {
-        let environment = ProcessInfo.processInfo.environment
-        if let state = environment["XDG_STATE_HOME"], state.hasPrefix("/") { return state + "/tapbridge" }
-        return NSHomeDirectory() + "/.local/state/tapbridge"
-    }
+    /// See `UserDirectories.state`.
+    package static var path: String { UserDirectories.current.state }
 
     package static func make(_ subdirectory: String = "") throws -> String {
         let directory = subdirectory.isEmpty ? path : path + "/" + subdirectory

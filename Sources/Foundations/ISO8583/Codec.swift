@@ -7,6 +7,9 @@ public enum ISO8583Error: Error, Equatable, Sendable, CustomStringConvertible {
     case badBitmap(offset: Int)
     /// The bitmap names a field that the dialect does not have.
     case unknownField(Int, offset: Int)
+    /// A bit of the bitmap says that another bitmap follows, for fields beyond 128: bit 65 where the dialect has no such
+    /// field, or bit 1 of a bitmap that has 16 bytes already.
+    case furtherBitmap(bit: Int, offset: Int)
     /// The length prefix is no number or exceeds the field's greatest length.
     case badLength(field: Int, offset: Int, length: Int?, most: Int)
     /// A character that the field's format does not have.
@@ -27,6 +30,8 @@ public enum ISO8583Error: Error, Equatable, Sendable, CustomStringConvertible {
         case .badBitmap(let offset): "offset \(offset): the bitmap is not hexadecimal"
         case .unknownField(let field, let offset):
             "offset \(offset): the bitmap names field \(field), which the dialect does not have"
+        case .furtherBitmap(let bit, let offset):
+            "offset \(offset): bit \(bit) of the bitmap names a further bitmap (fields 129 to 192), which is not supported"
         case .badLength(let field, let offset, let length, let most):
             "field \(field) at offset \(offset): length "
                 + (length.map { "\($0) exceeds \(most)" } ?? "is not a number")
@@ -56,11 +61,9 @@ extension Dialect {
         for index in 0..<offset { message.header.append(bytes[index]) }
         message.storage.reserveCapacity(bytes.count * 2)
         message.type = try readType(bytes, &offset)
-        let bits = try readBitmap(bytes, &offset)
-        let more = bits & (1 << 63) != 0 ? try readBitmap(bytes, &offset) : 0
-
-        try readFields(bits & ~(1 << 63), 0, bytes, &offset, &message)
-        try readFields(more, 64, bytes, &offset, &message)
+        let bitmaps = try readBitmaps(bytes, &offset)
+        try readFields(bitmaps.primary & ~(1 << 63), 0, bytes, &offset, &message)
+        try readFields(bitmaps.secondary ?? 0, 64, bytes, &offset, &message)
         guard offset == bytes.count else {
             throw .trailingBytes(offset: offset, count: bytes.count - offset)
         }
@@ -108,6 +111,26 @@ extension Dialect {
         }
         offset += count
         return MessageType(rawValue: value)
+    }
+
+    /// Both bitmaps; the second is nil where the message has none.
+    @inline(__always)
+    func readBitmaps(
+        _ bytes: Span<UInt8>, _ offset: inout Int
+    ) throws(ISO8583Error) -> (primary: UInt64, secondary: UInt64?) {
+        let begin = offset
+        let primary = try readBitmap(bytes, &offset)
+        let continues = primary & (1 << 63) != 0
+        guard continues || hasLongBitmap else { return (primary, nil) }
+        guard !(continues && hasLongBitmap) else { throw .furtherBitmap(bit: 1, offset: begin) }
+        let place = offset
+        let secondary = try readBitmap(bytes, &offset)
+        // Where no field 65 is specified, its bit announces a third bitmap, after the second one or in the field's place
+        // (ISO 8583:1987, table of data elements, 65): what follows would be read as other fields.
+        if secondary & (1 << 63) != 0, codings[65] == nil {
+            throw .furtherBitmap(bit: 65, offset: place)
+        }
+        return (primary, secondary)
     }
 
     func readBitmap(_ bytes: Span<UInt8>, _ offset: inout Int) throws(ISO8583Error) -> UInt64 {
@@ -198,7 +221,13 @@ extension Dialect {
             if field.lengthUnit == .bytes {
                 switch field.encoding {
                 case .bcd: count *= 2
-                case .hex: count /= 2
+                case .hex:
+                    guard count & 1 == 0 else {
+                        throw .badContent(
+                            field: field.number, offset: offset,
+                            reason: "\(count) hexadecimal digits are no whole bytes")
+                    }
+                    count /= 2
                 default: break
                 }
             }
@@ -230,6 +259,8 @@ extension Dialect {
                             field: field.number, offset: index, reason: "expected a digit")
                     }
                 }
+            } else if field.format == .xn {
+                try checkSigned(field, bytes.extracting(offset..<(offset + needed)), at: offset)
             }
             Self.append(bytes.extracting(offset..<(offset + needed)), to: &message.storage)
         case .ebcdic:
@@ -242,6 +273,9 @@ extension Dialect {
                     }
                 }
                 message.storage.append(byte)
+            }
+            if field.format == .xn {
+                try checkSigned(field, message.storage.span.extracting(start..<(start + needed)), at: offset)
             }
         case .hex:
             for index in 0..<count {
@@ -256,10 +290,13 @@ extension Dialect {
             }
         case .bcd:
             if field.format == .xn {
-                // The sign is a character of its own: C or D (ISO 8583:1987, 4.1); some hosts put a zero.
-                let sign = bytes[unchecked: offset]
-                message.storage.append(
-                    field.signEncoding == .ebcdic ? EBCDIC.decoding[Int(sign)] : sign)
+                // The sign is a character of its own.
+                let byte = bytes[unchecked: offset]
+                let sign = field.signEncoding == .ebcdic ? EBCDIC.decoding[Int(byte)] : byte
+                guard isSign(sign) else {
+                    throw .badContent(field: field.number, offset: offset, reason: badSign)
+                }
+                message.storage.append(sign)
                 try readBCD(field, bytes, offset + 1, needed - 1, count - 1, &message)
             } else {
                 try readBCD(field, bytes, offset, needed, count, &message)
@@ -267,6 +304,27 @@ extension Dialect {
         }
         offset += needed
         message.note(field.number, start: start)
+    }
+
+    /// C or D (ISO 8583:1987, 4.1, "x"); jPOS's own test messages have a zero.
+    @inline(__always)
+    static func isSign(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: "C") || byte == UInt8(ascii: "D") || byte == UInt8(ascii: "0")
+    }
+    static let badSign = "expected a sign, C or D"
+
+    /// A sign and digits, as characters.
+    static func checkSigned(
+        _ field: FieldCoding, _ value: Span<UInt8>, at offset: Int
+    ) throws(ISO8583Error) {
+        for index in value.indices {
+            let byte = value[unchecked: index]
+            guard index == 0 ? isSign(byte) : byte &- 0x30 <= 9 else {
+                throw .badContent(
+                    field: field.number, offset: offset + index,
+                    reason: index == 0 ? badSign : "expected a digit")
+            }
+        }
     }
 
     @inline(__always)
@@ -344,8 +402,8 @@ extension Dialect {
             }
         }
         let hasSecondary = message.secondary != 0
-        writeBitmap(message.primary | (hasSecondary ? 1 << 63 : 0), &output)
-        if hasSecondary { writeBitmap(message.secondary, &output) }
+        writeBitmap(message.primary | (hasSecondary && !hasLongBitmap ? 1 << 63 : 0), &output)
+        if hasSecondary || hasLongBitmap { writeBitmap(message.secondary, &output) }
         try writeFields(message.primary, 0, message, &output)
         try writeFields(message.secondary, 64, message, &output)
     }
@@ -393,8 +451,16 @@ extension Dialect {
                 throw .badValue(field: field.number, reason: "\(value.count) exceeds \(count)")
             }
             fill = count - value.count
-            if field.format == .xn, value.count < 2 {
-                throw .badValue(field: field.number, reason: "a sign and digits are needed")
+            if field.format == .xn {
+                guard value.count >= 2 else {
+                    throw .badValue(field: field.number, reason: "a sign and digits are needed")
+                }
+                guard isSign(value[unchecked: 0]) else {
+                    throw .badValue(field: field.number, reason: "its sign is neither C nor D")
+                }
+                for index in 1..<value.count where value[unchecked: index] &- 0x30 > 9 {
+                    throw .badValue(field: field.number, reason: "a character that is not a digit")
+                }
             }
             if fill > 0, field.format == .b {
                 throw .badValue(

@@ -1,4 +1,4 @@
-/// How messages follow each other on a connection: a length, perhaps a header, the message.
+/// How messages follow each other on a connection: a length, perhaps a header, the message, perhaps a trailer.
 public struct Framing: Sendable, Equatable, CustomStringConvertible {
     /// How the length is written.
     public enum Length: Sendable, Equatable {
@@ -6,8 +6,12 @@ public struct Framing: Sendable, Equatable, CustomStringConvertible {
         case binary(Int)
         /// So many ASCII digits: 2...8.
         case ascii(Int)
+        /// So many hexadecimal digits in ASCII: 2...8.
+        case hex(Int)
         /// Four digits in two bytes.
         case bcd
+        /// No length: a trailer ends the message, or nothing does.
+        case none
     }
     /// What stands between the length and the message type.
     public enum Header: Sendable, Equatable {
@@ -28,41 +32,107 @@ public struct Framing: Sendable, Equatable, CustomStringConvertible {
     public var length: Length
     /// Whether the length counts its own bytes.
     public var countsItself: Bool
+    /// Bytes after the length that it does not count, such as those that stand for formats or platforms: written as zeros,
+    /// not interpreted.
+    public var gap: Int
     public var header: Header
+    /// What ends each message, such as ETX (03); counted by the length. Empty where nothing does.
+    public var trailer: [UInt8]
 
-    public init(_ length: Length = .binary(2), countsItself: Bool = false, header: Header = .none) {
+    public init(
+        _ length: Length = .binary(2), countsItself: Bool = false, gap: Int = 0, header: Header = .none,
+        trailer: [UInt8] = []
+    ) {
         self.length = length
         self.countsItself = countsItself
+        self.gap = gap
         self.header = header
+        self.trailer = trailer
     }
 
-    /// Reads `2-byte`, `4-byte`, `ascii-4` (2...8 digits) or `bcd`, then `+self` where the length counts itself, `tpdu`
-    /// or `header N`: `2-byte tpdu`, `ascii-4 +self header 12`.
+    /// What may be written, for errors and help.
+    public static let syntax =
+        "\"2-byte\", \"4-byte\", \"bcd\", \"ascii-4\", \"hex-4\" or \"none\", then \"+self\", \"gap N\", \"tpdu\" or \"header N\", and \"trailer HEX\" where needed"
+
+    /// Reads a length: `2-byte`, `4-byte`, `ascii-4` (2...8 digits), `hex-4` (2...8 hexadecimal digits), `bcd`, or `none`;
+    /// then, in this order and where they are needed, `+self` where the length counts itself, `gap N` for bytes behind it
+    /// that it does not count, `tpdu` or `header N`, and `trailer HEX` of up to eight bytes: `2-byte tpdu`,
+    /// `ascii-4 +self header 12`, `2-byte gap 2 header 22`, `none header 12 trailer 03`. `none` needs something else.
     public init?(_ text: String) {
         var words = text.split(separator: " ")[...]
+        func digits(_ word: Substring, _ prefix: String) -> Int? {
+            guard word.hasPrefix(prefix), let count = Int(word.dropFirst(prefix.count)),
+                (2...8).contains(count)
+            else { return nil }
+            return count
+        }
         switch words.popFirst() {
         case "2-byte": length = .binary(2)
         case "4-byte": length = .binary(4)
         case "bcd": length = .bcd
-        case let word? where word.hasPrefix("ascii-"):
-            guard let digits = Int(word.dropFirst(6)), (2...8).contains(digits) else { return nil }
-            length = .ascii(digits)
-        default: return nil
+        case "none": length = .none
+        case let word?:
+            if let count = digits(word, "ascii-") {
+                length = .ascii(count)
+            } else if let count = digits(word, "hex-") {
+                length = .hex(count)
+            } else {
+                return nil
+            }
+        case nil: return nil
+        }
+        func number(_ most: Int) -> Int? {
+            guard let word = words.popFirst(), let count = Int(word), (1...most).contains(count) else {
+                return nil
+            }
+            return count
         }
         countsItself = words.first == "+self"
         if countsItself { words.removeFirst() }
+        gap = 0
+        if words.first == "gap" {
+            words.removeFirst()
+            guard let count = number(16) else { return nil }
+            gap = count
+        }
         header = .none
-        switch words.popFirst() {
-        case nil: break
-        case "tpdu": header = .tpdu
+        switch words.first {
+        case "tpdu":
+            words.removeFirst()
+            header = .tpdu
         case "header":
-            guard let word = words.popFirst(), let count = Int(word), (1...255).contains(count) else {
+            words.removeFirst()
+            guard let count = number(255) else { return nil }
+            header = .fixed(count)
+        default: break
+        }
+        trailer = []
+        if words.first == "trailer" {
+            words.removeFirst()
+            guard let word = words.popFirst(), let bytes = Self.bytes(word), (1...8).contains(bytes.count)
+            else {
                 return nil
             }
-            header = .fixed(count)
-        default: return nil
+            trailer = bytes
         }
         guard words.isEmpty else { return nil }
+        guard length != .none || !countsItself && gap == 0 && (header != .none || !trailer.isEmpty) else {
+            return nil
+        }
+    }
+
+    private static func bytes(_ text: Substring) -> [UInt8]? {
+        let digits = Array(text.utf8)
+        guard digits.count % 2 == 0 else { return nil }
+        var result: [UInt8] = []
+        for index in stride(from: 0, to: digits.count, by: 2) {
+            guard let high = Dialect.hexDigit(digits[index]), let low = Dialect.hexDigit(digits[index + 1])
+            else {
+                return nil
+            }
+            result.append(high << 4 | low)
+        }
+        return result
     }
 
     public var description: String {
@@ -70,14 +140,18 @@ public struct Framing: Sendable, Equatable, CustomStringConvertible {
             switch length {
             case .binary(let count): "\(count)-byte"
             case .ascii(let digits): "ascii-\(digits)"
+            case .hex(let digits): "hex-\(digits)"
             case .bcd: "bcd"
+            case .none: "none"
             }
         if countsItself { text += " +self" }
+        if gap > 0 { text += " gap \(gap)" }
         switch header {
         case .none: break
         case .tpdu: text += " tpdu"
         case .fixed(let count): text += " header \(count)"
         }
+        if !trailer.isEmpty { text += " trailer " + Masking.hex(trailer[...]) }
         return text
     }
 
@@ -85,37 +159,81 @@ public struct Framing: Sendable, Equatable, CustomStringConvertible {
     public var lengthCount: Int {
         switch length {
         case .binary(let count): count
-        case .ascii(let digits): digits
+        case .ascii(let digits), .hex(let digits): digits
         case .bcd: 2
+        case .none: 0
         }
     }
+
+    /// Bytes before the header.
+    public var prefixCount: Int { lengthCount + gap }
+
+    /// Whether messages on a connection can be told apart: by a length or by what ends them.
+    public var isDelimited: Bool { length != .none || !trailer.isEmpty }
 
     /// The greatest number that the length can hold.
     public var most: Int {
         switch length {
         case .binary(let count): count >= 4 ? Int(UInt32.max) : 0xFFFF
         case .ascii(let digits): (1..<digits).reduce(9) { sum, _ in sum * 10 + 9 }
+        case .hex(let digits): 1 << (digits * 4) - 1
         case .bcd: 9999
+        case .none: Int(UInt32.max)
         }
     }
 
-    /// The length before `content` (header and message).
-    /// - Throws: `FramingError.tooLong`.
+    /// The length and the gap before `content` (header and message), the trailer behind it.
+    /// - Throws: `FramingError.tooLong`, `.trailerInside` where the message holds what ends it.
     public func frame(_ content: [UInt8]) throws(FramingError) -> [UInt8] {
-        let number = content.count + (countsItself ? lengthCount : 0)
+        let number = content.count + trailer.count + (countsItself ? lengthCount : 0)
         guard number <= most else { throw .tooLong(number, most: most) }
+        if length == .none, !trailer.isEmpty, Self.firstIndex(of: trailer, in: content[...]) != nil {
+            throw .trailerInside
+        }
         var output: [UInt8] = []
-        output.reserveCapacity(content.count + lengthCount)
+        output.reserveCapacity(content.count + prefixCount + trailer.count)
         switch length {
         case .binary(let count):
             for index in stride(from: count - 1, through: 0, by: -1) {
                 output.append(UInt8(truncatingIfNeeded: number >> (index * 8)))
             }
         case .ascii(let digits): Dialect.writeLength(number, digits, .ascii, &output)
+        case .hex(let digits):
+            for index in stride(from: digits - 1, through: 0, by: -1) {
+                output.append(Dialect.hexCharacter(UInt8(truncatingIfNeeded: number >> (index * 4) & 0x0F)))
+            }
         case .bcd: Dialect.writeLength(number, 4, .bcd, &output)
+        case .none: break
         }
+        output.append(contentsOf: repeatElement(0, count: gap))
         output += content
+        output += trailer
         return output
+    }
+
+    /// Header and message of one whole frame, such as somebody has copied; also of a framing that tells messages on a
+    /// connection apart by nothing.
+    /// - Throws: `FramingError` where `frame` is none, or more than one.
+    public func content(of frame: [UInt8]) throws(FramingError) -> [UInt8] {
+        guard isDelimited else {
+            guard frame.count > header.count else { throw .badLength }
+            return frame
+        }
+        var reader = FrameReader(self, limit: max(frame.count, 1))
+        reader.append(frame)
+        guard let content = try reader.next(), reader.pending == 0 else { throw .badLength }
+        return content
+    }
+
+    static func firstIndex(of pattern: [UInt8], in bytes: ArraySlice<UInt8>) -> Int? {
+        guard let first = pattern.first else { return nil }
+        var place = bytes.startIndex
+        while let next = bytes[place...].firstIndex(of: first) {
+            guard next + pattern.count <= bytes.endIndex else { return nil }
+            if bytes[next..<(next + pattern.count)].elementsEqual(pattern) { return next }
+            place = next + 1
+        }
+        return nil
     }
 
     /// The number that a length field holds; nil for anything that is no number.
@@ -123,6 +241,14 @@ public struct Framing: Sendable, Equatable, CustomStringConvertible {
         switch length {
         case .binary: return bytes.reduce(0) { $0 << 8 | Int($1) }
         case .ascii: return SubfieldLayout.number(bytes)
+        case .hex:
+            var value = 0
+            for byte in bytes {
+                guard let digit = Dialect.hexDigit(byte) else { return nil }
+                value = value << 4 | Int(digit)
+            }
+            return value
+        case .none: return nil
         case .bcd:
             var value = 0
             for byte in bytes {
@@ -146,13 +272,19 @@ public enum FramingError: Error, Equatable, Sendable, CustomStringConvertible {
     case tooLong(Int, most: Int)
     /// The length is no number, or counts less than itself and the header.
     case badLength
-    /// The other side announces more than is taken.
+    /// A message does not end as the framing says.
+    case noTrailer
+    /// A message holds the bytes that end messages.
+    case trailerInside
+    /// The other side announces more than is taken; where nothing is announced, it has sent one byte more at least.
     case exceedsLimit(Int, most: Int)
 
     public var description: String {
         switch self {
         case .tooLong(let count, let most): "\(count) bytes; the length can say at most \(most)"
         case .badLength: "the length before the message is not a number or too small"
+        case .noTrailer: "the message does not end with its trailer"
+        case .trailerInside: "the message holds the bytes that end messages: this framing cannot carry it"
         case .exceedsLimit(let count, let most):
             "a message of \(count) bytes is announced; at most \(most) are taken"
         }
@@ -166,6 +298,8 @@ public struct FrameReader: Sendable {
     public let limit: Int
     private var buffer: [UInt8] = []
     private var start = 0
+    /// Up to here no trailer begins.
+    private var searched = 0
 
     public init(_ framing: Framing, limit: Int = 16_384) {
         self.framing = framing
@@ -181,7 +315,8 @@ public struct FrameReader: Sendable {
     /// keep a connection open, are passed over.
     /// - Throws: `FramingError`.
     public mutating func next() throws(FramingError) -> [UInt8]? {
-        while buffer.count - start >= framing.lengthCount {
+        if framing.length == .none { return try nextTrailed() }
+        while buffer.count - start >= framing.prefixCount {
             let head = buffer[start..<(start + framing.lengthCount)]
             guard var count = framing.number(head) else { throw .badLength }
             if framing.countsItself {
@@ -189,17 +324,39 @@ public struct FrameReader: Sendable {
                 guard count >= 0 else { throw .badLength }
             }
             guard count <= limit else { throw .exceedsLimit(count, most: limit) }
-            let begin = start + framing.lengthCount
+            let begin = start + framing.prefixCount
             if count == 0 {
                 start = begin
                 continue
             }
-            guard count > framing.header.count else { throw .badLength }
+            guard count > framing.header.count + framing.trailer.count else { throw .badLength }
             guard buffer.count - begin >= count else { break }
+            let end = begin + count - framing.trailer.count
+            guard buffer[end..<(begin + count)].elementsEqual(framing.trailer) else { throw .noTrailer }
             defer { compact() }
             start = begin + count
-            return Array(buffer[begin..<(begin + count)])
+            return Array(buffer[begin..<end])
         }
+        compact()
+        return nil
+    }
+
+    /// The next message that a trailer ends; nothing between two trailers is passed over.
+    private mutating func nextTrailed() throws(FramingError) -> [UInt8]? {
+        let trailer = framing.trailer
+        while let end = Framing.firstIndex(of: trailer, in: buffer[max(start, searched)...]) {
+            let begin = start
+            start = end + trailer.count
+            searched = start
+            if end == begin { continue }
+            guard end - begin <= limit else { throw .exceedsLimit(limit + 1, most: limit) }
+            guard end - begin > framing.header.count else { throw .badLength }
+            defer { compact() }
+            return Array(buffer[begin..<end])
+        }
+        // The trailer may have begun.
+        searched = max(start, buffer.count - max(0, trailer.count - 1))
+        guard pending - trailer.count <= limit else { throw .exceedsLimit(limit + 1, most: limit) }
         compact()
         return nil
     }
@@ -207,6 +364,7 @@ public struct FrameReader: Sendable {
     private mutating func compact() {
         guard start > 0, start == buffer.count || start > 4096 else { return }
         buffer.removeFirst(start)
+        searched = max(0, searched - start)
         start = 0
     }
 }

@@ -59,12 +59,11 @@ extension Dialect {
             message.type = try readType(bytes.span, &offset)
             explanation.type = message.type.description
             explanation.typeMeaning = message.type.meaning
-            let primary = try readBitmap(bytes.span, &offset)
-            var bitmap = Self.hex(primary)
-            explanation.bitmap = bitmap
-            let secondary = primary & (1 << 63) != 0 ? try readBitmap(bytes.span, &offset) : 0
-            if primary & (1 << 63) != 0 { bitmap += Self.hex(secondary) }
-            explanation.bitmap = bitmap
+            var place = offset
+            explanation.bitmap = (try? readBitmap(bytes.span, &place)).map(Self.hex)
+            let (primary, second) = try readBitmaps(bytes.span, &offset)
+            let secondary = second ?? 0
+            explanation.bitmap = Self.hex(primary) + (second.map(Self.hex) ?? "")
             for number in 2...128 {
                 let isPresent =
                     number <= 64
@@ -96,7 +95,7 @@ extension Dialect {
         var pieces: [MessageExplanation.Piece] = []
         if field.sensitivity == .none, let layout = field.layout {
             pieces = layout.split(value).map { piece in
-                let text = Masking.text(piece.value, field)
+                let text = Masking.text(piece.value, field, in: characters)
                 return MessageExplanation.Piece(
                     name: piece.name, value: text,
                     meaning: FieldMeaning.piece(field.number, piece.name, text, version))
@@ -104,7 +103,7 @@ extension Dialect {
         }
         return MessageExplanation.Field(
             number: field.number, name: field.name, format: field.notation, offset: offset, byteCount: count,
-            value: Masking.shown(value, field),
+            value: Masking.shown(value, field, in: characters),
             meaning: FieldMeaning.field(field.number, Masking.characters(value), version), pieces: pieces)
     }
 
@@ -120,7 +119,9 @@ extension Message {
         var lines = ["\(type)" + (type.meaning.map { " \($0)" } ?? "")]
         for field in fields {
             guard let value = self[field] else { continue }
-            let shown = dialect[field].map { Masking.shown(value, $0) } ?? "**** (\(value.count) bytes)"
+            let shown =
+                dialect[field].map { Masking.shown(value, $0, in: dialect.characters) }
+                ?? "**** (\(value.count) bytes)"
             lines.append("  \(field) \(dialect[field]?.name ?? "?"): \(shown)")
         }
         return lines.joined(separator: "\n")

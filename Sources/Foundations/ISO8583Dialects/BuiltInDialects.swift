@@ -17,6 +17,7 @@ extension Dialect {
         ("jpos-93b", PackageResources.jpos_93b_yaml),
         ("moov-87ascii", PackageResources.moov_87ascii_yaml),
         ("pyiso8583-default", PackageResources.pyiso8583_default_yaml),
+        ("moov-87", PackageResources.moov_87_yaml),
     ]
 
     /// A built-in dialect; nil for an unknown name.

@@ -1,5 +1,6 @@
 internal import BERTLV
 internal import Foundation
+internal import UserDirectories
 
 /// Which files of this machine a text may name. Every `ProfileFile` carries it, and `ProfileFile.namedFile()` is the one way
 /// from a key to a file: no key decides for itself.
@@ -64,7 +65,7 @@ extension ProfileFile {
             guard !text.isEmpty, !text.utf8.contains(0) else { throw error("expected a path") }
             let path =
                 if text.hasPrefix("/") { text } else if text == "~" || text.hasPrefix("~/") {
-                    NSHomeDirectory() + text.dropFirst(1)
+                    UserDirectories.current.home + text.dropFirst(1)
                 } else { folder.isEmpty ? text : folder + (folder.hasSuffix("/") ? "" : "/") + text }
             return NamedFile(path: path, shown: path)
         case .names(let listed):

@@ -26,7 +26,7 @@ extension Kernel {
 }
 
 /// What happened, told to a kernel.
-public enum KernelEvent: Sendable {
+public enum KernelEvent: Equatable, Sendable {
     /// The card answered the command of `.transmit`. `microseconds` is the time from the end of the
     /// command to the start of the answer, as far as the reader can tell (relay resistance needs it).
     case response(ResponseAPDU, microseconds: UInt32)
@@ -36,11 +36,12 @@ public enum KernelEvent: Sendable {
     case done
     /// The unpredictable number that `.drawUnpredictableNumber` asked for.
     case unpredictableNumber(UInt32)
-    /// Data from the terminal (C-2's DET signal).
+    /// Data from the terminal (C-2's DET signal). Data that come while the response to a command is awaited are taken or passed
+    /// over, and the kernel gives the same `.transmit` again: the command is under way and is not sent a second time.
     case dataExchange(DataObjects)
     /// The time that `.waitForData` allowed is over.
     case timeout
-    /// The terminal cancels (C-2's STOP signal).
+    /// The terminal cancels (C-2's STOP signal). Where its book takes no STOP a kernel goes on, and gives the same action again.
     case stop
 }
 
@@ -51,10 +52,19 @@ public enum CommunicationError: UInt8, Error, Sendable, Codable, CaseIterable {
     case `protocol` = 0x03
     /// The reader itself failed; the transaction cannot go on.
     case readerFailure = 0x7F
+
+    var reason: EndReason {
+        switch self {
+        case .timeout: .communication("the card did not answer")
+        case .transmission: .communication("the card's answer was damaged on the air")
+        case .protocol: .communication("the card did not keep to the protocol of the air")
+        case .readerFailure: .communication("the reader failed")
+        }
+    }
 }
 
 /// What is to be done next.
-public enum KernelAction: Sendable {
+public enum KernelAction: Equatable, Sendable {
     /// Send a command; answer with `.response` or `.communicationError`.
     case transmit(CommandAPDU)
     /// Show a message now; answer with `.done`.
@@ -64,7 +74,8 @@ public enum KernelAction: Sendable {
     /// Data or a request for the terminal (C-2's DEK signal); answer with `.done`, or with `.dataExchange`
     /// where the terminal has data at once.
     case sendDataExchange(DataExchange)
-    /// Wait for `.dataExchange`, at most so many milliseconds; else answer with `.timeout`.
+    /// Wait for `.dataExchange`, at most so many milliseconds; else answer with `.timeout`. Where the data were not enough the
+    /// kernel asks to wait once more: the time that began with the first of these runs on.
     case waitForData(milliseconds: UInt32)
     /// The kernel is finished.
     indirect case outcome(Outcome)

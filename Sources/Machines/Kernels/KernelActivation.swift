@@ -96,7 +96,7 @@ public struct PreProcessingIndicators: Equatable, Sendable {
 public struct KernelActivation: Sendable {
     public var combination: CombinationConfiguration
     public var indicators: PreProcessingIndicators
-    /// The ADF Name that was selected (84 of the answer, else the AID of the SELECT).
+    /// The ADF Name of the SELECT, with the Extended Selection where it was appended.
     public var selectedApplication: [UInt8]
     /// The answer to the final SELECT, status word included.
     public var selectResponse: ResponseAPDU
@@ -104,6 +104,10 @@ public struct KernelActivation: Sendable {
     /// Unpredictable Number (9F37) drawn for this activation.
     public var unpredictableNumber: UInt32
     public var terminal: TerminalConfiguration
+    /// The start at which the Entry Point came to this activation: A or B for a new transaction.
+    public var start = Start.a
+    /// Restart flag: this transaction has had a final outcome, and goes on at `start` (Book A, 8.1.1.9).
+    public var isRestart = false
     /// Present when the kernel is activated again to bring the issuer's answer to the card.
     public var issuerUpdate: IssuerUpdate?
     /// What the kernel put by at its earlier outcome of this transaction for its restart.

@@ -73,7 +73,6 @@ public struct PN532Chip {
         var isDeselected = false
         /// What the host has not fetched yet of a long response.
         var remainder: ArraySlice<UInt8> = []
-        var hasUnfinishedCommand = false
     }
 
     struct Listing {
@@ -97,6 +96,8 @@ public struct PN532Chip {
     private(set) var power = Power.asleep
     private var lastAnswer: [UInt8]?
     var field = RadioField()
+    /// The cards in the field.
+    package var cards: [any VirtualCard] { field.cards.map(\.card) }
     var targets: [Target] = []
     /// What waits for a card.
     var search: Search?

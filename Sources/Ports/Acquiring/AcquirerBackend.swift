@@ -82,6 +82,8 @@ public struct AuthorizationRequest: Sendable {
     public var terminalID: String
     public var merchantID: String
     public var merchantName: String
+    /// City, for hosts that want it (ISO 8583 field 43); empty where the profile has none.
+    public var merchantLocation: String
     public var merchantCategoryCode: String
     public var acquirerID: String
     /// System Trace Audit Number, 1...999 999, unique per terminal and batch.
@@ -111,7 +113,8 @@ public struct AuthorizationRequest: Sendable {
 
     public init(
         transactionID: String, terminalID: String, merchantID: String, merchantName: String = "",
-        merchantCategoryCode: String = "5999", acquirerID: String = "00000000001", stan: UInt32,
+        merchantLocation: String = "", merchantCategoryCode: String = "5999",
+        acquirerID: String = "00000000001", stan: UInt32,
         retrievalReference: String, amount: Amount, amountOther: Amount = .zero,
         currency: NumericCode, country: NumericCode, transactionType: UInt8, date: EMVDate, hhmmss: Int,
         entryMode: PointOfServiceEntryMode, primaryAccountNumber: PrimaryAccountNumber,
@@ -123,6 +126,7 @@ public struct AuthorizationRequest: Sendable {
         self.terminalID = terminalID
         self.merchantID = merchantID
         self.merchantName = merchantName
+        self.merchantLocation = merchantLocation
         self.merchantCategoryCode = merchantCategoryCode
         self.acquirerID = acquirerID
         self.stan = stan
@@ -295,8 +299,11 @@ public struct ReversalRequest: Sendable {
 
 /// Why there is no usable answer.
 public enum AcquirerError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The request certainly did not leave: nothing to reverse.
+    /// There is no line to the host; the request certainly did not leave: nothing to reverse.
     case unreachable(String)
+    /// The host is there and takes no requests: it refused the sign-on or answered it with something else, or asks to come
+    /// again. The request did not leave or was not taken: nothing to reverse.
+    case notReady(String)
     /// No answer in time.
     case timeout
     /// An answer that cannot be read or belongs to something else.
@@ -305,21 +312,26 @@ public enum AcquirerError: Error, Sendable, Equatable, CustomStringConvertible {
     case connectionLost(String)
     /// The host refused the message itself (format error): nothing was authorized.
     case rejected(String)
+    /// The host does not process this message now (response codes 91 and 96 of ISO 8583): nothing was done, and the same
+    /// may be sent later.
+    case notProcessed(String)
 
     /// Whether the host may have authorized the request.
     public var isOutcomeUnknown: Bool {
         switch self {
-        case .unreachable, .rejected: false
+        case .unreachable, .notReady, .rejected, .notProcessed: false
         case .timeout, .malformedResponse, .connectionLost: true
         }
     }
     public var description: String {
         switch self {
         case .unreachable(let reason): "the acquirer cannot be reached: \(reason)"
+        case .notReady(let reason): "the acquirer takes no requests: \(reason)"
         case .timeout: "the acquirer did not answer in time"
         case .malformedResponse(let reason): "the acquirer's answer cannot be used: \(reason)"
         case .connectionLost(let reason): "the connection to the acquirer was lost: \(reason)"
         case .rejected(let reason): "the acquirer rejected the message: \(reason)"
+        case .notProcessed(let reason): "the acquirer does not process the message now: \(reason)"
         }
     }
 }
@@ -338,6 +350,15 @@ public struct HostMessage: Sendable, Equatable {
         self.hex = hex
         self.text = text
     }
+}
+
+/// A host with messages of its own beside those of transactions, such as sign-on and echo test, that have trace numbers
+/// (ISO 8583 field 11), too.
+public protocol TraceNumberedBackend: AcquirerBackend {
+    /// Takes trace numbers from the terminal's counter from now on, so that no two messages have the same.
+    /// - Parameter source: draws the next number, 1...999 999; nil where that fails: then a number of the backend's own is
+    ///   used.
+    func takeTraceNumbers(from source: @escaping @Sendable () async -> UInt32?)
 }
 
 /// A host whose messages can be looked at.

@@ -1,4 +1,4 @@
-internal import EMV
+public import EMV
 
 /// What a terminal does on a host's response.
 public enum ApprovalDecision: Sendable, Equatable {
@@ -20,6 +20,18 @@ extension AuthorizationResponse {
     public func decision(
         on request: AuthorizationRequest, identifiesCardholders: Bool = false
     ) -> ApprovalDecision {
+        decision(
+            amount: request.amount, acceptsPartialApproval: request.acceptsPartialApproval,
+            identifiesCardholders: identifiesCardholders)
+    }
+
+    /// The same by what a request asked for.
+    /// - Parameters:
+    ///   - amount: minor units, as asked for.
+    ///   - acceptsPartialApproval: an approval for a part of it is taken.
+    public func decision(
+        amount: Amount, acceptsPartialApproval: Bool, identifiesCardholders: Bool = false
+    ) -> ApprovalDecision {
         let named =
             "response code \(responseCode)\(ResponseCodeTable.text(responseCode).map { ": \($0)" } ?? "")"
         switch meaning {
@@ -35,12 +47,12 @@ extension AuthorizationResponse {
             return .reversed(
                 .malformedResponse, because: "the host approved a part of the amount and does not say which")
         case .approved, .approvedWithIdentification, .approvedInPart:
-            guard let part = approvedAmount, part != request.amount else { return .approved }
-            guard part < request.amount, part != .zero else {
+            guard let part = approvedAmount, part != amount else { return .approved }
+            guard part < amount, part != .zero else {
                 return .reversed(
                     .malformedResponse, because: "the host approved another amount than was asked for")
             }
-            guard request.acceptsPartialApproval else {
+            guard acceptsPartialApproval else {
                 return .reversed(
                     .approvalNotTaken,
                     because: "the host approved a part of the amount, which was not asked for")

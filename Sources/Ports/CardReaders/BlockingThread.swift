@@ -251,7 +251,8 @@ package final class Watchdog: @unchecked Sendable {
     }
 
     /// - Returns: what `disarm` takes.
-    package func arm(_ deadline: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) -> UInt64 {
+    package func arm(_ deadline: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) -> UInt64
+    {
         let remaining = ContinuousClock.now.duration(to: deadline).components
         let nanoseconds: UInt64 =
             remaining.seconds < 0 || remaining.attoseconds < 0

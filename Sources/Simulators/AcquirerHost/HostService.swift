@@ -1,6 +1,7 @@
 public import AcquirerSimulator
 public import Acquiring
 internal import EMV
+internal import EMVDictionary
 internal import Foundation
 public import ISO8583Backend
 
@@ -82,7 +83,11 @@ public actor HostService {
     }
 
     /// Does what is asked. Every request gets a reply: what the host cannot take is refused.
-    public nonisolated func perform(_ request: TerminalRequest) async -> HostReply {
+    /// - Parameter approving: whether an authorization is approved without asking an issuer.
+    public nonisolated func perform(_ request: TerminalRequest, approving: Bool = false) async -> HostReply {
+        if approving, case .authorization(let request) = request {
+            return .authorization(await acquirer.approve(request))
+        }
         do throws(AcquirerError) {
             switch request {
             case .authorization(let request): return .authorization(try await acquirer.authorize(request))
@@ -178,12 +183,22 @@ public struct HostLogEntry: Sendable, Codable, Equatable {
         func right(_ text: String, _ count: Int) -> String {
             String(repeating: " ", count: max(0, count - text.count)) + text
         }
+        func money(_ units: UInt64) -> String {
+            guard let code = currency.flatMap({ Int($0) }), let numeric = NumericCode(code) else {
+                return String(units)
+            }
+            let places = Int(CodeTable.minorUnits(of: numeric))
+            var digits = String(units)
+            digits = String(repeating: "0", count: max(0, places + 1 - digits.count)) + digits
+            let number = places == 0 ? digits : "\(digits.dropLast(places)).\(digits.suffix(places))"
+            return "\(number) \(CodeTable.currency(code)?.alpha ?? "currency \(numeric)")"
+        }
         guard kind == .message else {
             return "\(kind.rawValue) \(peer)" + (reason.map { ": \($0)" } ?? "")
         }
         var line = "\(type ?? "----") \(terminal ?? "-") \(stan ?? "-")"
         if let card { line += " \(card)" }
-        if let amount { line += " \(right(String(amount), 6)) \(currency ?? "")" }
+        if let amount { line += " \(right(money(amount), 10))" }
         line += " -> \(responseCode ?? "no answer")"
         if let reason { line += " \(reason)" }
         if let trouble { line += " [\(trouble)]" }
@@ -202,6 +217,7 @@ extension Trouble {
         }
         return switch self {
         case .decline(let code): "decline \(code)"
+        case .approve: "approve"
         case .silence: "silence"
         case .lost: "lost"
         case .garbage: "garbage"

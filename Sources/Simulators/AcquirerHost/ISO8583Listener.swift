@@ -18,6 +18,10 @@ public struct ISO8583Listener: Sendable {
     /// Connections at once; more are closed.
     public var connectionLimit = 1024
     public var messageLimit = 16_384
+    /// A connection on which nothing has come for so long is closed; terminals that test the line keep theirs.
+    public var idleTimeout: Duration = .seconds(600)
+    /// Gets every message as it is on the line, in both directions. For tests of hosts and terminals: nothing is masked.
+    public var observer: (@Sendable (HostTraffic) -> Void)?
     private let reader: RequestReader
     private let builder: AnswerBuilder
 
@@ -37,6 +41,7 @@ public struct ISO8583Listener: Sendable {
     /// - Throws: where the address cannot be had, or certificates cannot be read.
     public func run(listening: @escaping @Sendable (Endpoint) -> Void = { _ in }) async throws {
         let context = try security?.serverContext()
+        let idleTimeout = TimeAmount(idleTimeout)
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -46,6 +51,8 @@ public struct ISO8583Listener: Sendable {
             if let context {
                 try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
             }
+            try channel.pipeline.syncOperations.addHandlers(
+                IdleStateHandler(readTimeout: idleTimeout), CloseWhenIdle(idleTimeout))
         }
         let address = Endpoint(host: endpoint.host, port: server.port ?? endpoint.port)
         listening(address)
@@ -60,6 +67,9 @@ public struct ISO8583Listener: Sendable {
             connection.channel.remoteAddress.map { address in
                 "\(address.ipAddress ?? "?"):\(address.port ?? 0)"
             } ?? "?"
+        let line = HostTraffic.Line(
+            peer: peer,
+            local: connection.channel.localAddress.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" } ?? "?")
         await service.note(HostLogEntry(.connected, peer: peer))
         var reason: String?
         do {
@@ -71,11 +81,12 @@ public struct ISO8583Listener: Sendable {
                         frames.append(buffer.readableBytesView)
                         var output = ByteBuffer()
                         while let content = try frames.next() {
+                            observer?(HostTraffic(line, isReceived: true, content: content))
                             switch await handle(content, peer) {
                             case .answer(let bytes): output.writeBytes(bytes)
                             case .cut:
                                 // What was answered before goes out; then the line ends.
-                                if output.readableBytes > 0 { try await send(output, outbound) }
+                                if output.readableBytes > 0 { try await send(output, outbound, on: line) }
                                 throw Cut()
                             case .later(let delay, let work):
                                 // Neither a script with long delays nor a terminal that takes no answers fills
@@ -85,11 +96,13 @@ public struct ISO8583Listener: Sendable {
                                     defer { delayed.leave() }
                                     try await Task.sleep(for: delay)
                                     let bytes = await work()
-                                    if !bytes.isEmpty { try? await send(ByteBuffer(bytes: bytes), outbound) }
+                                    if !bytes.isEmpty {
+                                        try? await send(ByteBuffer(bytes: bytes), outbound, on: line)
+                                    }
                                 }
                             }
                         }
-                        if output.readableBytes > 0 { try await send(output, outbound) }
+                        if output.readableBytes > 0 { try await send(output, outbound, on: line) }
                     }
                     // The terminal has gone: nobody waits for delayed answers, but what they were to do is done.
                 }
@@ -108,9 +121,17 @@ public struct ISO8583Listener: Sendable {
 
     /// Answers leave when what they tell is on the disk.
     private func send(
-        _ answers: ByteBuffer, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+        _ answers: ByteBuffer, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>,
+        on line: HostTraffic.Line
     ) async throws {
         try await service.commit()
+        if let observer {
+            var frames = FrameReader(interface.framing, limit: max(1, answers.readableBytes))
+            frames.append(answers.readableBytesView)
+            while let content = try? frames.next() {
+                observer(HostTraffic(line, isReceived: false, content: content))
+            }
+        }
         try await outbound.write(answers)
     }
 
@@ -127,8 +148,14 @@ public struct ISO8583Listener: Sendable {
         do throws(ISO8583Error) {
             message = try interface.dialect.unpack(content, from: interface.framing.header.count)
         } catch {
-            await service.note(HostLogEntry(.unreadable, peer: peer, reason: "\(error)"))
-            return .answer(refusal(of: content, "\(error)"))
+            let answer = refusal(of: content, "\(error)")
+            await service.note(
+                HostLogEntry(
+                    .unreadable, peer: peer,
+                    reason: "\(error)"
+                        + (answer.isEmpty
+                            ? "; not answered, as its type and field 11 cannot be read" : "; answered 30")))
+            return .answer(answer)
         }
         guard !message.type.isResponse else {
             await service.note(
@@ -149,10 +176,10 @@ public struct ISO8583Listener: Sendable {
         do throws(RequestError) {
             request = try reader.read(message, year: Self.year())
         } catch {
-            entry.responseCode = "30"
+            entry.responseCode = error.code
             entry.reason = error.reason
             await service.note(entry)
-            return .answer(frame(builder.answer(to: message, code: "30", text: error.reason)))
+            return .answer(frame(builder.answer(to: message, code: error.code, text: error.reason)))
         }
         entry.describe(request)
         let trouble = await service.trouble(for: request)
@@ -160,8 +187,10 @@ public struct ISO8583Listener: Sendable {
 
         let described = entry
         /// Does the work and logs it; gives the framed answer, changed or not.
-        @Sendable func work(_ change: @Sendable (inout HostReply) -> Void = { _ in }) async -> [UInt8] {
-            var reply = await service.perform(request)
+        @Sendable func work(
+            approving: Bool = false, _ change: @Sendable (inout HostReply) -> Void = { _ in }
+        ) async -> [UInt8] {
+            var reply = await service.perform(request, approving: approving)
             change(&reply)
             var entry = described
             entry.responseCode = reply.responseCode
@@ -176,6 +205,7 @@ public struct ISO8583Listener: Sendable {
         }
         switch trouble {
         case nil, .table: return .answer(await work())
+        case .approve: return .answer(await work(approving: true))
         case .decline(let code):
             entry.responseCode = code
             await service.note(entry)
@@ -189,8 +219,8 @@ public struct ISO8583Listener: Sendable {
         case .garbage:
             // Ends within its bitmap, behind a right length.
             let answer = await work()
-            let head = interface.framing.lengthCount + interface.framing.header.count + 5
-            let cut = Array(answer.dropFirst(interface.framing.lengthCount).prefix(head))
+            let head = interface.framing.prefixCount + interface.framing.header.count + 5
+            let cut = Array(answer.dropFirst(interface.framing.prefixCount).prefix(head))
             return .answer((try? interface.framing.frame(cut)) ?? [])
         case .late(let delay):
             let answer = await work()
@@ -220,7 +250,9 @@ public struct ISO8583Listener: Sendable {
         case .wrongMAC:
             // The code is the message's last field.
             let answer = await work()
-            return .answer(interface.mac == nil ? answer : answer.withLastByteChanged)
+            guard interface.mac != nil else { return .answer(answer) }
+            let trailer = interface.framing.trailer
+            return .answer(Array(answer.dropLast(trailer.count)).withLastByteChanged + trailer)
         }
     }
 
@@ -236,7 +268,7 @@ public struct ISO8583Listener: Sendable {
     private func refusal(of content: [UInt8], _ reason: String) -> [UInt8] {
         let (_, partial) = interface.dialect.explain(content, from: interface.framing.header.count)
         guard partial.type.rawValue != 0, !partial.type.isResponse, partial.contains(11) else { return [] }
-        return frame(builder.answer(to: partial, code: "30", text: "FORMAT ERROR"))
+        return frame(builder.answer(to: partial, code: "30", text: "FORMAT ERROR: \(reason)"))
     }
 
     private func frame(_ message: Message) -> [UInt8] {
@@ -257,6 +289,26 @@ public struct ISO8583Listener: Sendable {
         var parts = tm()
         localtime_r(&seconds, &parts)
         return Int(parts.tm_year) + 1900
+    }
+}
+
+/// Ends a connection on which nothing comes any more.
+private final class CloseWhenIdle: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private struct Silence: Error, CustomStringConvertible {
+        let description: String
+    }
+    private let timeout: TimeAmount
+
+    init(_ timeout: TimeAmount) { self.timeout = timeout }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard event is IdleStateHandler.IdleStateEvent else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        context.fireErrorCaught(
+            Silence(description: "nothing came for \(timeout.nanoseconds / 1_000_000_000) s"))
+        context.close(promise: nil)
     }
 }
 

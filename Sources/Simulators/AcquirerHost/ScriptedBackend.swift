@@ -60,8 +60,8 @@ public struct ScriptedBackend: AcquirerBackend {
         var entry = HostLogEntry(request, peer: peer)
         entry.trouble = trouble?.text
 
-        func work() async throws(AcquirerError) -> HostReply {
-            let reply = await service.perform(request)
+        func work(approving: Bool = false) async throws(AcquirerError) -> HostReply {
+            let reply = await service.perform(request, approving: approving)
             do { try await service.commit() } catch {
                 throw .connectionLost("the books are not kept: \(error)")
             }
@@ -81,6 +81,7 @@ public struct ScriptedBackend: AcquirerBackend {
         }
         switch trouble {
         case nil, .table: return try await work()
+        case .approve: return try await work(approving: true)
         case .decline(let code):
             entry.responseCode = code
             await service.note(entry)

@@ -19,6 +19,7 @@ public import EMV
 /// | TROUBLE | |
 /// | --- | --- |
 /// | `decline 51` | the host declines with this code and asks no issuer |
+/// | `approve` | the host approves an authorization and asks no issuer: for clients without chip data or test cards |
 /// | `silence` | authorized, but no answer comes |
 /// | `lost` | never reaches the host, and no answer comes |
 /// | `garbage` | authorized; the answer cannot be read |
@@ -78,6 +79,9 @@ public struct TroubleScript: Sendable, Equatable {
 public enum Trouble: Sendable, Equatable {
     /// Declined by the acquirer with this code (two characters); no issuer is asked.
     case decline(String)
+    /// Approved by the acquirer with code 00 and booked there; no issuer is asked, so that neither cryptogram nor funds are
+    /// looked at. Authorizations alone: other messages are done as always.
+    case approve
     /// The host does its work and no answer comes: `AcquirerError.timeout`.
     case silence
     /// The host never sees it, and no answer comes: `AcquirerError.timeout`.
@@ -178,7 +182,7 @@ extension TroubleRule {
         }
         guard let trouble = Trouble(what) else {
             throw fail(
-                "expected decline CC, silence, lost, garbage, slow Ns, late Ns, overtaken Ns, duplicate, "
+                "expected decline CC, approve, silence, lost, garbage, slow Ns, late Ns, overtaken Ns, duplicate, "
                     + "unreachable, cut, cut before, wrong-arpc, wrong-script, wrong-mac or table after the colon"
             )
         }
@@ -238,6 +242,7 @@ extension Trouble {
                 return nil
             }
             self = .decline(words[1])
+        case ("approve", 1): self = .approve
         case ("silence", 1): self = .silence
         case ("lost", 1): self = .lost
         case ("garbage", 1): self = .garbage

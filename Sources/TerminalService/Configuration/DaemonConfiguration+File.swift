@@ -8,6 +8,7 @@ internal import NIOSSL
 public import ProfileFile
 internal import RemoteReaders
 internal import Terminal
+internal import UserDirectories
 
 /// Everything that is wrong in a configuration, each with its place.
 public struct ConfigurationMistakes: Error, Sendable, Equatable, CustomStringConvertible {
@@ -50,10 +51,10 @@ public struct ConfigurationSources: Sendable {
     /// `/etc/tapbridge/tapbridge.yaml` that is there.
     public static func standardFile(_ environment: [String: String]) -> String? {
         if let file = environment["TAPBRIDGE_CONFIG"], !file.isEmpty { return file }
-        let home =
-            environment["XDG_CONFIG_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? NSHomeDirectory()
-            + "/.config"
-        return [home + "/tapbridge/tapbridge.yaml", "/etc/tapbridge/tapbridge.yaml"].first {
+        return [
+            UserDirectories(environment: environment).configuration + "/tapbridge.yaml",
+            "/etc/tapbridge/tapbridge.yaml",
+        ].first {
             FileManager.default.fileExists(atPath: $0)
         }
     }
@@ -398,7 +399,7 @@ extension DaemonConfiguration {
         let variables = Dictionary(
             uniqueKeysWithValues: ConfigurationSetting.all.map { ($0.variable, $0.key) })
         for (name, value) in sources.environment.sorted(by: { $0.key < $1.key })
-        where name.hasPrefix("TAPBRIDGE_") && name != "TAPBRIDGE_CONFIG" {
+        where name.hasPrefix("TAPBRIDGE_") && !["TAPBRIDGE_CONFIG", "TAPBRIDGE_STATE"].contains(name) {
             guard let key = variables[name] else {
                 // Tests, scripts and other units have variables of their own: only what is near a setting is a mistake.
                 let rest = String(name.dropFirst("TAPBRIDGE_".count))

@@ -10,10 +10,11 @@ enum Explaining {
     }
 
     static func node(
-        _ bytes: [UInt8], _ kind: EMVDecoder.Kind, _ context: DictionaryContext? = nil, unset: Bool = false
+        _ bytes: [UInt8], _ kind: EMVDecoder.Kind, _ context: DictionaryContext? = nil, unset: Bool = false,
+        hint: EMVDecoder.Hint = EMVDecoder.Hint()
     ) -> ExplainedNode {
         EMVDecoder.explain(
-            bytes, EMVDecoder.Options(kind: kind, context: context, showUnsetBits: unset))
+            bytes, EMVDecoder.Options(kind: kind, context: context, showUnsetBits: unset), hint: hint)
     }
 
     /// One data object, without the node around it.

@@ -33,6 +33,7 @@ final class LivePayment: Sendable {
         var waitingSince: ContinuousClock.Instant?
         var sentAt: ContinuousClock.Instant?
         var context: DictionaryContext?
+        var exchange = ExchangeContext()
         var events: [ServiceEvent] = []
         var dropped = 0
         var task: Task<Void, Never>?
@@ -181,6 +182,11 @@ final class LivePayment: Sendable {
         guard name.count >= 5, !name.starts(with: "2PAY".utf8) else { return }
         let context = Explaining.context(KernelIdentifier(defaultFor: name))
         state.withLock { $0.context = context }
+    }
+
+    /// Takes note of a command or response, for the explanation of it and of later ones.
+    func exchanges(_ note: (inout ExchangeContext) -> EMVDecoder.Hint) -> EMVDecoder.Hint {
+        state.withLock { note(&$0.exchange) }
     }
 
     // MARK: Cancelling

@@ -1,6 +1,7 @@
 internal import Acquiring
 internal import BERTLV
 internal import EMV
+internal import EMVCryptography
 internal import EMVDictionary
 internal import Foundation
 internal import Kernels
@@ -15,10 +16,12 @@ enum EventContent: Sendable {
     case display(CustomerMessage)
     case terminal(TerminalView)
     case card(answerToReset: [UInt8], activation: ContactlessActivation?)
-    case command([UInt8], DictionaryContext?)
-    case response([UInt8], StatusWord, microseconds: UInt32, DictionaryContext?)
+    case command([UInt8], DictionaryContext?, hint: EMVDecoder.Hint = EMVDecoder.Hint())
+    case response(
+        [UInt8], StatusWord, microseconds: UInt32, DictionaryContext?,
+        hint: EMVDecoder.Hint = EMVDecoder.Hint())
     case readerError(String)
-    case fieldOff, cardNotRemoved
+    case fieldOff
     case unpredictableNumber(UInt32)
     case kernel(KernelIdentifier, state: String)
     case dataExchange(DataExchange, DictionaryContext?)
@@ -49,7 +52,6 @@ enum EventContent: Sendable {
         case .response: "response"
         case .readerError: "readerError"
         case .fieldOff: "fieldOff"
-        case .cardNotRemoved: "cardNotRemoved"
         case .unpredictableNumber: "unpredictableNumber"
         case .kernel: "kernel"
         case .dataExchange: "dataExchange"
@@ -152,19 +154,19 @@ extension EventContent {
                 try object.encode(activation.modulation.rawValue, forKey: "technology")
                 try object.encode(Hex.string(activation.identifier), forKey: "uid")
             }
-        case .command(let bytes, let context):
+        case .command(let bytes, let context, let hint):
             try object.encode(Hex.string(bytes), forKey: "hex")
-            let tree = Explaining.node(bytes, .command, context)
+            let tree = Explaining.node(bytes, .command, context, hint: hint)
             try object.encode(Self.commandName(bytes), forKey: "name")
             try object.encode(tree, forKey: "tree")
-        case .response(let bytes, let status, let microseconds, let context):
+        case .response(let bytes, let status, let microseconds, let context, let hint):
             let masked = Self.masked(bytes)
             try object.encode(Hex.string(masked), forKey: "hex")
             try object.encode(Hex.string([status.sw1, status.sw2]), forKey: "sw")
             try object.encode(microseconds, forKey: "microseconds")
-            try object.encode(Explaining.node(bytes, .response, context), forKey: "tree")
+            try object.encode(Explaining.node(bytes, .response, context, hint: hint), forKey: "tree")
         case .readerError(let text), .authorizationFailed(let text): try object.encode(text, forKey: "text")
-        case .fieldOff, .cardNotRemoved, .pinRequested: break
+        case .fieldOff, .pinRequested: break
         case .unpredictableNumber(let number):
             try object.encode(
                 Hex.string((0..<4).map { UInt8(truncatingIfNeeded: number >> (24 - 8 * $0)) }), forKey: "hex")

@@ -1,3 +1,4 @@
+internal import EMVDictionary
 internal import Acquiring
 internal import CardReaders
 internal import EMVCryptography
@@ -388,11 +389,17 @@ final class Stage: Sendable {
             tell(.card(answerToReset: card.answerToReset, activation: card.activation), payment)
         case .command(let command):
             if command.ins == 0xA4 { payment?.selects(command.data) }
-            tell(.command(command.bytes, payment?.context), payment)
+            tell(
+                .command(
+                    command.bytes, payment?.context,
+                    hint: payment?.exchanges { $0.sent(command.bytes) } ?? EMVDecoder.Hint()),
+                payment)
         case .response(let response, let microseconds):
             payment?.cardTook(microseconds)
             tell(
-                .response(response.bytes, response.status, microseconds: microseconds, payment?.context),
+                .response(
+                    response.bytes, response.status, microseconds: microseconds, payment?.context,
+                    hint: payment?.exchanges { $0.received(response.bytes) } ?? EMVDecoder.Hint()),
                 payment)
         case .readerError(let error):
             if case .readerUnavailable = error { state.withLock { $0.offline = "\(error)" } }
@@ -403,7 +410,6 @@ final class Stage: Sendable {
             default: break
             }
         case .fieldOff: tell(.fieldOff, payment)
-        case .cardNotRemoved: tell(.cardNotRemoved, payment)
         case .unpredictableNumber(let number): tell(.unpredictableNumber(number), payment)
         case .kernelState(let kernel, let name): tell(.kernel(kernel, state: name), payment)
         case .dataExchange(let signal): tell(.dataExchange(signal, payment?.context), payment)

@@ -295,6 +295,8 @@ extension TerminalHall {
             throw Problem(error)
         } catch SettlementError.journal(let error) {
             throw Problem(error)
+        } catch SettlementError.afterReports(_, .journal(let error)) {
+            throw Problem(error)
         } catch {
             throw Problem(
                 .conflict, status: 502, title: "The host does not settle", detail: "\(error)", retryable: true

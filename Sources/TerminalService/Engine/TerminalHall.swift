@@ -110,6 +110,12 @@ public final class TerminalHall: Sendable {
         self.options = options
         traces.useDirectory(options.traceDirectory)
         hub = EventHub(ringCapacity: options.eventsKept, listenerCapacity: options.eventsPerClient)
+        // The link's own messages name no terminal: the first one's counter numbers them.
+        (options.backend as? any TraceNumberedBackend)?.takeTraceNumbers {
+            [weak self, journal = options.journal, standard = options.profile.terminalID] in
+            let first = self?.state.withLock { $0.order.first } ?? nil
+            return try? await journal.drawTraceNumber(terminal: first ?? standard)
+        }
         (options.backend as? any ObservableBackend)?.observeMessages { [weak self] message in
             guard let self, let payment = livePayment(message.transactionID) else { return }
             terminal(named: payment.order.terminal)?.stage.tell(message)

@@ -31,6 +31,11 @@ struct Verdict: Encodable, Sendable, Equatable {
                     detail: isOnline(outcome) ? "the issuer checks the cryptogram" : nil))
         case nil: break
         }
+        // What kernel or Entry Point give as reasons of an end, but for those that have a line of their own.
+        for reason in outcome.reasons {
+            if case .dataAuthentication = reason { continue }
+            verdicts.append(Verdict(check: "Reason of the end", result: .failed, detail: "\(reason)"))
+        }
         guard let record = outcome.dataRecord else { return verdicts }
         let results = record[0x95].map(Array.init) ?? []
         // POS Entry Mode 91: mag-stripe mode, which sets no results.
@@ -81,9 +86,10 @@ struct Verdict: Encodable, Sendable, Equatable {
                 case 2: "ARQC: the card asks for the issuer"
                 default: "reserved"
                 }
+            // Only the issuer has the key of the cryptogram: a terminal that holds it has not checked it.
             verdicts.append(
                 Verdict(
-                    check: "Application cryptogram", result: information >> 6 == 0 ? .failed : .passed,
+                    check: "Application cryptogram", result: information >> 6 == 0 ? .failed : .notPerformed,
                     detail: kind))
         }
         return verdicts

@@ -8,8 +8,6 @@ public final class LogOutput: Sendable {
     private struct State {
         var format: DaemonConfiguration.LogFormat
         var level: Logger.Level
-        /// Nil before the first line goes wrong: the daemon goes on without a log then.
-        var isBroken = false
     }
     private let state: Mutex<State>
     private let sink: @Sendable (String) -> Void

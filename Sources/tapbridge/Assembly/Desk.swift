@@ -24,6 +24,7 @@ struct Desk {
         let host = try Host.open(
             file: terminal.acquirer, profile: profile, troubles: troubles, keepsBooks: true
         ) { Console.printError($0) }
+        host.takeTraceNumbers(from: journal, terminalID: profile.terminalID)
         // Whatever was done is done: what fails here is a warning.
         func end() async {
             try? await journal.close()

@@ -2,6 +2,8 @@ import AcquirerFiles
 import AcquirerSimulator
 import Acquiring
 import CommandSupport
+import ISO8583Backend
+import Journal
 import Terminal
 
 /// The host of a run: that of an acquirer file, else the built-in one with its ledger.
@@ -32,11 +34,26 @@ struct Host {
                 .usage, "--trouble is for the built-in host: give it to `tapbridge host` instead")
         }
         do {
+            for problem in try problems(file: file, profile: profile) { log("\(problem)") }
             return Host(
                 try AcquirerConnection(
                     file: file, responseTimeout: profile.timing.authorization, log: log))
         } catch {
             throw CommandFailure(.badInput, "\(error)")
+        }
+    }
+
+    /// What of a profile's texts the host of an acquirer file cannot be told.
+    static func problems(
+        file: String, profile: TerminalProfile
+    ) throws(AcquirerFileError) -> [TextProblem] {
+        try AcquirerConnection.interface(file: file)?.problems(profile) ?? []
+    }
+
+    /// The host's own messages take their numbers from the terminal's counter.
+    func takeTraceNumbers(from journal: Journal, terminalID: String) {
+        (backend as? any TraceNumberedBackend)?.takeTraceNumbers {
+            try? await journal.drawTraceNumber(terminal: terminalID)
         }
     }
 
@@ -59,5 +76,16 @@ struct Host {
     func close() async throws {
         await connection?.close()
         if keepsBooks, let simulator { try await SimulatedHost.keepBooks(of: simulator) }
+    }
+}
+
+extension HostInterface {
+    /// What of a profile's texts this host's messages cannot say.
+    func problems(_ profile: TerminalProfile) -> [TextProblem] {
+        problems(
+            terminalID: profile.terminalID, merchantID: profile.merchant.id,
+            merchant: CardAcceptor(
+                name: profile.merchant.name, city: profile.merchant.location,
+                country: Int(profile.country.value)))
     }
 }

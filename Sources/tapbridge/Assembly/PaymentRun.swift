@@ -1,6 +1,5 @@
-import Acquiring
-import Journal
 import AcquirerSimulator
+import Acquiring
 import ArgumentParser
 import CardReaders
 import Cards
@@ -8,6 +7,7 @@ import CommandSupport
 import EMV
 import EMVCryptography
 import Foundation
+import Journal
 import Kernels
 import Terminal
 import Traces
@@ -84,6 +84,7 @@ struct PaymentRun: Sendable {
         var chosen = card
         if reader == nil, card == nil { chosen = try await PCSC.emulatedCardInstead() }
         let journal = try await Journal.opened(at: self.journal)
+        host.takeTraceNumbers(from: journal, terminalID: profile.terminalID)
         if let id = chosen {
             let tapped = try CardStore.take(id, fresh: takesFreshCard)
             tapped.ownerUnlocksWhenAsked = !isLocked

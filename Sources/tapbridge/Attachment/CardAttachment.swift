@@ -16,6 +16,7 @@ enum CardAttachment {
         let console = Console.standard
         Console.print("\(card.profile.title): attaching to \(host), port \(port)")
         let waiting = Mutex(false)
+        let exchange = ExchangeExplanation()
         let client = VPCDClient(card: card, options: options) { event in
             switch event {
             case .attached:
@@ -27,11 +28,11 @@ enum CardAttachment {
             case .exchange(let command, let response) where showsCommands:
                 Console.print(
                     console.styled("> ", .blue)
-                        + Explanation.text(command, kind: .command, coloured: console.coloured))
+                        + exchange.command(command, coloured: console.coloured))
                 Console.print(
                     console.styled("< ", .blue)
                         + (response.map {
-                            Explanation.text($0, kind: .response, coloured: console.coloured)
+                            exchange.response($0, coloured: console.coloured)
                         } ?? "(silence)"))
             case .detached(let reason): Console.print(console.styled("detached: \(reason)", .yellow))
             default: break

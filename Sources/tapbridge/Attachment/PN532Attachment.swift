@@ -32,6 +32,7 @@ enum PN532Attachment {
             throw CommandFailure(.reader, "\(error)")
         }
         let console = Console.standard
+        let exchange = ExchangeExplanation()
         device.present(card) { event in
             guard showsCommands else { return }
             switch event {
@@ -40,11 +41,11 @@ enum PN532Attachment {
             case .exchange(let command, let response):
                 Console.print(
                     console.styled("> ", .blue)
-                        + Explanation.text(command, kind: .command, coloured: console.coloured))
+                        + exchange.command(command, coloured: console.coloured))
                 Console.print(
                     console.styled("< ", .blue)
                         + (response.map {
-                            Explanation.text($0, kind: .response, coloured: console.coloured)
+                            exchange.response($0, coloured: console.coloured)
                         } ?? "(silence)"))
             }
         }

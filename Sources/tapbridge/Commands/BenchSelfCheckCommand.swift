@@ -12,7 +12,8 @@ import Terminal
 struct BenchSelfCheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "self-check",
-        abstract: "Measure what this machine can do: payments of each kernel, and durable commits on its disk.",
+        abstract:
+            "Measure what this machine can do: payments of each kernel, and durable commits on its disk.",
         discussion: """
             Every payment must end as it has to, with its signatures verified: exit status 2 where one does not. The \
             journal is a temporary one in the folder of the journal that is named. The development benchmarks, with \
@@ -84,7 +85,6 @@ struct BenchSelfCheckCommand: AsyncParsableCommand {
     ) async throws -> [Double] {
         let profile = try TerminalProfile.load(nil)
         let field = EmulatedReader()
-        field.present(try CardStore.take(id, fresh: true))
         let driver = TransactionDriver(
             reader: field, unpredictableNumber: { UInt32.random(in: 0 ... .max) }, sleep: { _ in })
         let now = LocalTime.now()
@@ -93,12 +93,21 @@ struct BenchSelfCheckCommand: AsyncParsableCommand {
             let inputs = TransactionInputs(
                 amount: Amount(clamping: amount), currency: profile.currency, date: now.date,
                 hhmmss: now.hhmmss, sequenceCounter: UInt32(truncatingIfNeeded: number))
+            // A card of its own for each: what one may spend offline is soon used up.
+            field.remove()
+            field.present(try CardStore.take(id, fresh: true))
             var entryPoint = EntryPoint(configuration: profile.configuration, kernels: .all)
             let start = ContinuousClock.now
             let end = await driver.run(&entryPoint, from: entryPoint.start(inputs))
             times.append(Measurement.microseconds(start.duration(to: .now)))
-            guard case .outcome(let final) = end, final.outcome.status == status else {
-                throw CommandFailure(.different, "payment \(number) of \(id) did not end \(status): \(end)")
+            guard case .outcome(let final) = end else {
+                throw CommandFailure(.different, "payment \(number) of \(id) came to no outcome")
+            }
+            guard final.outcome.status == status else {
+                throw CommandFailure(
+                    .different,
+                    "payment \(number) of \(id) ended \(final.outcome.status.rawValue) in place of \(status.rawValue)"
+                )
             }
             await field.fieldOff()
         }
@@ -124,7 +133,8 @@ struct BenchSelfCheckCommand: AsyncParsableCommand {
                 let start = ContinuousClock.now
                 _ = try await journal.begin(
                     TransactionIntent(
-                        terminalID: "SELFTEST", merchantID: profile.merchant.id, amount: Amount(clamping: 100),
+                        terminalID: "SELFTEST", merchantID: profile.merchant.id,
+                        amount: Amount(clamping: 100),
                         currency: profile.currency, currencyExponent: profile.currencyExponent,
                         transactionType: 0))
                 times.append(Measurement.microseconds(start.duration(to: .now)))

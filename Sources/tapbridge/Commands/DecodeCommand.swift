@@ -13,7 +13,8 @@ struct DecodeCommand: ParsableCommand {
         abstract: "Explain hexadecimal EMV data: data objects, APDUs, ATRs, DOLs.",
         discussion: """
             Without arguments each line of standard input is explained. Spaces, colons and dashes between \
-            digits are passed over. Card numbers other than known test numbers are masked.
+            digits are passed over, and so is what other tools write before them, such as "[+] <<<<" or "APDU:", and the \
+            length that field 55 of a message has in front; the first line then says so. Card numbers other than known test numbers are masked.
 
             Examples:
               tapbridge decode 9F66043600C000
@@ -79,7 +80,7 @@ struct DecodeCommand: ParsableCommand {
                 if !output.json { Console.print() }
             }
         } else {
-            explain(hex.joined())
+            explain(hex.joined(separator: " "))
         }
         if output.json {
             Console.print(

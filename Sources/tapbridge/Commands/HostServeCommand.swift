@@ -23,12 +23,17 @@ extension HostCommand {
 
                 A trouble is "[MESSAGE] WHEN: TROUBLE [xN]". MESSAGE is authorization (which may be left out), \
                 reversal, advice, adjustment, reconciliation or upload. WHEN is always, nth N, every N, amount N, \
-                card NUMBER, N% or during 10s-20s. TROUBLE is decline CC, silence, lost, garbage, late 45s, \
+                card NUMBER, N% or during 10s-20s. TROUBLE is decline CC, approve, silence, lost, garbage, late 45s, \
                 overtaken 45s, duplicate, unreachable, cut, cut before, wrong-arpc, wrong-script or wrong-mac.
+
+                "always: approve" approves what comes without asking an issuer: for clients that have no chip data yet, \
+                or cards that the world does not know.
 
                 Examples:
                   tapbridge host
-                  tapbridge host --dialect jpos-87b --framing "2-byte tpdu" --listen 0.0.0.0:8583
+                  tapbridge host --dialect jpos-87b --framing "2-byte tpdu" --verbose
+                  tapbridge host --trouble "amount 1051: decline 51" --trouble "always: approve"
+                  tapbridge host --listen 0.0.0.0:8583 --insecure --dump messages.pcap
                   tapbridge host --trouble "nth 3: silence" --trouble "card 4761739001010119: decline 05"
                   tapbridge host --http 127.0.0.1:8080 --http-key till-1=00112233445566778899AABBCCDDEEFF
                   tapbridge host --tls-certificate host.pem --tls-key host-key.pem --tls-trust terminals.pem
@@ -77,6 +82,14 @@ extension HostCommand {
         @Flag(help: "Begin new books: opening balances, no counter used.") var newBooks = false
         @Option(help: ArgumentHelp("What goes wrong, and when; may be repeated.", valueName: "rule"))
         var trouble: [String] = []
+        @Flag(help: "Listen beyond this machine without TLS.") var insecure = false
+        @Flag(help: "Show every field of every message, and the data objects of field 55; masked.")
+        var verbose = false
+        @Option(
+            help: ArgumentHelp(
+                "Write every message to a file, card numbers in clear: hexadecimal lines, or packets for Wireshark where the name ends in .pcap.",
+                valueName: "file"), completion: .file())
+        var dump: String?
         @Flag(help: "Amounts of 90.00 to 90.99 cause troubles by their last two digits.") var amountTable =
             false
         @OptionGroup var output: OutputOptions
@@ -94,14 +107,22 @@ extension HostCommand {
             let service = HostService(acquirer: simulator, troubles: script, ledger: ledger) {
                 Self.show($0, json: json)
             }
-            let listener = ISO8583Listener(
-                service: service, interface: interface, endpoint: endpoint, security: security)
+            guard endpoint.isLoopback || security != nil || insecure else {
+                throw CommandFailure(
+                    .usage,
+                    "\(endpoint) is beyond this machine, and card numbers would cross the network in clear: give --tls-certificate and --tls-key, or --insecure"
+                )
+            }
+            let dumpFile = try dump.map { try TrafficFile($0, interface) }
+            defer { dumpFile?.close() }
+            let listener = listener(
+                service, on: endpoint, speaking: interface, security: security, dumpingTo: dumpFile)
 
             let http = try await httpHost(service)
             defer { if let http { Task { await http.stop() } } }
             do {
                 try await withThrowingTaskGroup(of: Void.self) { group in
-                    group.addTask { try await listener.run() }
+                    group.addTask { [listener] in try await listener.run() }
                     group.addTask { await EndSignals.wait() }
                     group.addTask {
                         if let error = await ledger.failure() { throw CommandFailure(.journal, "\(error)") }
@@ -119,6 +140,22 @@ extension HostCommand {
             }
         }
 
+        private func listener(
+            _ service: HostService, on endpoint: Endpoint, speaking interface: HostInterface,
+            security: TransportSecurity?, dumpingTo file: TrafficFile?
+        ) -> ISO8583Listener {
+            var listener = ISO8583Listener(
+                service: service, interface: interface, endpoint: endpoint, security: security)
+            if verbose || file != nil {
+                let verbose = verbose
+                listener.observer = { traffic in
+                    file?.write(traffic)
+                    if verbose { Console.print(Console.standard.shown(traffic.text(interface))) }
+                }
+            }
+            return listener
+        }
+
         private func interface() throws -> HostInterface {
             do {
                 var interface =
@@ -130,10 +167,16 @@ extension HostCommand {
                     guard let framing = Framing(framing) else {
                         throw CommandFailure(
                             .usage,
-                            "\"\(framing)\" is no framing: write \"2-byte\", \"4-byte\", \"bcd\" or \"ascii-4\", then \"+self\", \"tpdu\" or \"header N\" where needed"
-                        )
+                            "\"\(framing)\" is no framing: write \(Framing.syntax)")
+                    }
+                    guard framing.isDelimited else {
+                        throw CommandFailure(
+                            .usage, "\"\(framing)\": a length or a trailer is needed on a connection")
                     }
                     interface.framing = framing
+                    if interface.header.count != framing.header.count {
+                        interface.header = HostInterface(dialect: interface.dialect, framing: framing).header
+                    }
                 }
                 return interface
             } catch let error as ProfileFileError {
@@ -149,6 +192,11 @@ extension HostCommand {
             }
             guard let endpoint = Endpoint(http) else {
                 throw CommandFailure(.usage, "\"\(http)\" is no address and port such as 127.0.0.1:8080")
+            }
+            guard endpoint.isLoopback || tlsCertificate != nil || insecure else {
+                throw CommandFailure(
+                    .usage,
+                    "\(endpoint) is beyond this machine: give --tls-certificate and --tls-key, or --insecure")
             }
             var keys: [String: SecretKey] = [:]
             for text in httpKey {

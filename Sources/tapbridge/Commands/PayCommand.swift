@@ -1,10 +1,10 @@
-import EMVCryptography
 import AcquirerSimulator
 public import ArgumentParser
 import CardReaders
 import Cards
 import CommandSupport
 import EMV
+import EMVCryptography
 import Foundation
 import Kernels
 public import Terminal

@@ -1,7 +1,10 @@
-import CommandSupport
 import ArgumentParser
+import CommandSupport
 import EMVDictionary
 import Foundation
+import ISO8583
+import ISO8583Backend
+import ISO8583Dialects
 import Terminal
 
 struct ProfileCommand: ParsableCommand {
@@ -21,6 +24,11 @@ struct ProfileCommand: ParsableCommand {
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Check a terminal profile.")
         @Argument(help: "YAML file.", completion: .file(extensions: ["yaml", "yml"])) var file: String
+        @Option(
+            help: ArgumentHelp(
+                "Acquirer file whose host gets the terminal's texts; the profile's own by default.",
+                valueName: "file"), completion: .file())
+        var acquirer: String?
         func run() throws {
             do {
                 let profile = try TerminalProfile(path: file)
@@ -34,8 +42,28 @@ struct ProfileCommand: ParsableCommand {
                         "\(file): limits are the numbers of the built-in profile, taken as \(currency): \(Self.limits(profile)); for others give combinations"
                     )
                 }
+                try checkTexts(profile)
+            } catch let failure as CommandFailure {
+                throw failure
             } catch {
                 throw CommandFailure(.badInput, "\(error)")
+            }
+        }
+
+        /// What the host's messages cannot say of the merchant is an error; what they cut is told.
+        private func checkTexts(_ profile: TerminalProfile) throws {
+            var problems: [TextProblem] = []
+            if let path = acquirer ?? profile.acquirerFile {
+                problems = try Host.problems(file: path, profile: profile)
+            } else {
+                // Without a host: what hosts in ASCII can say.
+                let dialect = try Dialect.builtIn("generic-ascii")
+                problems = dialect.map { HostInterface(dialect: $0).problems(profile) } ?? []
+            }
+            for problem in problems where !problem.isRefused { Console.print("\(file): \(problem)") }
+            let refused = problems.filter(\.isRefused)
+            guard refused.isEmpty else {
+                throw CommandFailure(.badInput, refused.map { "\(file): \($0)" }.joined(separator: "\n"))
             }
         }
 

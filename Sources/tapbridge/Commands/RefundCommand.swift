@@ -19,7 +19,10 @@ struct RefundCommand: MoneyCommand {
     var of: String?
     @Option(help: ArgumentHelp("Emulated card: a built-in id or a profile file.", valueName: "id"))
     var card: String?
-    @Option(help: ArgumentHelp("PC/SC reader by a part of its name, nfc: and libnfc's connection string, or remote:host:port/name.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "PC/SC reader by a part of its name, nfc: and libnfc's connection string, or remote:host:port/name.",
+            valueName: "name"))
     var reader: String?
     @Option(
         help: ArgumentHelp("What goes wrong at the host; may be given several times.", valueName: "trouble"))

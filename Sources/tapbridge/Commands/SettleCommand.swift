@@ -31,7 +31,13 @@ struct SettleCommand: MoneyCommand {
                 }
                 return [try await settlement.report(batch)]
             }
-            let reports = try await settlement.run()
+            let reports: [SettlementReport]
+            do throws(SettlementError) { reports = try await settlement.run() } catch {
+                guard case .afterReports(let reports, let reason) = error else { throw error }
+                // What has its end is reported, whatever became of the next one.
+                try show(reports)
+                throw reason
+            }
             if let days = desk.profile.retentionDays {
                 var afterwards = Afterwards()
                 await afterwards.attempt {
@@ -42,12 +48,16 @@ struct SettleCommand: MoneyCommand {
             }
             return reports
         }
+        try show(reports)
+        if report == nil, !reports.allSatisfy(\.isBalanced) { throw ExitWithStatus(status: .different) }
+    }
+
+    private func show(_ reports: [SettlementReport]) throws {
         if options.output.json {
             try Console.printJSON(reports)
         } else {
             if reports.isEmpty { Console.print("nothing to settle") }
             Console.print(reports.map { $0.text() }.joined(separator: "\n"))
         }
-        if report == nil, !reports.allSatisfy(\.isBalanced) { throw ExitWithStatus(status: .different) }
     }
 }

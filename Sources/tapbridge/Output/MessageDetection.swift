@@ -2,6 +2,7 @@ import CommandSupport
 import EMV
 import EMVDictionary
 import ISO8583
+import ISO8583Backend
 
 /// Which dialect and framing a message is written in, of those that come into question, where nobody says so.
 ///
@@ -9,6 +10,9 @@ import ISO8583
 /// likeliest. Where several are left, all are named.
 struct MessageDetection {
     struct Reading {
+        var bytes: [UInt8]
+        /// How the text was read.
+        var source: String
         var dialect: String
         var framing: Framing?
         var explanation: MessageExplanation
@@ -22,6 +26,8 @@ struct MessageDetection {
     struct Other: Encodable, Equatable {
         var dialect: String
         var framing: String
+        /// How the text was read, where that is otherwise.
+        var reading: String?
         /// Fields that it has other values in, or alone; empty where all are the same.
         var differingFields: [Int]
     }
@@ -51,31 +57,31 @@ struct MessageDetection {
     let others: [Other]
 
     /// - Parameters:
+    ///   - candidates: what the text may stand for; at least one.
     ///   - dialects: the first of several equally likely ones is taken.
     ///   - framings: likewise; nil is a bare message.
-    init(_ bytes: [UInt8], dialects: [Dialect], framings: [Framing?]) {
+    init(_ candidates: [PastedMessage], dialects: [Dialect], framings: [Framing?]) {
         var readings: [Reading] = []
-        for framing in framings {
+        for (candidate, framing) in candidates.flatMap({ one in framings.map { (one, $0) } }) {
+            let bytes = candidate.bytes
             var content = bytes
             var error: FramingError?
             if let framing {
-                var reader = FrameReader(framing, limit: max(bytes.count, 1))
-                reader.append(bytes)
                 do throws(FramingError) {
-                    guard let next = try reader.next(), reader.pending == 0 else { throw .badLength }
-                    content = next
+                    content = try framing.content(of: bytes)
                 } catch let failure {
                     error = failure
                 }
             }
-            if error != nil, framings.count > 1 { continue }
+            if framings.count > 1, error != nil || framing?.fitsHeader(content) == false { continue }
             for dialect in dialects {
                 var (explanation, message) = dialect.explain(
                     error == nil ? content : [], from: framing?.header.count ?? 0)
                 if let error { explanation.error = "framing \"\(framing?.description ?? "")\": \(error)" }
                 readings.append(
                     Reading(
-                        dialect: dialect.name, framing: framing, explanation: explanation, message: message,
+                        bytes: bytes, source: candidate.reading, dialect: dialect.name, framing: framing,
+                        explanation: explanation, message: message,
                         rank: Self.rank(explanation, of: message, in: dialect, isAlone: dialects.count == 1)))
             }
         }
@@ -83,7 +89,8 @@ struct MessageDetection {
         for index in readings.indices where readings[index].rank > readings[chosen].rank { chosen = index }
         guard readings.indices.contains(chosen) else {
             best = Reading(
-                dialect: "?", framing: nil,
+                bytes: candidates.first?.bytes ?? [], source: candidates.first?.reading ?? "?", dialect: "?",
+                framing: nil,
                 explanation: MessageExplanation(
                     dialect: "?", header: "", error: "no usual framing fits these bytes"),
                 message: Message(0),
@@ -102,6 +109,7 @@ struct MessageDetection {
             let fields = Set(best.message.fields).union(other.message.fields)
             return Other(
                 dialect: other.dialect, framing: other.framingName,
+                reading: other.bytes == best.bytes ? nil : other.source,
                 differingFields: fields.filter { best.message[$0] != other.message[$0] }.sorted())
         }
     }
@@ -110,6 +118,7 @@ struct MessageDetection {
     static func lines(_ others: [Other], than framing: String) -> [String] {
         func name(_ other: Other) -> String {
             other.dialect + (other.framing == framing ? "" : " with framing \(other.framing)")
+                + (other.reading.map { " from \($0)" } ?? "")
         }
         let same = others.filter(\.differingFields.isEmpty).map(name)
         let different = others.filter { !$0.differingFields.isEmpty }.map { other in

@@ -2,9 +2,11 @@
 enum CardNumbers {
     /// Whether the text has a run of 13 to 19 decimal digits, no digit before or behind it, with a right check digit.
     /// Runs of one digit alone, such as zeros, are no number of anybody.
-    static func hasRun(_ text: String) -> Bool {
+    /// - Parameter afterZero: whether a run counts that begins with 0, as no card's number does.
+    static func hasRun(_ text: String, afterZero: Bool = true) -> Bool {
         text.utf8.split { !isDigit($0) }.contains { run in
-            (13...19).contains(run.count) && Set(run).count > 1 && hasCheckDigit(run)
+            (13...19).contains(run.count) && Set(run).count > 1 && (afterZero || run.first != 0x30)
+                && hasCheckDigit(run)
         }
     }
 

@@ -29,7 +29,8 @@ enum ISOMessages {
     static let framings: [Framing] = [
         "2-byte", "2-byte +self", "2-byte tpdu", "4-byte", "4-byte +self header 12", "bcd", "bcd +self tpdu",
         "ascii-4",
-        "ascii-2 +self", "ascii-8 header 255",
+        "ascii-2 +self", "ascii-8 header 255", "hex-4 tpdu", "2-byte gap 2 header 22", "2-byte trailer 03",
+        "none trailer 7F", "none header 12 trailer 7F00",
     ].compactMap { Framing($0) }
 
     /// Messages that a dialect writes from values that most of them have.
@@ -79,8 +80,13 @@ enum ISOMessages {
             return
         }
         try hold(explanation.error == nil && explained == message, "what is explained is not what is read")
-        // Not held here: that each value is shown alike in both. Two inputs of the corpus are not; which rule differs is open.
-        _ = message.description(in: dialect)
+        // Each value is shown alike in both. By lines, as no text is found in another where it is empty.
+        let shown = Set(message.description(in: dialect).split(separator: "\n").map(String.init))
+        for field in explanation.fields {
+            try hold(
+                shown.contains("  \(field.number) \(field.name): \(field.value)"),
+                "the description shows another value of field \(field.number) than the explanation")
+        }
         // What was read can be written, and says the same.
         let written = try dialect.pack(message)
         let again = try dialect.unpack(written, from: message.header.count)
@@ -103,9 +109,15 @@ enum ISOMessages {
             end = field.offset + field.byteCount
             for text in [field.value] + field.pieces.map(\.value) {
                 let format = dialect[field.number]?.format
+                // Totals of settlement are none, and numbers that are filled up with zeros begin with them.
+                if [86, 87, 88, 89, 97, 105, 106].contains(field.number), format == .n || format == .xn {
+                    continue
+                }
                 // In bytes, digits are digits by chance: only those that begin as a card number does count.
                 if format != .b {
-                    try hold(!CardNumbers.hasRun(text), "field \(field.number) shows a card number: \(text)")
+                    try hold(
+                        !CardNumbers.hasRun(text, afterZero: false),
+                        "field \(field.number) shows a card number: \(text)")
                 }
                 // In fields of digits alone the check passes too often by chance.
                 if format != .n, format != .xn {
@@ -134,7 +146,9 @@ enum ISOMessages {
                     while let message = try reader.next() { messages.append(message) }
                 }
             } catch { return (messages, error) }
-            try hold(reader.pending <= 300 + framing.lengthCount, "\(reader.pending) bytes wait")
+            try hold(
+                reader.pending <= 300 + framing.prefixCount + framing.trailer.count,
+                "\(reader.pending) bytes wait")
             return (messages, nil)
         }
         let whole = try read(max(1, stream.count))

@@ -63,7 +63,9 @@ enum LegalOutcome {
         if outcome.status == .approved {
             let kind = record[0x9F27]?.first.map { CryptogramInformationData(rawValue: $0).type }
             try hold(kind == nil || kind == .tc, "approved with a cryptogram that is no TC")
-            try hold(inputs.transactionType != 0x20, "a refund is approved offline")
+            // Kernel 3 asks for no TC (Book C-3); in Kernel 2 the terminal action codes of the combination decide (Book C-2, S456).
+            try hold(
+                inputs.transactionType != 0x20 || final.selected?.kernel == 2, "a refund is approved offline")
         }
         let again = DataObjects(encoded: record.encoded())
         try hold(again == record, "the data record written and read again differs")

@@ -195,7 +195,8 @@ package final class HTTPDesk: Sendable {
         } catch {
             return switch error {
             case .rejected(let reason): .rejected(reason)
-            case .unreachable(let reason): .unavailable(reason)
+            case .unreachable(let reason), .notReady(let reason), .notProcessed(let reason):
+                .unavailable(reason)
             case .malformedResponse: .garbage
             case .timeout, .connectionLost: .silence
             }

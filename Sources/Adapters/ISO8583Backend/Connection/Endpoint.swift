@@ -33,6 +33,11 @@ public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         self = endpoint
     }
 
+    /// Whether only this machine can connect there.
+    public var isLoopback: Bool {
+        host == "localhost" || host == "::1" || host.hasPrefix("127.") && isAddress
+    }
+
     /// Numbers and dots or colons: no name to check in a certificate but the address itself.
     var isAddress: Bool {
         host.contains(":") || host.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E }

@@ -1,4 +1,5 @@
 internal import Acquiring
+internal import EMV
 internal import Foundation
 internal import ISO8583
 internal import NIOCore
@@ -8,13 +9,33 @@ internal import NIOTLS
 internal import Networking
 
 /// One connection to one of several hosts, kept up: sign-on, echo tests, reconnection. Requests of many terminals are
-/// under way at once; answers find them by type, field 11 and field 41.
+/// under way at once; answers find them by type and the fields that the interface names, by default 11 and 41.
 actor HostLink {
+    /// What a response is found by.
     struct Key: Hashable {
         /// Type of the answer.
         var type: UInt16
-        var stan: UInt32
-        var terminal: String
+        /// Values of the interface's `matching` fields, in their order; nil where the message has none.
+        var values: [String?]
+
+        init(_ message: Message, type: MessageType, _ fields: [Int]) {
+            self.type = type.rawValue
+            values = fields.map { field in
+                let text = message.text(field)?.trimmed
+                // Numbers with and without their zeros.
+                return field == 11 ? text.flatMap { UInt32($0) }.map { String($0) } ?? text : text
+            }
+        }
+
+        /// Whether a response may belong to the request of `other` where one of them is without some of the fields: what both
+        /// have is the same, and there is something that both have.
+        func mayAnswer(_ other: Key) -> Bool {
+            guard type == other.type else { return false }
+            let pairs = zip(values, other.values)
+            return pairs.contains { $0.0 != nil && $0.0 == $0.1 }
+                && pairs.allSatisfy { $0.0 == nil || $0.1 == nil || $0.0 == $0.1 }
+        }
+        var isWhole: Bool { values.allSatisfy { $0 != nil } }
     }
     typealias Answer = Result<Message, AcquirerError>
     typealias LateAnswerHandler = @Sendable (Message) -> Void
@@ -27,6 +48,8 @@ actor HostLink {
         var late: LateAnswerHandler?
         var isManagement: Bool
         let number: Int
+        /// How many messages had come that belong to nothing, when this one was sent.
+        var strays: Int
     }
     /// Requests that nobody waits for any more, for what the host still says to them: the oldest are forgotten.
     private struct Settled {
@@ -52,6 +75,12 @@ actor HostLink {
             entries[key] = Entry(late: late, since: now, number: number)
             order.append((key, number))
             forget(now)
+        }
+
+        /// The one key that a response without some of the matching fields can belong to.
+        func onlyKey(for partial: Key) -> Key? {
+            let found = entries.keys.filter { partial.mayAnswer($0) }
+            return found.count == 1 ? found.first : nil
         }
 
         /// - Returns: nil where nothing of this key is known, or too much was heard; the handler, else.
@@ -95,7 +124,12 @@ actor HostLink {
     private(set) var counters = LinkCounters()
     /// The host that is called or connected.
     private(set) var current = 0
-    private var lastError = "not yet connected"
+    /// Why there is no line that takes requests.
+    private(set) var lastError = HostLink.notYetConnected
+    private static let notYetConnected = AcquirerError.unreachable("not yet connected")
+    /// The last message on this connection that belongs to nothing or cannot be read, and how many there were.
+    private var stray = (text: "", count: 0)
+    private var strayLog = LogLimit()
     private var inFlight: [Key: Waiting] = [:]
     /// Left, and not answered in time.
     private var expired = Settled()
@@ -109,7 +143,7 @@ actor HostLink {
     private var writer: CheckedContinuation<Void, Never>?
     private var connecting: [Int: CheckedContinuation<Bool, Never>] = [:]
     private var nextNumber = 0
-    private var managementStan: UInt32 = 0
+    private let traceNumbers: TraceNumbers
     private var lastReceived: ContinuousClock.Instant
     private var timeoutsInARow = 0
     private var wantsEcho = false
@@ -117,12 +151,13 @@ actor HostLink {
 
     init(
         interface: HostInterface, endpoints: [Endpoint], security: TransportSecurity?, settings: LinkSettings,
-        log: @escaping @Sendable (String) -> Void
+        traceNumbers: TraceNumbers = TraceNumbers(), log: @escaping @Sendable (String) -> Void
     ) {
         self.interface = interface
         self.endpoints = endpoints
         self.security = security
         self.settings = settings
+        self.traceNumbers = traceNumbers
         self.log = log
         lastReceived = ContinuousClock().now
     }
@@ -133,15 +168,15 @@ actor HostLink {
 
     /// Sends a request and waits for its answer, at most the settings' time.
     /// - Parameter late: called with an answer that comes after that.
-    /// - Throws: `.unreachable` where the request certainly did not leave, `.timeout`, `.connectionLost`, `.rejected`
-    ///   where it cannot be written.
+    /// - Throws: `.unreachable` and `.notReady` where the request certainly did not leave; `.timeout`; `.malformedResponse`
+    ///   where something else came until then; `.connectionLost`; `.rejected` where it cannot be written.
     func exchange(
         _ message: Message, late: LateAnswerHandler? = nil
     ) async throws(AcquirerError) -> Message {
         let deadline = clock.now + settings.answerTimeout
         start()
         if state != .up {
-            guard await waitUntilUp(deadline) else { throw .unreachable(lastError) }
+            guard await waitUntilUp(deadline) else { throw lastError }
         }
         return try await send(message, deadline, late, isManagement: false)
     }
@@ -157,7 +192,7 @@ actor HostLink {
     func close() async {
         let supervisor = supervisor
         state = .closed
-        lastError = "closed"
+        lastError = .unreachable("closed")
         supervisor?.cancel()
         failAll("closed")
         releaseWaiters(false)
@@ -168,7 +203,7 @@ actor HostLink {
         _ message: Message, _ deadline: ContinuousClock.Instant, _ late: LateAnswerHandler?,
         isManagement: Bool
     ) async throws(AcquirerError) -> Message {
-        let key = Self.key(ofAnswerTo: message)
+        let key = key(ofAnswerTo: message)
         guard inFlight[key] == nil else { throw .unreachable("the same message still waits for its answer") }
         guard inFlight.count < settings.mostInFlight || isManagement else {
             throw .unreachable("\(inFlight.count) requests wait for answers already")
@@ -183,7 +218,7 @@ actor HostLink {
             await withCheckedContinuation { continuation in
                 inFlight[key] = Waiting(
                     continuation: continuation, deadline: deadline, frame: frame, late: late,
-                    isManagement: isManagement, number: number)
+                    isManagement: isManagement, number: number, strays: stray.count)
                 queue.append(key)
                 wakeWriter()
             }
@@ -200,14 +235,19 @@ actor HostLink {
             .failure(waiting.frame == nil ? .connectionLost("cancelled") : .unreachable("cancelled")))
     }
 
-    private static func key(ofAnswerTo message: Message) -> Key {
-        key(message, type: message.type.response)
+    private func key(ofAnswerTo message: Message) -> Key {
+        Key(message, type: message.type.response, interface.matching)
     }
 
-    private static func key(_ message: Message, type: MessageType) -> Key {
-        Key(
-            type: type.rawValue, stan: message.text(11).flatMap { UInt32($0) } ?? 0,
-            terminal: message.text(41) ?? "")
+    /// The key of what a response belongs to: of what waits, of what has waited, or its own where there is none.
+    private func key(_ message: Message) -> Key {
+        let key = Key(message, type: message.type, interface.matching)
+        guard inFlight[key] == nil else { return key }
+        let waiting = inFlight.filter { $0.value.frame == nil && key.mayAnswer($0.key) }
+        if waiting.count == 1, let only = waiting.first { return only.key }
+        // What is whole is known by itself: nothing is searched for it.
+        guard waiting.isEmpty, !key.isWhole else { return key }
+        return expired.onlyKey(for: key) ?? answered.onlyKey(for: key) ?? key
     }
 
     /// Ends the wait; a request that has left stays known for what comes late.
@@ -270,24 +310,35 @@ actor HostLink {
         while state != .closed {
             let endpoint = endpoints[current]
             var wasUp = false
+            isConnected = false
+            hasHeard = false
+            stray = ("", 0)
+            var reason: String
+            // A line that ends before anything was heard, such as for a certificate that is not taken, is none.
+            var isRefusal = false
             do {
                 try await session(endpoint)
-                lastError = "\(endpoint) closed the connection"
+                reason = "\(endpoint) closed the connection"
             } catch {
-                lastError = "\(endpoint): \(Self.describe(error))"
+                reason = "\(endpoint): \(Self.describe(error))"
+                isRefusal = error is LinkError
             }
             if state == .closed { break }
             wasUp = state == .up
             state = .down
-            failAll(lastError)
+            if stray.count > 0, !wasUp, !reason.contains(stray.text) {
+                reason += "; before, \(stray.text) came"
+            }
+            lastError = isConnected && (hasHeard || isRefusal) ? .notReady(reason) : .unreachable(reason)
+            failAll(reason)
             if wasUp {
                 counters.lostConnections += 1
-                log("connection lost: \(lastError)")
+                log("connection lost: \(reason)")
                 pause = settings.firstPause
                 failures = 0
             } else {
                 counters.failedConnections += 1
-                log("no connection: \(lastError)")
+                log(isConnected ? "not signed on: \(reason)" : "no connection: \(reason)")
             }
             if returnsToFirst {
                 returnsToFirst = false
@@ -312,11 +363,20 @@ actor HostLink {
 
     /// Set where the session ended so that the next host is taken, or the first again.
     private var givesUp = false
+    /// Whether there was a line in this session, whatever came of it.
+    private var isConnected = false
+    /// Whether anything came on it.
+    private var hasHeard = false
     private var returnsToFirst = false
 
     private func session(_ endpoint: Endpoint) async throws {
         let channel = try await Self.connect(endpoint, security, settings)
         counters.connections += 1
+        isConnected = true
+        // What has failed before stays the cause until something else does.
+        if settings.signsOn, lastError == Self.notYetConnected {
+            lastError = .notReady("\(endpoint) has not yet answered the sign-on")
+        }
         lastReceived = clock.now
         timeoutsInARow = 0
         wantsEcho = false
@@ -392,8 +452,13 @@ actor HostLink {
     /// Signs on, then tests the line until the connection ends.
     private func keepUp() async throws {
         if settings.signsOn {
-            let answer = try await manage(.signOn, settings.answerTimeout)
-            let (code, meaning) = try AnswerReader(interface).management(answer)
+            let code: String, meaning: ResponseMeaning
+            do {
+                let answer = try await manage(.signOn, settings.answerTimeout)
+                (code, meaning) = try AnswerReader(interface).management(answer)
+            } catch let error as AcquirerError {
+                throw LinkError(reason: "sign-on failed: \(error)")
+            }
             guard meaning == .approved else { throw LinkError(reason: "sign-on was refused with \(code)") }
         }
         try Task.checkCancellation()
@@ -440,8 +505,8 @@ actor HostLink {
     private func manage(
         _ kind: MessageBuilder.NetworkManagement, _ timeout: Duration
     ) async throws -> Message {
-        managementStan = managementStan % 999_999 + 1
-        let message = MessageBuilder(interface).management(kind, stan: managementStan, now: Self.now())
+        let message = MessageBuilder(interface).management(
+            kind, stan: await traceNumbers.next(), now: Self.now())
         return try await send(message, clock.now + timeout, nil, isManagement: true)
     }
 
@@ -482,7 +547,28 @@ actor HostLink {
             // The line itself may be dead.
             if timeoutsInARow % 3 == 1 { wantsEcho = true }
         }
-        end(key, waiting, .failure(.timeout))
+        // Something came, and not the response: that is the cause, rather than silence.
+        let hasStray = stray.count > waiting.strays
+        end(
+            key, waiting,
+            .failure(hasStray ? .malformedResponse("no response in time, but \(stray.text)") : .timeout))
+    }
+
+    /// Notes a message that cannot be read or belongs to nothing, for the cause of what fails meanwhile.
+    private func note(stray text: String) {
+        stray = (text, stray.count + 1)
+        if state == .down {
+            lastError = .notReady("\(endpoints[current]): \(text) came in answer to the sign-on")
+        }
+        limitedLog(text)
+    }
+
+    private func limitedLog(_ text: String) {
+        switch strayLog.line(at: clock.now) {
+        case .line: log(text)
+        case .lineAfter(let skipped): log("\(text) (and \(skipped) more such messages before it)")
+        case .nothing: break
+        }
     }
 
     // MARK: Writing
@@ -534,6 +620,7 @@ actor HostLink {
     private func read(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>) async throws {
         var reader = FrameReader(interface.framing, limit: settings.messageLimit)
         for try await buffer in inbound {
+            hasHeard = true
             reader.append(buffer.readableBytesView)
             do throws(FramingError) {
                 while let content = try reader.next() { receive(content) }
@@ -551,8 +638,12 @@ actor HostLink {
             message = try interface.dialect.unpack(content, from: interface.framing.header.count)
         } catch {
             counters.unreadable += 1
-            log("a message of \(content.count) bytes cannot be read: \(error)")
-            return answerUnreadable(content, "\(error)")
+            let text = "a message of \(content.count) bytes that cannot be read (\(error))"
+            guard let owner = ownerOfUnreadable(content), let waiting = inFlight[owner] else {
+                return note(stray: text)
+            }
+            limitedLog(text)
+            return end(owner, waiting, .failure(.malformedResponse(text)))
         }
         let hasRightMAC = interface.mac.map { $0.verifies(message, in: content, interface.dialect) } ?? true
         guard message.type.isResponse else {
@@ -561,17 +652,17 @@ actor HostLink {
                 return
             }
             // Our own request come back, as from an echo service: to answer it would be to sign on with ourselves.
-            guard inFlight[Self.key(ofAnswerTo: message)] == nil else {
+            guard inFlight[key(ofAnswerTo: message)] == nil else {
                 counters.unsolicited += 1
-                return
+                return note(stray: "our own \(message.type)")
             }
             return serve(message)
         }
-        let key = Self.key(message, type: message.type)
+        let key = key(message)
         timeoutsInARow = 0
         guard hasRightMAC else {
             counters.wrongMACs += 1
-            log("\(message.type) with a wrong authentication code")
+            note(stray: "a \(message.type) with a wrong authentication code")
             if let waiting = inFlight[key], waiting.frame == nil {
                 end(key, waiting, .failure(.malformedResponse("the message authentication code is wrong")))
             }
@@ -585,22 +676,27 @@ actor HostLink {
             late(message)
         } else if let late = answered.handler(key) {
             counters.unsolicited += 1
-            log("\(message.type) came after another")
+            note(stray: "another \(message.type) to what was answered before")
             late(message)
         } else {
             counters.unsolicited += 1
-            log("\(message.type) answers nothing that waits")
+            let fields = interface.matching.map { "field \($0) \(message.text($0)?.trimmed ?? "missing")" }
+            note(
+                stray:
+                    "a \(message.type) that answers nothing that waits (\(fields.joined(separator: ", ")))")
         }
     }
 
-    /// An answer whose type and numbers can be read belongs to a request, which need not wait for its time-out.
-    private func answerUnreadable(_ content: [UInt8], _ reason: String) {
+    /// An answer whose type and numbers can be read belongs to a request, which need not wait for its time-out. Where there
+    /// is one request alone that it can belong to, it is that one's.
+    private func ownerOfUnreadable(_ content: [UInt8]) -> Key? {
         let (_, partial) = interface.dialect.explain(content, from: interface.framing.header.count)
-        guard partial.type.isResponse, partial.contains(11), partial.contains(41) else { return }
-        let key = Self.key(partial, type: partial.type)
-        if let waiting = inFlight[key], waiting.frame == nil {
-            end(key, waiting, .failure(.malformedResponse(reason)))
+        if partial.type.isResponse, partial.contains(11) {
+            let key = key(partial)
+            if let waiting = inFlight[key], waiting.frame == nil { return key }
         }
+        let sent = inFlight.filter { $0.value.frame == nil }
+        return sent.count == 1 ? sent.first?.key : nil
     }
 
     /// The host's own requests: sign-on and echo tests are answered, others refused.
@@ -613,6 +709,31 @@ actor HostLink {
         guard replies.count < Self.replyLimit, let frame = try? interface.framed(answer) else { return }
         replies.append(frame)
         wakeWriter()
+    }
+}
+
+/// Lets through so many lines of one kind in a minute, so that a host cannot fill a log.
+struct LogLimit {
+    enum Verdict: Equatable {
+        case line
+        /// After so many that were left out.
+        case lineAfter(Int)
+        case nothing
+    }
+    private static let most = 10
+    private static let window = Duration.seconds(60)
+    private var begin: ContinuousClock.Instant?
+    private var count = 0
+
+    mutating func line(at now: ContinuousClock.Instant) -> Verdict {
+        if let begin, now - begin < Self.window {
+            count += 1
+            return count <= Self.most ? .line : .nothing
+        }
+        let skipped = count - Self.most
+        begin = now
+        count = 1
+        return skipped > 0 ? .lineAfter(skipped) : .line
     }
 }
 

@@ -20,12 +20,38 @@ public struct HostInterface: Sendable {
         case request
     }
 
+    /// Who gives a transaction its retrieval reference number (field 37).
+    public enum RetrievalReference: String, Sendable, CaseIterable {
+        /// The terminal: the response must have the same.
+        case terminal
+        /// The host: it is left out of requests, and any is taken in responses.
+        // The host's number is not kept: later messages about a transaction are told by field 11 and the original data
+        // (field 90; in 1993 field 56).
+        case host
+    }
+
+    /// Which way the net amount of a batch (field 97) is counted.
+    public enum NetAmountSign: String, Sendable, CaseIterable {
+        /// Credits (86, 87) less debits (88, 89), D where that is below zero: a day of sales has D.
+        case creditsMinusDebits = "credits-minus-debits"
+        case debitsMinusCredits = "debits-minus-credits"
+
+        // Unconfirmed for the standard's own text: one acquirer's published definition of the field (Elavon, EISOP).
+        public static let standard = creditsMinusDebits
+    }
+
     public var dialect: Dialect
     public var framing: Framing
     /// Before each message: a TPDU of 5 bytes, or what the framing's header holds. Empty without header.
     public var header: [UInt8]
     public var sale: Sale
     public var reversal: Reversal
+    /// Which fields tell, beside its type, what a response belongs to. A response without one of them belongs to a request
+    /// where there is just one that has the others.
+    public var matching: [Int]
+    public var retrievalReference: RetrievalReference
+    /// Sign of the net amount (field 97).
+    public var netAmountSign: NetAmountSign
     /// Field 24 of 1987 (network international identifier); nil leaves it out.
     public var networkIdentifier: String?
     /// Whether fields 2 and 14 go beside field 35.
@@ -46,7 +72,9 @@ public struct HostInterface: Sendable {
 
     public init(
         dialect: Dialect, framing: Framing = Framing(), header: [UInt8]? = nil, sale: Sale = .financial,
-        reversal: Reversal = .advice, networkIdentifier: String? = nil, sendsNumberWithTrack: Bool = true,
+        reversal: Reversal = .advice, matching: [Int] = HostInterface.standardMatching,
+        retrievalReference: RetrievalReference = .terminal, netAmountSign: NetAmountSign = .standard,
+        networkIdentifier: String? = nil, sendsNumberWithTrack: Bool = true,
         takesPINs: Bool = true, longPINBlock: Int? = HostInterface.standardLongPINBlock,
         chipTags: [CardScheme: [UInt32]] = [:],
         additionalData: [CardScheme: [AdditionalField]] = [.other: HostInterface.standardFields],
@@ -57,6 +85,9 @@ public struct HostInterface: Sendable {
         self.header = header ?? Self.standardHeader(framing)
         self.sale = sale
         self.reversal = reversal
+        self.matching = matching
+        self.retrievalReference = retrievalReference
+        self.netAmountSign = netAmountSign
         self.networkIdentifier = networkIdentifier
         self.sendsNumberWithTrack = sendsNumberWithTrack
         self.takesPINs = takesPINs
@@ -66,6 +97,9 @@ public struct HostInterface: Sendable {
         self.responseCodes = responseCodes
         self.mac = mac
     }
+
+    /// Fields for the totals of a batch that the dialect does not have; empty where it can settle.
+    public var missingTotals: [Int] { [74, 76, 86, 88].filter { dialect[$0] == nil } }
 
     /// What the host's response codes mean.
     public var responseCodeTable: ResponseCodeTable {
@@ -110,6 +144,9 @@ public struct HostInterface: Sendable {
         ("RV", .revision),
     ]
 
+    /// Trace number and terminal.
+    public static let standardMatching = [11, 41]
+
     /// A private field of both versions.
     public static let standardLongPINBlock = 126
 
@@ -134,9 +171,11 @@ public struct HostInterface: Sendable {
         framing = Framing()
         if let text = keys.optional("framing") {
             guard let framing = Framing(try text.string()) else {
+                throw text.error("expected \(Framing.syntax)")
+            }
+            guard framing.isDelimited else {
                 throw text.error(
-                    "expected \"2-byte\", \"4-byte\", \"bcd\" or \"ascii-4\", then \"+self\", \"tpdu\" or \"header N\" where needed"
-                )
+                    "a length or a trailer is needed: nothing tells messages on a connection apart")
             }
             self.framing = framing
         }
@@ -146,6 +185,23 @@ public struct HostInterface: Sendable {
         }
         sale = try keys.optional("sale")?.choice() ?? .financial
         reversal = try keys.optional("reversal")?.choice() ?? .advice
+        retrievalReference = try keys.optional("retrieval-reference")?.choice() ?? .terminal
+        netAmountSign = try keys.optional("net-amount-sign")?.choice() ?? .standard
+        matching = Self.standardMatching
+        if let list = keys.optional("match") {
+            matching = []
+            for item in try list.list() {
+                let field = try item.integer(in: 2...128)
+                guard dialect[field] != nil else { throw item.error("the dialect has no field \(field)") }
+                guard !matching.contains(field) else { throw item.error("field \(field) is named twice") }
+                matching.append(field)
+            }
+            guard matching.contains(11) || matching.contains(37) && retrievalReference == .terminal else {
+                throw list.error(
+                    "field 11, or 37 where the terminal gives it, is needed: without them requests of a terminal are not told apart"
+                )
+            }
+        }
         networkIdentifier = nil
         if let text = keys.optional("network-identifier") {
             let digits = try text.string()

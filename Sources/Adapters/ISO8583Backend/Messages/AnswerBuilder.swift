@@ -24,7 +24,16 @@ public struct AnswerBuilder: Sendable {
         }
         let messageClass = request.type.responseClass ?? .authorization
         put(&message, 39, interface.responseCodeTable.code(for: code, in: messageClass))
-        if let text { put(&message, 44, String(text.prefix(min(25, dialect[44]?.most ?? 25)))) }
+        if let text, let place = dialect[44] {
+            message.set(44, dialect.characters.encoded(text).bytes.prefix(place.most))
+        }
+        if interface.retrievalReference == .host, dialect[37] != nil, !message.contains(37),
+            message.contains(11),
+            messageClass == .authorization,
+            let reference = RequestReader(interface).assignedReference(request)
+        {
+            message.set(37, reference)
+        }
         return message
     }
 

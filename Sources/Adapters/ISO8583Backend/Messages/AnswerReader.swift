@@ -33,7 +33,9 @@ public struct AnswerReader: Sendable {
         _ answer: Message, of sent: SentAuthorization
     ) throws(AcquirerError) -> AuthorizationResponse {
         let code = try code(answer)
-        if let reference = answer.text(37), reference != sent.retrievalReference {
+        if interface.retrievalReference == .terminal, let reference = answer.text(37),
+            reference != sent.retrievalReference
+        {
             throw .malformedResponse("field 37 is that of another transaction")
         }
         if let currency = number(answer, 49), currency != UInt64(sent.currency.value) {
@@ -84,7 +86,7 @@ public struct AnswerReader: Sendable {
 
     /// Answers that acknowledge: to reversals, advices, adjustments and uploads.
     /// - Parameter alsoAccepted: what besides an approval means that nothing is left to do.
-    /// - Throws: `.unreachable` where the host asks to come again, `.malformedResponse` for a code that does not answer
+    /// - Throws: `.notProcessed` where the host asks to come again, `.malformedResponse` for a code that does not answer
     ///   messages of this class, `.rejected` for all other refusals.
     public func acknowledgement(
         _ answer: Message, alsoAccepted: Set<ResponseMeaning> = []
@@ -94,7 +96,7 @@ public struct AnswerReader: Sendable {
         guard !meaning.isApproval, !alsoAccepted.contains(meaning) else { return }
         let reason = "the host answered \(code)\(text(answer).map { ": \($0)" } ?? "")"
         switch meaning {
-        case .tryAgain, .inProgress: throw .unreachable(reason)
+        case .tryAgain, .inProgress: throw .notProcessed(reason)
         case .invalid: throw .malformedResponse("\(reason), which is no response to a message of this kind")
         default: throw .rejected(reason)
         }

@@ -83,6 +83,11 @@ public struct MessageBuilder: Sendable {
         put(&message, 11, Self.digits(UInt64(request.stan), 6))
         time(&message, request.date, request.hhmmss)
         function(&message, "500")
+        if isVersion1993 {
+            // Mandatory in a 1500 of one acquirer's published definition (Elavon, EISOP, fields 28 and 29).
+            put(&message, 28, Self.digits(UInt64(request.date.yymmdd), 6))
+            put(&message, 29, Self.digits(UInt64(max(0, request.batch)) % 1000, 3))
+        }
         put(&message, 32, request.acquirerID)
         put(&message, 41, request.terminalID)
         put(&message, 42, request.merchantID)
@@ -185,7 +190,7 @@ public struct MessageBuilder: Sendable {
         if message[3] == nil { put(&message, 3, Self.processingCode(0)) }
         put(&message, 4, Self.digits(amount.minorUnits, 12))
         put(&message, 11, Self.digits(UInt64(stan), 6))
-        put(&message, 37, reference)
+        if interface.retrievalReference == .terminal { put(&message, 37, reference) }
         put(&message, 41, terminalID)
         put(&message, 49, currency.description)
     }
@@ -213,9 +218,9 @@ public struct MessageBuilder: Sendable {
             put(&message, 35, track.clearText(separator: isPacked ? "D" : "="))
         }
         put(&message, 42, request.merchantID)
-        if !request.merchantName.isEmpty {
-            put(&message, 43, String(request.merchantName.prefix(min(40, dialect[43]?.most ?? 40))))
-        }
+        let acceptor = CardAcceptor(
+            name: request.merchantName, city: request.merchantLocation, country: Int(request.country.value))
+        if !acceptor.name.isEmpty || !acceptor.city.isEmpty { put(&message, 43, acceptor.value(in: dialect)) }
         if let pin = request.onlinePIN { put(&message, pinBlock: pin.block) }
         if request.amountOther != .zero {
             put(
@@ -289,7 +294,8 @@ public struct MessageBuilder: Sendable {
         for (field, amount) in [(86, totals.creditAmount), (87, 0), (88, totals.debitAmount), (89, 0)] {
             put(&message, field, Self.digits(amount, 16))
         }
-        put(&message, 97, (totals.net < 0 ? "D" : "C") + Self.digits(totals.net.magnitude, 16))
+        let net = interface.netAmountSign == .creditsMinusDebits ? -totals.net : totals.net
+        put(&message, 97, (net < 0 ? "D" : "C") + Self.digits(net.magnitude, 16))
     }
 
     /// The type under which a transaction was sent.

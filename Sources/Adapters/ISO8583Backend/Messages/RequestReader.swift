@@ -1,6 +1,7 @@
 public import Acquiring
 internal import BERTLV
 internal import EMV
+internal import EMVCryptography
 public import ISO8583
 
 /// What a terminal asks a host for.
@@ -15,9 +16,11 @@ public enum TerminalRequest: Sendable {
     case management(String)
 }
 
-/// A message that a host cannot take: answered with format error.
+/// A message that a host cannot take.
 public struct RequestError: Error, Equatable, Sendable, CustomStringConvertible {
     public let reason: String
+    /// Field 39 as of ISO 8583:1987: 30 format error, 12 where the message is one that this host does not take.
+    public var code = "30"
     public var description: String { reason }
 }
 
@@ -50,9 +53,12 @@ public struct RequestReader: Sendable {
             // A dialect without the field can say no more than that the terminal is there.
             let field = isVersion1993 ? 24 : 70
             return .management(interface.dialect[field] == nil ? "" : try text(message, field))
-        default: throw RequestError(reason: "type \(message.type) is not taken")
+        default: throw RequestError(reason: "type \(message.type) is not taken", code: "12")
         }
     }
+
+    /// The retrieval reference that a host gives which gives them itself; nil for a message that has no numbers.
+    func assignedReference(_ message: Message) -> String? { try? reference(message) }
 
     // MARK: Messages
 
@@ -75,12 +81,14 @@ public struct RequestReader: Sendable {
         let code = try processingCode(message)
         var expiry: EMVDate?
         if let yymm = message.text(14).flatMap({ Int($0) }) { expiry = EMVDate(endOfMonthYYMM: yymm) }
+        let acceptor = CardAcceptor(message[43] ?? [], in: interface.dialect)
         var request = AuthorizationRequest(
             transactionID: try transactionID(message, additional), terminalID: try text(message, 41),
-            merchantID: message.text(42)?.trimmed ?? "", merchantName: message.text(43)?.trimmed ?? "",
+            merchantID: message.text(42)?.trimmed ?? "", merchantName: acceptor.name,
+            merchantLocation: acceptor.city,
             merchantCategoryCode: message.text(isVersion1993 ? 26 : 18) ?? "5999",
             acquirerID: message.text(32) ?? "00000000001", stan: try stan(message),
-            retrievalReference: try text(message, 37), amount: try amount(message, 4),
+            retrievalReference: try reference(message), amount: try amount(message, 4),
             currency: try currency(message, 49), country: try country(message, chip), transactionType: code,
             date: date,
             hhmmss: time, entryMode: try entryMode(message), primaryAccountNumber: number,
@@ -114,7 +122,7 @@ public struct RequestReader: Sendable {
             kind: isCompletion ? .completion : .tip, transactionID: try transactionID(message, additional),
             terminalID: try text(message, 41), merchantID: message.text(42)?.trimmed ?? "",
             stan: try stan(message),
-            retrievalReference: try text(message, 37), authorizationCode: message.text(38),
+            retrievalReference: try reference(message), authorizationCode: message.text(38),
             approvedAmount: amount, amount: amount, currency: try currency(message, 49),
             revision: additional[.named(.revision)].flatMap { Int($0) } ?? 1,
             transmission: transmission(message))
@@ -130,7 +138,7 @@ public struct RequestReader: Sendable {
             }
         return ReversalRequest(
             transactionID: try transactionID(message, additional(message)), terminalID: try text(message, 41),
-            stan: try stan(message), retrievalReference: try text(message, 37),
+            stan: try stan(message), retrievalReference: try reference(message),
             amount: try amount(message, 4),
             currency: try currency(message, 49), reason: isVersion1993 ? reason : .timeout,
             transmission: transmission(message), authorizationCode: message.text(38))
@@ -140,7 +148,7 @@ public struct RequestReader: Sendable {
     {
         let additional = additional(message)
         guard let batch = additional[.named(.batch)].flatMap({ Int($0) }), batch >= 1 else {
-            throw RequestError(reason: "the number of the batch is missing")
+            throw RequestError(reason: missingBatch)
         }
         let (date, time) = try moment(message, year, [])
         return ReconciliationRequest(
@@ -156,7 +164,7 @@ public struct RequestReader: Sendable {
     private func upload(_ message: Message, _ year: Int) throws(RequestError) -> BatchItem {
         let additional = additional(message)
         guard let batch = additional[.named(.batch)].flatMap({ Int($0) }), batch >= 1 else {
-            throw RequestError(reason: "the number of the batch is missing")
+            throw RequestError(reason: missingBatch)
         }
         func optional(_ field: Int) -> Int {
             isVersion1993 ? 0 : message.text(field).flatMap { Int($0) } ?? 0
@@ -164,7 +172,7 @@ public struct RequestReader: Sendable {
         return BatchItem(
             terminalID: try text(message, 41), batch: batch, index: optional(71), count: optional(72),
             transactionID: try transactionID(message, additional), stan: try stan(message),
-            retrievalReference: try text(message, 37), authorizationCode: message.text(38),
+            retrievalReference: try reference(message), authorizationCode: message.text(38),
             amount: try amount(message, 4), currency: try currency(message, 49),
             transactionType: try processingCode(message), isOffline: message.text(39) == "Y1")
     }
@@ -177,7 +185,7 @@ public struct RequestReader: Sendable {
         _ message: Message, _ additional: [DataSource: String]
     ) throws(RequestError) -> String {
         if let own = additional[.named(.transactionID)] { return own }
-        return "\(try text(message, 41))/\(try text(message, 37))/\(try text(message, 11))"
+        return "\(try text(message, 41))/\(try reference(message))/\(try text(message, 11))"
     }
 
     private func additional(_ message: Message) -> [DataSource: String] {
@@ -193,6 +201,17 @@ public struct RequestReader: Sendable {
         return found
     }
 
+    /// Names the field, where the interface has one for it.
+    private var missingBatch: String {
+        let field = interface.additionalFields(.other).first { field in
+            switch field.layout {
+            case .tagged(_, _, let elements): elements.contains { $0.source == .named(.batch) }
+            case .positions(let pieces): pieces.contains { $0.source == .named(.batch) }
+            }
+        }
+        return "field \(field.map { "\($0.number)" } ?? "?"): the number of the batch is missing"
+    }
+
     private func transmission(_ message: Message) -> Int { message.type.rawValue & 1 == 1 ? 2 : 1 }
 
     private func text(_ message: Message, _ field: Int) throws(RequestError) -> String {
@@ -200,6 +219,15 @@ public struct RequestReader: Sendable {
             throw RequestError(reason: "field \(field) is missing")
         }
         return text
+    }
+
+    /// Field 37; where the host gives the number, one made of the request's own, the same for all messages about it.
+    private func reference(_ message: Message) throws(RequestError) -> String {
+        if interface.retrievalReference == .terminal { return try text(message, 37) }
+        // Of the terminal's name what tells its terminals apart, and the trace number.
+        let terminal = try text(message, 41).filter { $0.isASCII && ($0.isLetter || $0.isNumber) }.suffix(6)
+        return String(repeating: "0", count: 6 - terminal.count) + terminal
+            + MessageBuilder.digits(UInt64(try stan(message)), 6)
     }
 
     private func number(_ message: Message, _ field: Int) throws(RequestError) -> UInt64 {
@@ -269,6 +297,13 @@ public struct RequestReader: Sendable {
     private func moment(
         _ message: Message, _ year: Int, _ chip: [UInt8]
     ) throws(RequestError) -> (EMVDate, Int) {
+        // A client that has no local time has that of the transmission.
+        if !isVersion1993, !message.contains(12), let text = message.text(7), text.utf8.count == 10,
+            let mmdd = Int(text.prefix(4)), let time = Int(text.dropFirst(4)),
+            let date = EMVDate(year: year, month: mmdd / 100, day: mmdd % 100)
+        {
+            return (date, time)
+        }
         let text = try text(message, 12)
         if isVersion1993 {
             guard text.utf8.count == 12, let yymmdd = Int(text.prefix(6)), let date = EMVDate(yymmdd: yymmdd),

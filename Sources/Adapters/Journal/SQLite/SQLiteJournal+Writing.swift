@@ -19,8 +19,10 @@ extension SQLiteJournal {
         let id = Self.makeID(at)
         return try await commit(isVital: false) { database, chain in
             if let known = try Self.known(database, intent, fingerprint) { return (known, false) }
-            // What takes another's place has that one's right.
-            if let original = intent.original, intent.replaces == nil {
+            if let replaced = intent.replaces {
+                try Self.allowReplacement(of: replaced, in: database)
+            } else if let original = intent.original {
+                // What takes another's place has that one's right.
                 try Self.allow(intent.followUp, of: original, in: database)
             }
             guard let issued = try Self.nextOfDay(database, day) else {
@@ -53,6 +55,33 @@ extension SQLiteJournal {
                 ])
             try Self.append(database, chain, row, id, .started, time, nil)
             return (try row.transaction(), true)
+        }
+    }
+
+    public func drawTraceNumber(terminal: String) async throws(JournalError) -> UInt32 {
+        try await commit(isVital: false) { database, _ in
+            let row = try Self.first(
+                database, "terminals",
+                """
+                INSERT INTO terminals (id, batch, stan) VALUES (?, 1, 1)
+                ON CONFLICT (id) DO UPDATE SET stan = stan % 999999 + 1, batch = batch + (stan = 999999)
+                RETURNING stan
+                """, [terminal])
+            return try row.integer(0, as: UInt32.self)
+        }
+    }
+
+    /// Only an authorization without a response is sent anew. What was decided since it was read, by a commit that came back
+    /// for example, would be paid twice.
+    /// - Throws: `JournalError`: `.stateMoved`, `.unknownTransaction`.
+    private static func allowReplacement(of id: String, in database: Database) throws {
+        let sql = "SELECT state FROM transactions WHERE id = ?"
+        guard let row = try rows(database, sql, [id]).first else {
+            throw JournalError.unknownTransaction(id: id)
+        }
+        let state = try StoredRow(row, of: "transaction \(id)").state(0)
+        guard state == .authorizing else {
+            throw JournalError.stateMoved(id: id, expected: [.authorizing], actual: state)
         }
     }
 

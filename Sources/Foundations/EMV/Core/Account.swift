@@ -118,6 +118,23 @@ public struct Track2EquivalentData: Hashable, Sendable {
         self.init(clear: Array(bytes))
     }
 
+    /// Whether track 2 is well-formed and has this card number; nothing is copied.
+    public static func isTrack(_ bytes: Span<UInt8>, of number: PrimaryAccountNumber) -> Bool {
+        func nibble(_ bytes: Span<UInt8>, _ index: Int) -> UInt8 {
+            index.isMultiple(of: 2) ? bytes[index / 2] >> 4 : bytes[index / 2] & 0x0F
+        }
+        let count = number.digitCount
+        guard bytes.count <= 19 else { return false }
+        var end = bytes.count * 2
+        while end > 0, nibble(bytes, end - 1) == 0x0F { end -= 1 }
+        // Separator and expiry follow the number.
+        guard end - count >= 5, nibble(bytes, count) == 0x0D else { return false }
+        let digits = number.packed.span
+        for index in 0..<count where nibble(bytes, index) != nibble(digits, index) { return false }
+        for index in (count + 1)..<end where nibble(bytes, index) > 9 { return false }
+        return true
+    }
+
     /// - Parameter all: at most 19 bytes.
     @usableFromInline init?(clear all: [UInt8]) {
         func nibble(_ index: Int) -> UInt8 {

@@ -176,7 +176,6 @@ public struct CryptogramInformationData: RawRepresentable, Hashable, Sendable {
         case aar = 0b11
     }
     public var type: CryptogramType { CryptogramType(rawValue: rawValue >> 6) ?? .aac }
-    public var adviceRequired: Bool { rawValue & 0x08 != 0 }
     /// Reason or advice code, bits 3-1.
     public var reason: UInt8 { rawValue & 0x07 }
 }

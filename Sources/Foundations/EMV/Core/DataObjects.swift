@@ -29,6 +29,13 @@ public struct DataObjects: Sendable {
         storage.reserveCapacity(bytes)
     }
 
+    /// Makes room for so many data objects and bytes of values in all.
+    public mutating func reserve(objects: Int, bytes: Int) {
+        keys.reserveCapacity(objects)
+        places.reserveCapacity(objects)
+        storage.reserveCapacity(bytes)
+    }
+
     @usableFromInline func index(of tag: Tag) -> Int? {
         // The index runs over the span's own indices: nothing to check at each step.
         let list = keys.span

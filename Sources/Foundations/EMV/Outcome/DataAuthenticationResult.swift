@@ -28,6 +28,8 @@ public enum DataAuthenticationFailure: Error, Equatable, Sendable {
     case otherNumberInTrack2
     /// The Static Data Authentication Tag List (9F4A) has something other than the AIP in it (EMV Book 2, 5.4).
     case tagList
+    /// A signed record of files 11 to 30 is not in template 70 (EMV Book 3, 10.3).
+    case recordWithoutTemplate
     /// Card Authentication Related Data (9F69) are not of fast DDA version 01.
     case fastDDAVersion
     /// The Data Storage Summaries in the signed data are not well-formed (Book C-2).
@@ -44,6 +46,7 @@ extension DataAuthenticationFailure: CustomStringConvertible {
         case .notOffered: "the card offers no method for this transaction"
         case .otherNumberInTrack2: "track 2 has another card number than the certificates"
         case .tagList: "the static data authentication tag list (9F4A) has more than 82 in it"
+        case .recordWithoutTemplate: "a signed record of files 11 to 30 is not in template 70"
         case .fastDDAVersion: "the card authentication related data (9F69) are not of fast DDA version 01"
         case .dataStorageSummaries: "the signed data storage summaries are not well-formed"
         case .relayResistanceData: "the signed relay resistance data are not what was exchanged"

@@ -42,6 +42,8 @@ public struct Outcome: Equatable, Sendable {
     public var alternateInterfacePreference: AlternateInterface?
     /// How offline data authentication ended; nil where the kernel did not come to it. Not of the books' parameters.
     public var dataAuthentication: DataAuthenticationResult?
+    /// Why it came to this, where it is no approval and no online request. Not of the books' parameters.
+    public var reasons: [EndReason] = []
     public var receiptRequested: Bool
     /// Field Off Request in units of 100 ms; nil is "N/A".
     public var fieldOffRequest: UInt8?

@@ -76,10 +76,12 @@ public enum CertificateMaking {
 
     /// Signed Dynamic Application Data (Book 2, table 15): 9F4B of DDA, and of fast DDA with the terminal
     /// dynamic data that the version names and the ATC as ICC dynamic number.
+    /// - Parameter format: Signed Data Format: 05, or 95 for fast DDA with an ARQC (Book C-3, Annex C).
     public static func signedDynamicApplicationData(
-        signedBy icc: RSAPrivateKey, iccDynamicNumber: [UInt8], terminalDynamicData: Span<UInt8>
+        signedBy icc: RSAPrivateKey, iccDynamicNumber: [UInt8], terminalDynamicData: Span<UInt8>,
+        format: UInt8 = 0x05
     ) throws(Failure) -> [UInt8] {
-        try dynamic(icc, iccDynamicNumber, [], terminalDynamicData)
+        try dynamic(icc, iccDynamicNumber, [], terminalDynamicData, format: format)
     }
 
     /// Signed Dynamic Application Data of CDA (Book 2, tables 18 and 19): 9F4B.
@@ -99,12 +101,13 @@ public enum CertificateMaking {
     }
 
     private static func dynamic(
-        _ icc: RSAPrivateKey, _ number: [UInt8], _ data: [UInt8], _ terminalData: Span<UInt8>
+        _ icc: RSAPrivateKey, _ number: [UInt8], _ data: [UInt8], _ terminalData: Span<UInt8>,
+        format: UInt8 = 0x05
     ) throws(Failure) -> [UInt8] {
         guard (2...8).contains(number.count) else { throw .iccDynamicNumber(count: number.count) }
         let length = 1 + number.count + data.count
         guard let lengthByte = UInt8(exactly: length) else { throw .tooLong(length) }
-        var body: [UInt8] = [0x05, 0x01, lengthByte, UInt8(number.count)]
+        var body: [UInt8] = [format, 0x01, lengthByte, UInt8(number.count)]
         body += number
         body += data
         var digest = SHA1()

@@ -54,6 +54,24 @@ public enum FastDDAVersion: UInt8, Sendable {
     case version01 = 0x01
 }
 
+/// Signed Data Format of a fast DDA signature (Book C-3, Annex C): it tells an offline approval from an online request, so
+/// that the signature of one cannot be brought along with the other.
+public enum FastDDAFormat: UInt8, Sendable {
+    /// With a Transaction Certificate, as in any other DDA (EMV Book 2, table 15).
+    case offline = 0x05
+    /// With an Authorisation Request Cryptogram. Confirmed by recordings of cards of several issuers.
+    case online = 0x95
+
+    /// The format that goes with a cryptogram; nil for one that comes without a signature.
+    public init?(_ type: CryptogramInformationData.CryptogramType) {
+        switch type {
+        case .tc: self = .offline
+        case .arqc: self = .online
+        case .aac, .aar: return nil
+        }
+    }
+}
+
 extension ICCPublicKey {
     /// Dynamic data authentication (EMV Book 2, 6.5.2).
     /// - Parameters:
@@ -77,16 +95,16 @@ extension ICCPublicKey {
     ///   - amountAuthorised: 9F02, six bytes.
     ///   - transactionCurrencyCode: 5F2A, two bytes.
     ///   - cardAuthenticationRelatedData: 9F69, whole.
+    ///   - format: what the card must have signed as, see `FastDDAFormat(_:)`; a signature of the other is refused.
     /// - Returns: the ICC dynamic number, which is the card's ATC.
     /// - Throws: the field that is wrong, step `signedDynamicApplicationData`.
-    // Unconfirmed: whether signed data format 95 is to be accepted for online fDDA; 05 alone is.
     public func verifyFastDDA(
-        _ signature: Span<UInt8>, version: FastDDAVersion = .version01, unpredictableNumber: Span<UInt8>,
-        amountAuthorised: Span<UInt8>, transactionCurrencyCode: Span<UInt8>,
+        _ signature: Span<UInt8>, version: FastDDAVersion = .version01, format: FastDDAFormat = .offline,
+        unpredictableNumber: Span<UInt8>, amountAuthorised: Span<UInt8>, transactionCurrencyCode: Span<UInt8>,
         cardAuthenticationRelatedData: Span<UInt8>
     ) throws(OfflineDataAuthenticationError) -> ICCDynamicData {
         var digest = SHA1()
-        let recovered = try recoverDynamic(signature, &digest)
+        let recovered = try recoverDynamic(signature, format: format.rawValue, &digest)
         digest.update(unpredictableNumber)
         if version == .version01 {
             digest.update(amountAuthorised)
@@ -133,10 +151,10 @@ extension ICCPublicKey {
 
     /// Recovers the signature and starts the hash with its signed part.
     private func recoverDynamic(
-        _ signature: Span<UInt8>, _ digest: inout SHA1
+        _ signature: Span<UInt8>, format: UInt8 = 0x05, _ digest: inout SHA1
     ) throws(OfflineDataAuthenticationError) -> [UInt8] {
         let step = OfflineDataAuthenticationError.Step.signedDynamicApplicationData
-        let recovered = try recover(signature, with: key, step: step, format: 0x05, minimum: 25)
+        let recovered = try recover(signature, with: key, step: step, format: format, minimum: 25)
         guard recovered[2] == 0x01 else {
             throw OfflineDataAuthenticationError(step, .hashAlgorithm(recovered[2]))
         }

@@ -25,11 +25,12 @@ extension ICCPublicKey {
     }
 
     public func verifyFastDDA(
-        _ signature: [UInt8], version: FastDDAVersion = .version01, unpredictableNumber: [UInt8],
-        amountAuthorised: [UInt8], transactionCurrencyCode: [UInt8], cardAuthenticationRelatedData: [UInt8]
+        _ signature: [UInt8], version: FastDDAVersion = .version01, format: FastDDAFormat = .offline,
+        unpredictableNumber: [UInt8], amountAuthorised: [UInt8], transactionCurrencyCode: [UInt8],
+        cardAuthenticationRelatedData: [UInt8]
     ) throws(OfflineDataAuthenticationError) -> ICCDynamicData {
         try verifyFastDDA(
-            signature.span, version: version, unpredictableNumber: unpredictableNumber.span,
+            signature.span, version: version, format: format, unpredictableNumber: unpredictableNumber.span,
             amountAuthorised: amountAuthorised.span, transactionCurrencyCode: transactionCurrencyCode.span,
             cardAuthenticationRelatedData: cardAuthenticationRelatedData.span)
     }
@@ -71,10 +72,12 @@ extension CertificateMaking {
     }
 
     public static func signedDynamicApplicationData(
-        signedBy icc: RSAPrivateKey, iccDynamicNumber: [UInt8], terminalDynamicData: [UInt8]
+        signedBy icc: RSAPrivateKey, iccDynamicNumber: [UInt8], terminalDynamicData: [UInt8],
+        format: UInt8 = 0x05
     ) throws(Failure) -> [UInt8] {
         try signedDynamicApplicationData(
-            signedBy: icc, iccDynamicNumber: iccDynamicNumber, terminalDynamicData: terminalDynamicData.span)
+            signedBy: icc, iccDynamicNumber: iccDynamicNumber, terminalDynamicData: terminalDynamicData.span,
+            format: format)
     }
 
     public static func combinedSignedDynamicApplicationData(

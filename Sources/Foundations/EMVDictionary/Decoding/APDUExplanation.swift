@@ -1,4 +1,5 @@
 import BERTLV
+internal import EMVCryptography
 
 /// The commands of EMV, ISO/IEC 7816-4 and the kernels by class and instruction.
 struct CommandName {
@@ -216,10 +217,10 @@ extension EMVDecoder.Session {
                 node.children[0].children = answers
                 node.children[0].error = problem ?? nodes[0].error
             }
-        case "GENERATE AC", "INTERNAL AUTHENTICATE", "COMPUTE CRYPTOGRAPHIC CHECKSUM":
+        case "GENERATE AC", "INTERNAL AUTHENTICATE", "COMPUTE CRYPTOGRAPHIC CHECKSUM", "RECOVER AC":
             let titles = [
                 "GENERATE AC": "CDOL Related Data", "INTERNAL AUTHENTICATE": "DDOL Related Data",
-                "COMPUTE CRYPTOGRAPHIC CHECKSUM": "UDOL Related Data",
+                "COMPUTE CRYPTOGRAPHIC CHECKSUM": "UDOL Related Data", "RECOVER AC": "DRDOL Related Data",
             ]
             plain(titles[name ?? ""] ?? "Data")
             if let list = options.dataObjectList {
@@ -258,7 +259,9 @@ extension EMVDecoder.Session {
         let end = bytes.count - 2
         let status = UInt16(bytes[end]) << 8 | UInt16(bytes[end + 1])
         var node = ExplainedNode(name: "Response APDU", offset: 0, length: bytes.count)
-        if end > 0 {
+        if end > 0, let format = options.logFormat {
+            node.children = [logRecord(format, 0..<end)]
+        } else if end > 0 {
             survey(0..<end, depth: 0)
             let (nodes, error) = elements(0..<end, within: nil, depth: 0)
             let isOpaque = nodes.isEmpty || (nodes.count == 1 && nodes[0].name == "Unknown data object")
@@ -278,6 +281,20 @@ extension EMVDecoder.Session {
             ExplainedNode(
                 name: "Status word", offset: end, length: 2, value: Hex.string(bytes[end...]),
                 lines: [ExplanationLine(Self.meaning(ofStatus: status))]))
+        return node
+    }
+
+    /// A record of the transaction log: values one after the other, as the Log Format lists them (EMV Book 3, Annex D4).
+    private mutating func logRecord(_ format: [UInt8], _ range: Range<Int>) -> ExplainedNode {
+        let shown = shown(bytes[range])
+        var node = ExplainedNode(
+            name: "Transaction log record", offset: range.lowerBound, length: range.count, value: shown.text,
+            isMasked: shown.isMasked)
+        guard !format.isEmpty else {
+            node.lines = [ExplanationLine("the Log Format (9F4F) that tells what it has was not read before")]
+            return node
+        }
+        (node.children, node.error) = answers(format, range)
         return node
     }
 

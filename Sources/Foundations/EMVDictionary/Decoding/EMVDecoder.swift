@@ -30,6 +30,10 @@ public enum EMVDecoder {
         public var showUnsetBits: Bool
         /// The DOL that the data of a GET PROCESSING OPTIONS or GENERATE AC command answers, if known.
         public var dataObjectList: [UInt8]?
+        /// Part of ISO/IEC 8859 of the texts (tag 9F11); nil to go by 9F11 in the input, else part 1.
+        public var issuerCodeTable: Int?
+        /// For a response that is a record of the transaction log: what it has (tag 9F4F), empty where that is not known.
+        var logFormat: [UInt8]?
         /// Says whether the digits of a PAN are a test PAN's, which is shown in clear.
         public var isTestPAN: @Sendable (String) -> Bool
 
@@ -47,13 +51,18 @@ public enum EMVDecoder {
         }
     }
 
-    /// Explains hexadecimal text; white space, `:`, `-`, `_` and a leading `0x` are passed over. Text that is
-    /// not hexadecimal gives a node with an error that names the character.
+    /// Explains hexadecimal text; white space, `:`, `-`, `_` and a leading `0x` are passed over, and so is what other tools
+    /// write around the digits (`PastedHex`) and a length before data objects: the first line of the node then says so. Text
+    /// without digits in pairs gives a node with an error that names the character.
     public static func explain(hex text: some StringProtocol, _ options: Options = Options()) -> ExplainedNode
     {
         var digits = Substring(text)
         if digits.hasPrefix("0x") || digits.hasPrefix("0X") { digits = digits.dropFirst(2) }
-        if let bytes = Hex.bytes(digits) { return explain(bytes, options) }
+        if let bytes = Hex.bytes(digits) { return explainPasted(bytes, options, note: nil) }
+        if let (data, note) = PastedHex.behindLength(digits: String(digits)) {
+            return noted(explain(data, options), note)
+        }
+        if let pasted = PastedHex(text) { return explainPasted(pasted.bytes, options, note: pasted.note) }
         var position = 0
         var count = 0
         for character in digits {
@@ -69,6 +78,29 @@ public enum EMVDecoder {
         return ExplainedNode(name: "Input", error: "\(count) hexadecimal digits: an even number is needed")
     }
 
+    /// Bytes that somebody has copied: perhaps with the length that they had in a message.
+    private static func explainPasted(_ bytes: [UInt8], _ options: Options, note: String?) -> ExplainedNode {
+        let isOpen = options.kind == .automatic || options.kind == .tlv
+        if isOpen, !areKnownObjects(bytes), options.kind == .tlv || detect(bytes) == .tlv,
+            let (data, length) = PastedHex.behindLength(bytes)
+        {
+            return noted(explain(data, options), [note, length].compactMap(\.self).joined(separator: ", "))
+        }
+        return noted(explain(bytes, options), note)
+    }
+
+    private static func noted(_ node: ExplainedNode, _ note: String?) -> ExplainedNode {
+        guard let note, !note.isEmpty else { return node }
+        var node = node
+        node.lines.insert(ExplanationLine("read: \(note)"), at: 0)
+        return node
+    }
+
+    /// Whether the bytes are data objects as a whole, each of which the dictionary has.
+    static func areKnownObjects(_ bytes: [UInt8]) -> Bool {
+        dataObjects(bytes).map { nodes in !nodes.isEmpty && nodes.allSatisfy { isKnown($0.tag) } } ?? false
+    }
+
     /// Explains bytes.
     public static func explain(_ bytes: [UInt8], _ options: Options = Options()) -> ExplainedNode {
         if bytes.isEmpty { return ExplainedNode(name: "Input", offset: 0, length: 0, error: "no data") }
@@ -79,7 +111,13 @@ public enum EMVDecoder {
         case .response: return session.response()
         case .atr: return session.answerToReset()
         case .ats: return session.answerToSelect()
-        case .dol: return session.dataObjectList(0..<bytes.count)
+        case .dol:
+            var node = session.dataObjectList(0..<bytes.count)
+            if options.kind == .automatic, dataObjects(bytes) == nil {
+                node.lines.insert(
+                    ExplanationLine("read: as tags and lengths; as data objects it would be cut"), at: 0)
+            }
+            return node
         case .tlv, .automatic: return session.dataObjects()
         }
     }
@@ -431,9 +469,17 @@ extension EMVDecoder {
         }
 
         /// The values that answer a DOL, named by it.
-        func answers(_ list: [UInt8], _ range: Range<Int>) -> (nodes: [ExplainedNode], error: String?) {
+        mutating func answers(
+            _ list: [UInt8], _ range: Range<Int>
+        ) -> (nodes: [ExplainedNode], error: String?) {
             guard let entries = try? DataObjectList.entries(list, name: 0x9F38) else {
                 return ([], "the DOL given is malformed")
+            }
+            // An amount's currency may come behind it.
+            var place = range.lowerBound
+            for entry in entries where entry.length <= range.upperBound - place {
+                seen[entry.tag] = bytes[place..<(place + entry.length)]
+                place += entry.length
             }
             var nodes: [ExplainedNode] = []
             var offset = range.lowerBound

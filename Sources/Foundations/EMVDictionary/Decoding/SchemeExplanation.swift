@@ -1,4 +1,5 @@
 import BERTLV
+internal import EMVCryptography
 
 // Data of the schemes and of Kernel 2's interface. Layouts of the IAD come from public personalisation
 // guides; the scheme is told by context, length and leading bytes, as the IAD does not name it.

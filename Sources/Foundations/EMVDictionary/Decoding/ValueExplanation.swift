@@ -1,5 +1,6 @@
 import BERTLV
 internal import EMV
+internal import EMVCryptography
 
 extension EMVDecoder.Session {
     // MARK: Sensitive values
@@ -48,7 +49,10 @@ extension EMVDecoder.Session {
         _ tag: Tag, _ entry: DataDictionary.Entry, _ value: ArraySlice<UInt8>
     ) -> [ExplanationLine] {
         if value.isEmpty { return [] }
-        if let name = entry.constantName, let special = specialLines(name, value) { return special }
+        if let name = entry.constantName {
+            if name == "applicationLabel" || name == "applicationPreferredName" { return [nameLine(value)] }
+            if let special = specialLines(name, value) { return special }
+        }
         switch entry.format {
         case .a, .an, .ans:
             if let text = Self.text(value) { return [ExplanationLine("\"\(text)\"")] }
@@ -59,6 +63,20 @@ extension EMVDecoder.Session {
             return [ExplanationLine("not decimal digits")]
         default: return []
         }
+    }
+
+    /// A name in the characters that the Issuer Code Table Index tells.
+    // Unconfirmed for tag 50: EMV gives the index for 9F12; cards that have other letters in 50 mean the same.
+    private func nameLine(_ value: ArraySlice<UInt8>) -> ExplanationLine {
+        let part = seen[0x9F11].flatMap { Self.decimal($0) } ?? options.issuerCodeTable ?? 1
+        guard let text = IssuerCodeTable.text(value, part: part) else { return ExplanationLine("not text") }
+        let isPlain = value.allSatisfy { $0 < 0x80 }
+        let note =
+            isPlain
+            ? ""
+            : IssuerCodeTable.isKnown(part)
+                ? " (ISO/IEC 8859-\(part))" : " (as ISO/IEC 8859-1: part \(part) is not known)"
+        return ExplanationLine("\"\(text)\"\(note)")
     }
 
     /// ISO 8859-1 text without control characters.

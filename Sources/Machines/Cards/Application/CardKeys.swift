@@ -73,7 +73,6 @@ enum IssuerAnswer: Equatable {
 /// Card Status Update, 4 bytes (EMV Book 3, Annex C9; EMV CCD).
 struct CardStatusUpdate: OptionSet, Equatable {
     let rawValue: UInt32
-    static let issuerApproves = Self(rawValue: 0x0080_0000)
     static let cardBlock = Self(rawValue: 0x0040_0000)
     static let applicationBlock = Self(rawValue: 0x0020_0000)
     static let updatePINTryCounter = Self(rawValue: 0x0010_0000)

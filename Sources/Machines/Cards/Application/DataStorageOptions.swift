@@ -104,16 +104,19 @@ struct DataStorageOptions {
         let name = Hex.string(slot.operatorIdentifier)
         var slots = state.slots ?? []
         let index = slots.firstIndex { $0.operatorIdentifier == name }
+        guard
+            let hash = CardDataStorageHash(
+                identifier: identifier, operatorIdentifier: slot.operatorIdentifier)
+        else { return slot.summary }
         if let index {
-            let proof = values[0xDF60].flatMap {
-                DataStorageHash.owhf2(
-                    Array($0), identifier: identifier, operatorIdentifier: slot.operatorIdentifier)
-            }
+            let proof = values[0xDF60].flatMap { hash.digest(Array($0)) }
             guard let proof, Hex.string(proof) == slots[index].digest else { return slot.summary }
         }
-        let summary = DataStorageHash.summary(
-            slot.summary, identifier: identifier, parameter: parameter, amount: amount, currency: currency,
-            unpredictableNumber: unpredictableNumber, storageNumber: slot.unpredictableNumber)
+        let summary = hash.summary(
+            after: slot.summary,
+            .init(
+                parameter: parameter, amount: amount, currency: currency,
+                unpredictableNumber: unpredictableNumber, storageNumber: slot.unpredictableNumber))
         guard let summary else { return slot.summary }
         let written = ApplicationState.StorageSlot(
             operatorIdentifier: name, data: Hex.string(rest), summary: Hex.string(summary),

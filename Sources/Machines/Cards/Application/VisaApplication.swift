@@ -164,7 +164,7 @@ final class VisaApplication: CardApplication {
                 // Card Authentication Related Data: version 01, card's unpredictable number, CTQ.
                 related = [0x01] + device.randomBytes(4) + card.rawValue.bytes
             }
-            signature = sign(key, sent, related, counter)
+            signature = sign(key, type, sent, related, counter)
         }
         makeDynamicRecord(related, signature)
 
@@ -210,12 +210,12 @@ final class VisaApplication: CardApplication {
         ]
     }
 
-    // Unconfirmed: whether signed data format 95 marks signatures of online transactions; 05 always is used.
     /// The fast DDA signature (Book C-3, Annex C): version 01 signs Unpredictable Number, amount, currency and
     /// Card Authentication Related Data; version 00 the Unpredictable Number alone. The ICC Dynamic Number is
-    /// the ATC.
+    /// the ATC. Signed Data Format is 05 with a TC, 95 with an ARQC.
     private func sign(
-        _ key: RSAPrivateKey, _ sent: ArraySlice<UInt8>, _ related: [UInt8], _ counter: [UInt8]
+        _ key: RSAPrivateKey, _ type: CryptogramInformationData.CryptogramType, _ sent: ArraySlice<UInt8>,
+        _ related: [UInt8], _ counter: [UInt8]
     ) -> [UInt8]? {
         let options = personalisation.options
         let authentication = personalisation.profile.authentication
@@ -226,7 +226,8 @@ final class VisaApplication: CardApplication {
             data += related
         }
         let signature = try? CertificateMaking.signedDynamicApplicationData(
-            signedBy: key, iccDynamicNumber: counter, terminalDynamicData: data.span)
+            signedBy: key, iccDynamicNumber: counter, terminalDynamicData: data.span,
+            format: type == .tc ? 0x05 : 0x95)
         return signature.map { Personalisation.spoilt($0, authentication, .signature) }
     }
 

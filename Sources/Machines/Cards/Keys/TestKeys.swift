@@ -1,5 +1,5 @@
-internal import EMV
 import BERTLV
+internal import EMV
 public import EMVCryptography
 import Synchronization
 

@@ -22,8 +22,6 @@ public struct EntryPointConfiguration: Sendable {
 public struct EntryPoint: Sendable {
     /// A combination of the Candidate List (Book B, 3.3.2.5 E).
     struct Candidate: Sendable {
-        var applicationIdentifier: [UInt8]
-        var extendedSelection: [UInt8]
         var label: [UInt8]?
         /// 1 highest ... 15; 16 where the card gives none.
         var rank: UInt8
@@ -31,6 +29,9 @@ public struct EntryPoint: Sendable {
         /// Index into `combinations`.
         var combination: Int
         var kernel: KernelIdentifier
+        /// What is selected, and told: the ADF Name, with the Extended Selection where card and terminal have it
+        /// (3.3.3.3, 3.5.1.5).
+        var name: [UInt8]
     }
 
     /// What the next event belongs to. Without payloads, so that the kernel stays where it is and is changed
@@ -48,7 +49,7 @@ public struct EntryPoint: Sendable {
         case finished
     }
     /// Where processing goes on after an interlude.
-    enum Step: Sendable { case startB, activateCard, startC }
+    enum Step: Sendable { case startB, activateCard, startC, startD }
 
     let configuration: EntryPointConfiguration
     let kernels: KernelRegistry
@@ -69,6 +70,13 @@ public struct EntryPoint: Sendable {
     private var selected: (candidate: Candidate, response: ResponseAPDU)?
     /// The kernel's last outcome, retained for a restart.
     private var retained: Outcome?
+    /// Outcomes from which this transaction went on.
+    private var earlier: [Outcome] = []
+    /// Why candidates were passed over since the directory was read.
+    private var reasons: [EndReason] = []
+    /// Where this run began, and whether it goes on with a transaction that had a final outcome.
+    private var start = Start.a
+    private var isRestart = false
     private var issuerUpdate: IssuerUpdate?
     private var isCollision = false
     /// What each kernel keeps from one transaction to the next (`Outcome.persistentData`): the terminal stores it and
@@ -94,23 +102,29 @@ public struct EntryPoint: Sendable {
 
     /// Start A: a new transaction (Book B, 3.1).
     public mutating func start(_ inputs: TransactionInputs) -> EntryPointAction {
-        reset(inputs)
+        reset(inputs, .a)
+        return startA(inputs)
+    }
+
+    /// Start A: pre-processing, then the card.
+    private mutating func startA(_ inputs: TransactionInputs) -> EntryPointAction {
         indicators = configuration.combinations.map {
             $0.transactionTypes.contains(inputs.transactionType) ? $0.preProcessed(inputs) : nil
         }
         // 3.1.1.13: no combination takes this amount.
         guard indicators.contains(where: { $0?.contactlessApplicationNotAllowed == false }) else {
-            return finish(
-                Outcome(
-                    .tryAnotherInterface,
-                    uiRequestOnOutcome: UserInterfaceRequest(.insertOrSwipe, .processingError)))
+            var outcome = Outcome(
+                .tryAnotherInterface,
+                uiRequestOnOutcome: UserInterfaceRequest(.insertOrSwipe, .processingError))
+            outcome.reasons = [.noCombinationAllowed]
+            return finish(outcome)
         }
         return startB()
     }
 
     /// Start B without pre-processing: fixed amounts, where the reader is already polling (Book A, 5.1).
     public mutating func startAtB(_ inputs: TransactionInputs) -> EntryPointAction {
-        reset(inputs)
+        reset(inputs, .b)
         indicators = configuration.combinations.map {
             $0.transactionTypes.contains(inputs.transactionType) ? $0.unprocessed() : nil
         }
@@ -123,21 +137,33 @@ public struct EntryPoint: Sendable {
         guard case .finished = state, let final else { return finish(Outcome(.endApplication)) }
         guard let start = final.outcome.start, let inputs else { return .outcome(final) }
         self.issuerUpdate = issuerUpdate
+        self.start = start
+        isRestart = true
+        reasons = []
         switch start {
-        case .a: return self.start(inputs)
+        case .a:
+            // The issuer's answer and the UI Request on Restart stay; the card is looked for anew (Book A, 8.1.1.9).
+            selected = nil
+            candidates = []
+            return startA(inputs)
         case .b: return startB()
-        case .c: return startC()
-        case .d:
-            guard let selected else { return startB() }
-            candidate = selected.candidate
-            selectResponse = selected.response
-            state = .drawingUnpredictableNumber
-            return .kernel(.drawUnpredictableNumber)
+        case .c: return restartMessage(then: .startC)
+        case .d: return selected == nil ? startB() : restartMessage(then: .startD)
         }
     }
 
-    private mutating func reset(_ inputs: TransactionInputs) {
+    /// The UI Request on Restart where the card is not asked for again (Book B, 3.2.1.2: Start A and B show it there).
+    private mutating func restartMessage(then step: Step) -> EntryPointAction {
+        guard let request = retained?.uiRequestOnRestart else { return proceed(to: step) }
+        return display(request, then: step)
+    }
+
+    private mutating func reset(_ inputs: TransactionInputs, _ start: Start) {
         self.inputs = inputs
+        self.start = start
+        isRestart = false
+        earlier = []
+        reasons = []
         candidates = []
         candidate = nil
         selectResponse = nil
@@ -163,7 +189,10 @@ public struct EntryPoint: Sendable {
             {
                 keep(outcome)
                 kernel = nil
-                return finish(Outcome(.endApplication))
+                var end = Outcome(.endApplication)
+                end.discretionaryData = outcome.discretionaryData
+                end.reasons = [.communication("the reader failed")]
+                return finish(end)
             }
             return afterKernel(action)
         }
@@ -211,6 +240,11 @@ public struct EntryPoint: Sendable {
             isCollision = true
             return display(
                 UserInterfaceRequest(.presentOneCardOnly, .contactlessCollision), then: .activateCard)
+        case .collisionEnded:
+            // 3.2.1.5: the same message, ready for a card again.
+            guard isCollision else { return .activateCard }
+            isCollision = false
+            return display(UserInterfaceRequest(.presentOneCardOnly, .readyToRead), then: .activateCard)
         case .activationFailed: return startB()
         case .kernel: return finish(Outcome(.endApplication))
         }
@@ -220,6 +254,12 @@ public struct EntryPoint: Sendable {
         switch step {
         case .startB: return startB()
         case .startC: return startC()
+        case .startD:
+            guard let selected else { return startB() }
+            candidate = selected.candidate
+            selectResponse = selected.response
+            state = .drawingUnpredictableNumber
+            return .kernel(.drawUnpredictableNumber)
         case .activateCard:
             state = .activatingCard
             return .activateCard
@@ -256,20 +296,19 @@ public struct EntryPoint: Sendable {
             return select(selected.candidate)
         }
         state = .selectingDirectory
-        return .kernel(.transmit(Self.select(ProximityPaymentSystemEnvironment.name)))
+        return .kernel(.transmit(.select(ProximityPaymentSystemEnvironment.name)))
     }
 
     // MARK: - Start C: combination selection (Book B, 3.3)
 
-    /// SELECT by name, first occurrence (EMV Book 1, 11.3).
-    static func select(_ name: [UInt8]) -> CommandAPDU {
-        CommandAPDU(cla: 0x00, ins: 0xA4, p1: 0x04, p2: 0x00, data: name)
-    }
-
     /// 3.3.2.3 to 3.3.2.5.
     private mutating func buildCandidates(_ response: ResponseAPDU) {
         candidates = []
-        guard response.isSuccess else { return }
+        reasons = []
+        guard response.isSuccess else {
+            reasons = [.directoryRefused(status: response.status.rawValue)]
+            return
+        }
         let entries = ProximityPaymentSystemEnvironment.directory(response.bytes, response.dataRange)
         for (index, combination) in configuration.combinations.enumerated() {
             guard let indicators = indicators[index], !indicators.contactlessApplicationNotAllowed
@@ -279,13 +318,24 @@ public struct EntryPoint: Sendable {
                     let requested = entry.requestedKernel(matching: combination.applicationIdentifier),
                     requested.rawValue == 0 || requested == combination.kernel
                 else { continue }
+                var name = entry.applicationIdentifier
+                if combination.extendedSelectionSupported,
+                    name.count + entry.extendedSelection.count <= 16
+                {
+                    name += entry.extendedSelection
+                }
                 candidates.append(
                     Candidate(
-                        applicationIdentifier: entry.applicationIdentifier,
-                        extendedSelection: entry.extendedSelection, label: entry.label,
-                        rank: entry.priority == 0 ? 16 : entry.priority, order: entry.order,
-                        combination: index, kernel: combination.kernel))
+                        label: entry.label, rank: entry.priority == 0 ? 16 : entry.priority,
+                        order: entry.order, combination: index, kernel: combination.kernel, name: name))
             }
+        }
+        if candidates.isEmpty {
+            reasons = [
+                .noApplicationInCommon(
+                    card: entries.map(\.applicationIdentifier),
+                    terminal: configuration.combinations.map(\.applicationIdentifier))
+            ]
         }
         // 3.3.3.2: by priority, then by place in the directory; equals keep the terminal's order.
         if candidates.count > 1 {
@@ -303,42 +353,47 @@ public struct EntryPoint: Sendable {
     }
 
     private mutating func endApplication() -> EntryPointAction {
-        finish(
-            Outcome(
-                .endApplication,
-                uiRequestOnOutcome: UserInterfaceRequest(.insertSwipeOrTryAnotherCard, .readyToRead)))
+        var outcome = Outcome(
+            .endApplication,
+            uiRequestOnOutcome: UserInterfaceRequest(.insertSwipeOrTryAnotherCard, .readyToRead))
+        outcome.reasons = reasons
+        return finish(outcome)
     }
 
     /// 3.3.3.3, 3.3.3.4.
     private mutating func select(_ candidate: Candidate) -> EntryPointAction {
-        var name = candidate.applicationIdentifier
-        if configuration.combinations[candidate.combination].extendedSelectionSupported,
-            !candidate.extendedSelection.isEmpty,
-            name.count + candidate.extendedSelection.count <= 16
-        {
-            name += candidate.extendedSelection
-        }
         state = .selectingApplication
         self.candidate = candidate
-        return .kernel(.transmit(Self.select(name)))
+        return .kernel(.transmit(.select(candidate.name)))
     }
 
     /// 3.3.3.5, 3.3.3.6.
     private mutating func applicationSelected(_ response: ResponseAPDU) -> EntryPointAction {
+        guard var candidate else { return nextCandidate() }
         guard response.isSuccess else {
+            reasons.append(
+                response.status == .fileInvalidated
+                    ? .applicationBlocked(name: candidate.name)
+                    : .applicationRefused(name: candidate.name, status: response.status.rawValue))
             if let issuerUpdate, !issuerUpdate.isEmpty { return endApplication() }
             return nextCandidate()
         }
-        guard var candidate else { return nextCandidate() }
-        if candidate.kernel == 3, candidate.applicationIdentifier.starts(with: [0xA0, 0, 0, 0, 0x03]),
+        if candidate.kernel == 3, candidate.name.starts(with: [0xA0, 0, 0, 0, 0x03]),
             !Self.asksForTerminalTransactionQualifiers(response)
         {
             // A Visa card that does not know qVSDC belongs to Kernel 1, where there is one.
-            guard kernels.contains(1) else { return nextCandidate() }
+            guard kernels.contains(1) else {
+                reasons.append(
+                    .notSupported("the card's PDOL does not ask for 9F66, and the terminal has no Kernel 1"))
+                return nextCandidate()
+            }
             candidate.kernel = 1
             self.candidate = candidate
         }
-        guard kernels.contains(candidate.kernel) else { return nextCandidate() }
+        guard kernels.contains(candidate.kernel) else {
+            reasons.append(.notSupported("the terminal has no Kernel \(candidate.kernel)"))
+            return nextCandidate()
+        }
         selectResponse = response
         state = .drawingUnpredictableNumber
         return .kernel(.drawUnpredictableNumber)
@@ -352,11 +407,15 @@ public struct EntryPoint: Sendable {
     static func asksForTerminalTransactionQualifiers(_ response: ResponseAPDU) -> Bool {
         let bytes = response.bytes.span
         guard
-            let fci = try? BERTLVReader.first(0x6F, in: bytes, range: response.dataRange),
-            let proprietary = try? BERTLVReader.first(0xA5, in: bytes, range: fci.value),
-            let list = try? BERTLVReader.first(0x9F38, in: bytes, range: proprietary.value)
+            let fci = try? BERTLVReader.first(.fciTemplate, in: bytes, range: response.dataRange),
+            let proprietary = try? BERTLVReader.first(.fciProprietaryTemplate, in: bytes, range: fci.value),
+            let list = try? BERTLVReader.first(
+                .processingOptionsDataObjectList, in: bytes, range: proprietary.value)
         else { return false }
-        return (try? DataObjectList.contains(0x9F66, in: bytes.extracting(list.value), name: 0x9F38)) ?? false
+        return
+            (try? DataObjectList.contains(
+                .terminalTransactionQualifiers, in: bytes.extracting(list.value),
+                name: .processingOptionsDataObjectList)) ?? false
     }
 
     // MARK: - Start D: kernel activation (Book B, 3.4)
@@ -369,8 +428,8 @@ public struct EntryPoint: Sendable {
         }
         let activation = KernelActivation(
             combination: configuration.combinations[candidate.combination], indicators: indicators,
-            selectedApplication: candidate.applicationIdentifier, selectResponse: response,
-            transaction: inputs, unpredictableNumber: number, terminal: configuration.terminal,
+            selectedApplication: candidate.name, selectResponse: response, transaction: inputs,
+            unpredictableNumber: number, terminal: configuration.terminal, start: start, isRestart: isRestart,
             issuerUpdate: issuerUpdate, restartData: retained?.restartData,
             persistentData: persistentData[candidate.kernel])
         kernel = kernels.make(candidate.kernel, activation)
@@ -398,8 +457,11 @@ public struct EntryPoint: Sendable {
         switch outcome.status {
         case .tryAgain:
             retained = outcome
+            earlier.append(outcome)
             return interlude(outcome, then: .startB)
         case .selectNext:
+            earlier.append(outcome)
+            reasons.append(contentsOf: outcome.reasons)
             if !candidates.isEmpty { candidates.removeFirst() }
             return interlude(outcome, then: .startC)
         default:
@@ -417,18 +479,30 @@ public struct EntryPoint: Sendable {
     }
 
     private mutating func finish(_ outcome: Outcome) -> EntryPointAction {
+        // The Entry Point's own end after a kernel's Try Again or Select Next: its Error Indication is the last that is known. Its
+        // Data Record stays in `earlier`, as nothing may be authorized with it.
+        if outcome.status == .endApplication, outcome.discretionaryData == nil, let last = earlier.last {
+            var end = outcome
+            end.discretionaryData = last.discretionaryData
+            if end.reasons.isEmpty { end.reasons = last.reasons }
+            return conclude(end)
+        }
+        return conclude(outcome)
+    }
+
+    private mutating func conclude(_ outcome: Outcome) -> EntryPointAction {
         retained = outcome
         var chosen: SelectedCombination?
         if let selected {
             let combination = configuration.combinations[selected.candidate.combination]
             chosen = SelectedCombination(
-                applicationIdentifier: selected.candidate.applicationIdentifier,
-                kernel: selected.candidate.kernel, combination: combination,
+                applicationIdentifier: selected.candidate.name, kernel: selected.candidate.kernel,
+                combination: combination,
                 applicationLabel: Self.label(selected.response)
                     ?? selected.candidate.label.map { String(decoding: $0, as: UTF8.self) })
         }
         let final = FinalOutcome(
-            outcome, selected: chosen, candidatesLeft: max(0, candidates.count - 1))
+            outcome, selected: chosen, candidatesLeft: max(0, candidates.count - 1), earlier: earlier)
         state = .finished
         self.final = final
         return .outcome(final)
@@ -438,9 +512,9 @@ public struct EntryPoint: Sendable {
     static func label(_ response: ResponseAPDU) -> String? {
         let bytes = response.bytes.span
         guard
-            let fci = try? BERTLVReader.first(0x6F, in: bytes, range: response.dataRange),
-            let proprietary = try? BERTLVReader.first(0xA5, in: bytes, range: fci.value),
-            let label = try? BERTLVReader.first(0x50, in: bytes, range: proprietary.value)
+            let fci = try? BERTLVReader.first(.fciTemplate, in: bytes, range: response.dataRange),
+            let proprietary = try? BERTLVReader.first(.fciProprietaryTemplate, in: bytes, range: fci.value),
+            let label = try? BERTLVReader.first(.applicationLabel, in: bytes, range: proprietary.value)
         else { return nil }
         return String(decoding: response.bytes[label.value], as: UTF8.self)
     }

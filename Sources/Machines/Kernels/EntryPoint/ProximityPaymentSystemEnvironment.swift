@@ -24,14 +24,16 @@ enum ProximityPaymentSystemEnvironment {
         var entries: [DirectoryEntry] = []
         let bytes = response.span
         do {
-            guard let fci = try BERTLVReader.first(0x6F, in: bytes, range: range),
-                let proprietary = try BERTLVReader.first(0xA5, in: bytes, range: fci.value),
-                let discretionary = try BERTLVReader.first(0xBF0C, in: bytes, range: proprietary.value)
+            guard let fci = try BERTLVReader.first(.fciTemplate, in: bytes, range: range),
+                let proprietary = try BERTLVReader.first(
+                    .fciProprietaryTemplate, in: bytes, range: fci.value),
+                let discretionary = try BERTLVReader.first(
+                    .fciIssuerDiscretionaryData, in: bytes, range: proprietary.value)
             else { return [] }
             var reader = BERTLVReader(bytes, in: discretionary.value)
             var order = 0
             while let element = try reader.next() {
-                guard element.tag == 0x61 else { continue }
+                guard element.tag == .applicationTemplate else { continue }
                 if let entry = entry(response, element.value, order) { entries.append(entry) }
                 order += 1
             }
@@ -49,11 +51,13 @@ enum ProximityPaymentSystemEnvironment {
         do {
             while let element = try reader.next() {
                 switch element.tag {
-                case 0x4F: result.applicationIdentifier = Array(response[element.value])
-                case 0x50: result.label = Array(response[element.value])
-                case 0x87: result.priority = (response[element.value].first ?? 0) & 0x0F
-                case 0x9F2A: result.kernelIdentifier = Array(response[element.value])
-                case 0x9F29: result.extendedSelection = Array(response[element.value])
+                case .applicationDedicatedFileName:
+                    result.applicationIdentifier = Array(response[element.value])
+                case .applicationLabel: result.label = Array(response[element.value])
+                case .applicationPriorityIndicator:
+                    result.priority = (response[element.value].first ?? 0) & 0x0F
+                case .kernelIdentifier: result.kernelIdentifier = Array(response[element.value])
+                case .extendedSelection: result.extendedSelection = Array(response[element.value])
                 default: break
                 }
             }

@@ -34,11 +34,13 @@ enum MChipConfiguration {
     static let timeOut: Tag = 0xDF8127
     static let proceedToFirstWrite: Tag = 0xDF8110
     static let dataStorageVersion: Tag = 0xDF810D
+    static let kernelIdentifier: Tag = 0xDF810C
     /// Failed MS Cntr has no tag in Book C-2; this one only names it among what the kernel keeps.
     static let failedMagStripeCounter: Tag = 0xDF837F
 
     static let defaults: DataObjects = [
-        0x9F40: [0, 0, 0, 0, 0], 0x9F09: [0x00, 0x02], cardDataInputCapability: [0x00],
+        0x9F40: [0, 0, 0, 0, 0], 0x9F09: [0x00, 0x02], kernelIdentifier: [0x02],
+        cardDataInputCapability: [0x00],
         cvmCapabilityCVMRequired: [0x00], cvmCapabilityNoCVMRequired: [0x00],
         defaultUDOL: [0x9F, 0x6A, 0x04],
         holdTimeValue: [0x0D], kernelConfiguration: [0x00], 0x9F6D: [0x00, 0x01],
@@ -52,6 +54,8 @@ enum MChipConfiguration {
         minimumRelayResistanceGracePeriod: [0x00, 0x14], maximumRelayResistanceGracePeriod: [0x00, 0x32],
         expectedTransmissionTimeCommand: [0x00, 0x12], expectedTransmissionTimeResponse: [0x00, 0x18],
         relayResistanceAccuracyThreshold: [0x01, 0x2C], relayResistanceMismatchThreshold: [0x32],
+        // S1.16: DS Summary Status, Post-Gen AC and Pre-Gen AC Put Data Status are told from the beginning.
+        0xDF810B: [0x00], 0xDF810E: [0x00], 0xDF810F: [0x00],
     ]
 
     /// PCII mask (3), PCII value (3), message, status: what a phone's POS Cardholder Interaction Information is

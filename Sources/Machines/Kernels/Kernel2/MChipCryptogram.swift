@@ -13,24 +13,36 @@ extension MChipKernel {
                 verifiesOnDevice
                     ? MChipConfiguration.transactionLimitOnDeviceCVM
                     : MChipConfiguration.transactionLimitNoOnDeviceCVM) ?? 0
-        guard amount <= limit else { return finish(selectNext(.maximumLimitExceeded)) }
-        for tag: Tag in [0x5F24, 0x5A, 0x8C] where (card.length(tag) ?? 0) == 0 {
-            return finish(invalid(.cardDataMissing))
+        guard amount <= limit else { return finish(selectNext(.maximumLimitExceeded, .amountAboveLimit)) }
+        for tag: Tag in [.applicationExpirationDate, .applicationPAN, .cardRiskManagementDataObjectList1]
+        where (card.length(tag) ?? 0) == 0 {
+            return finish(invalid(.cardDataMissing, .missingData(tag)))
         }
-        guard let number = PrimaryAccountNumber(compressedNumeric: card[0x5A] ?? []) else {
-            return finish(invalid(.cardDataError))
+        guard let number = PrimaryAccountNumber(compressedNumeric: card[.applicationPAN] ?? []) else {
+            return finish(invalid(.cardDataError, .wrongData(.applicationPAN, "no card number")))
         }
-        for list: Tag in [0x8C, 0x9F51, 0x9F5B] where isMalformed(list) {
-            return finish(invalid(.parsingError))
+        for list: Tag in [.cardRiskManagementDataObjectList1, .drdol, .dsdol] where isMalformed(list) {
+            return finish(invalid(.parsingError, malformedList(list)))
         }
-        if storage.contains(.read), !dataStorageIdentifierFits() { return finish(invalid(.cardDataError)) }
+        if storage.contains(.read), !dataStorageIdentifierFits() {
+            return finish(invalid(.cardDataError, .wrongData(.dsID, "not the card number")))
+        }
+        // A CVM List is two amounts and rules of two bytes (EMV Book 3, 10.5).
+        if let length = card.length(.cvmList), !length.isMultiple(of: 2), !verifiesOnDevice,
+            interchangeProfile.contains(.cardholderVerification)
+        {
+            return finish(invalid(.cardDataError, .wrongData(.cvmList, "half a rule at its end")))
+        }
         sendRestOfTagsToRead()
         if usesCDA {
-            for tag: Tag in [0x8F, 0x90, 0x9F32, 0x9F46, 0x9F47, 0x9F4A] where (card.length(tag) ?? 0) == 0 {
+            for tag: Tag in [
+                .certificationAuthorityPublicKeyIndex, .issuerPublicKeyCertificate, .issuerPublicKeyExponent,
+                .iccPublicKeyCertificate, .iccPublicKeyExponent,
+            ] where (card.length(tag) ?? 0) == 0 {
                 results.insert([.iccDataMissing, .combinedDataAuthenticationFailed])
                 dataAuthentication = .failed(.missing(tag))
             }
-            let index = card.span(0x8F)?.first
+            let index = card.span(.certificationAuthorityPublicKeyIndex)?.first
             if let index,
                 let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication)
             {
@@ -42,40 +54,38 @@ extension MChipKernel {
                     dataAuthentication = .failed(.recovery(error))
                 }
             }
-            // S456.26: the Static Data Authentication Tag List names the AIP and nothing else.
-            if let list = card[0x9F4A], !list.isEmpty {
-                guard list.elementsEqual([0x82]) else { return finish(invalid(.cardDataError)) }
-                if staticData.count + 2 <= 2048 {
-                    staticData.append(contentsOf: card[0x82] ?? [])
-                } else {
-                    results.insert(.combinedDataAuthenticationFailed)
-                }
+            // S456.26: the Static Data Authentication Tag List is there, names the AIP and nothing else.
+            guard let list = card[.sdaTagList], list.elementsEqual([0x82]) else {
+                return finish(
+                    invalid(
+                        .cardDataError,
+                        card.contains(.sdaTagList)
+                            ? .wrongData(.sdaTagList, "another list than 82") : .missingData(.sdaTagList)))
+            }
+            if staticData.count + 2 <= 2048 {
+                staticData.append(contentsOf: card[.applicationInterchangeProfile] ?? [])
+            } else {
+                results.insert(.combinedDataAuthenticationFailed)
             }
         }
         if activation.terminal.exceptionFile.contains(
-            number, sequenceNumber: card.decimal(0x5F34).flatMap { UInt8(exactly: $0) })
-        {
+            number, sequenceNumber: card.decimal(.applicationPANSequenceNumber).flatMap { UInt8(exactly: $0) }
+        ) {
             results.insert(.cardOnExceptionFile)
         }
 
         requiresCVM = amount > terminal.decimal(MChipConfiguration.cvmRequiredLimit) ?? 0
-        func first(_ tag: Tag) -> UInt8 { terminal.span(tag)?.first ?? 0 }
-        terminal.set(
-            0x9F33,
-            [
-                first(MChipConfiguration.cardDataInputCapability),
-                first(
-                    requiresCVM
-                        ? MChipConfiguration.cvmCapabilityCVMRequired
-                        : MChipConfiguration.cvmCapabilityNoCVMRequired),
-                first(MChipConfiguration.securityCapability),
-            ])
+        let methods =
+            requiresCVM
+            ? MChipConfiguration.cvmCapabilityCVMRequired : MChipConfiguration.cvmCapabilityNoCVMRequired
+        let capabilities = Self.capabilities(of: terminal, methods: terminal.span(methods)?.first ?? 0)
+        terminal.set(.terminalCapabilities, number: capabilities, count: 3)
         checkRestrictions()
         selectMethod(required: requiresCVM)
         if amount > terminal.decimal(MChipConfiguration.floorLimit) ?? 0 {
             results.insert(.floorLimitExceeded)
         }
-        terminal.set(0x95, number: results.rawValue, count: 5)
+        terminal.set(.terminalVerificationResults, number: results.rawValue, count: 5)
         requestedType = terminalActionAnalysis()
         return readBalanceBefore() ?? writeBefore() ?? recover() ?? generateCryptogram()
     }
@@ -92,7 +102,11 @@ extension MChipKernel {
             case .none: break
             case .write: storage.insert(.write)
             // GAC.12.
-            case .error(let error): return finish(invalid(error))
+            case .error(let error):
+                return finish(
+                    invalid(
+                        error, .wrongData(.dsODSInfo, "data storage has no cryptogram that it is usable for"))
+                )
             }
             requestedCDA = true
         } else {
@@ -100,94 +114,124 @@ extension MChipKernel {
             requestedCDA = requestedType != .aac || capabilities?.signsAAC == true
         }
         cryptogramData = []
-        let list = Array(card[0x8C] ?? [])
+        let list = Array(card[.cardRiskManagementDataObjectList1] ?? [])
         do {
-            try DataObjectList.fill(list.span, name: 0x8C, from: terminal, card, into: &cryptogramData)
-        } catch { return finish(invalid(.parsingError)) }
+            try DataObjectList.fill(
+                list.span, name: .cardRiskManagementDataObjectList1, from: terminal, card,
+                into: &cryptogramData)
+        } catch { return finish(invalid(.parsingError, .malformedList(error))) }
         var data = cryptogramData
         if storage.contains(.write) {
-            guard let input = dataStorageData() else { return finish(invalid(.parsingError)) }
+            guard let input = dataStorageData() else {
+                return finish(invalid(.parsingError, .wrongData(.dsdol, "no DOL")))
+            }
             data += input
         }
-        guard data.count <= 255 else { return finish(invalid(.cardDataError)) }
+        guard data.count <= 255 else {
+            return finish(
+                invalid(
+                    .cardDataError,
+                    .wrongData(.cardRiskManagementDataObjectList1, "asks for more than a command can hold")))
+        }
         return transmit(
-            CommandAPDU(
-                cla: 0x80, ins: 0xAE, p1: requestedType.rawValue << 6 | (requestedCDA ? 0x10 : 0), p2: 0,
-                data: data), .waitingForCryptogram)
+            .generateCryptogram(requestedType, combined: requestedCDA, data: data), .waitingForCryptogram)
     }
 
     /// S9, S10 and S11: the answer to GENERATE AC or RECOVER AC.
     mutating func cryptogram(_ response: ResponseAPDU) -> KernelAction {
-        guard response.isSuccess else { return finish(invalid(.statusBytes, response.status)) }
+        // S11: the card has answered, so that what was torn before is past recovery.
+        if let older = recovering { torn.remove(older) }
+        guard response.isSuccess else {
+            return finish(
+                invalid(.statusBytes, .command("GENERATE AC", status: response.status.rawValue)))
+        }
         var objects: Range<Int>?
         if balanceAfterWasRead {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
-            if let template = try? reader.next(), template.tag == 0x77 { objects = template.value }
+            if let template = try? reader.next(), template.tag == .responseMessageTemplateFormat2 {
+                objects = template.value
+            }
         } else {
             do {
                 var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
                 guard let template = try reader.next(), template.whole == response.dataRange else {
-                    return finish(invalid(.parsingError))
+                    return finish(invalid(.parsingError, .missingData(.responseMessageTemplateFormat2)))
                 }
                 switch template.tag {
-                case 0x77:
-                    guard try store(response.bytes, template.value, in: 0x77, depth: 0) else {
-                        return finish(invalid(.parsingError))
+                case .responseMessageTemplateFormat2:
+                    if let reason = try store(
+                        response.bytes, template.value, in: .responseMessageTemplateFormat2, depth: 0)
+                    {
+                        return finish(invalid(.parsingError, reason))
                     }
                     objects = template.value
-                case 0x80:
+                case .responseMessageTemplateFormat1:
                     // CID, ATC, cryptogram, Issuer Application Data (EMV Book 3, 6.5.5.4).
                     let value = Array(response.bytes[template.value])
-                    guard (11...43).contains(value.count), !card.contains(0x9F27), !card.contains(0x9F36),
-                        !card.contains(0x9F26), !card.contains(0x9F10)
-                    else { return finish(invalid(.parsingError)) }
-                    card.set(0x9F27, value[0..<1])
-                    card.set(0x9F36, value[1..<3])
-                    card.set(0x9F26, value[3..<11])
-                    if value.count > 11 { card.set(0x9F10, value[11...]) }
-                default: return finish(invalid(.parsingError))
+                    guard (11...43).contains(value.count), !card.contains(.cryptogramInformationData),
+                        !card.contains(.applicationTransactionCounter),
+                        !card.contains(.applicationCryptogram), !card.contains(.issuerApplicationData)
+                    else {
+                        return finish(invalid(.parsingError, .misplacedData(.responseMessageTemplateFormat1)))
+                    }
+                    card.set(.cryptogramInformationData, value[0..<1])
+                    card.set(.applicationTransactionCounter, value[1..<3])
+                    card.set(.applicationCryptogram, value[3..<11])
+                    if value.count > 11 { card.set(.issuerApplicationData, value[11...]) }
+                default: return finish(invalid(.parsingError, .missingData(.responseMessageTemplateFormat2)))
                 }
-            } catch { return finish(invalid(.parsingError)) }
+            } catch { return finish(invalid(.parsingError, .malformedData(error))) }
         }
-        guard let information = card.span(0x9F27)?.first, card.length(0x9F36) == 2 else {
-            return finish(invalid(.cardDataMissing))
+        guard let information = card.span(.cryptogramInformationData)?.first else {
+            return finish(invalid(.cardDataMissing, .missingData(.cryptogramInformationData)))
+        }
+        guard card.length(.applicationTransactionCounter) == 2 else {
+            return finish(invalid(.cardDataMissing, .missingData(.applicationTransactionCounter)))
         }
         let type = CryptogramInformationData(rawValue: information).type
         switch (type, requestedType) {
         case (.tc, .tc), (.arqc, .tc), (.arqc, .arqc), (.aac, _): break
-        default: return finish(invalid(.cardDataError))
+        default:
+            return finish(
+                invalid(
+                    .cardDataError, .wrongData(.cryptogramInformationData, "more than the terminal asked for")
+                ))
         }
         if let reading = readBalanceAfter(response) { return reading }
 
         // S910.
-        if card.contains(0x9F4B) {
+        if (card.length(.signedDynamicApplicationData) ?? 0) > 0 {
             do throws(DataAuthenticationFailure) {
-                guard let objects else { throw .missing(0x77) }
+                guard let objects else { throw .missing(.responseMessageTemplateFormat2) }
                 try verifySignature(response.bytes, objects, information)
                 dataAuthentication = .succeeded(.cda)
             } catch {
                 dataAuthentication = .failed(error)
                 results.insert(.combinedDataAuthenticationFailed)
-                return end(invalid(.camFailed))
+                return end(invalid(.camFailed, .dataAuthentication(error)))
             }
             if let failure = checkDataStorage() { return end(failedStorage(failure)) }
         } else {
             // Known before to fail, CDA was not asked for.
             if dataAuthentication == nil { dataAuthentication = .notPerformed }
-            guard card.length(0x9F26) == 8 else { return end(invalid(.cardDataMissing)) }
+            guard card.length(.applicationCryptogram) == 8 else {
+                return end(invalid(.cardDataMissing, .missingData(.applicationCryptogram)))
+            }
             if type == .aac {
                 // S910.33 to S910.36.
                 if storage.contains(.read) || requestedType == .aac && requestedCDA {
-                    return end(invalid(.cardDataError))
+                    return end(invalid(.cardDataError, .missingData(.signedDynamicApplicationData)))
                 }
             } else {
-                if requestedCDA { return end(invalid(.cardDataError)) }
+                if requestedCDA {
+                    return end(invalid(.cardDataError, .missingData(.signedDynamicApplicationData)))
+                }
                 if relay.device != nil { writeRelayResistanceIntoTrack2() }
             }
         }
         // S11.5: the new GENERATE AC went well, what was torn before is past recovery.
         recovering = nil
-        terminal.set(0x95, number: results.rawValue, count: 5)
+        terminal.set(.terminalVerificationResults, number: results.rawValue, count: 5)
 
         // S910.71: a phone that wants its owner to do something first.
         if let interaction = phoneInteraction(data: dataRecord()) {
@@ -204,7 +248,8 @@ extension MChipKernel {
 
     /// Invalid Response 2 (S910.61) has no Data Record; 1 (S910.50) has.
     private mutating func failedStorage(_ failure: (error: MChipError, isWriteError: Bool)) -> Outcome {
-        var outcome = invalid(failure.error)
+        var outcome = invalid(
+            failure.error, .wrongData(.dsSummary1, "the data storage summaries do not agree"))
         if failure.isWriteError { outcome.dataRecord = nil }
         return outcome
     }
@@ -220,36 +265,23 @@ extension MChipKernel {
     private mutating func verifySignature(
         _ bytes: [UInt8], _ objects: Range<Int>, _ information: UInt8
     ) throws(DataAuthenticationFailure) {
-        guard let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication) else {
-            throw .missing(0x4F)
+        guard let number = PrimaryAccountNumber(compressedNumeric: Array(card[.applicationPAN] ?? [])) else {
+            throw .missing(.applicationPAN)
         }
-        guard let index = card.span(0x8F)?.first else { throw .missing(0x8F) }
-        guard let number = PrimaryAccountNumber(compressedNumeric: Array(card[0x5A] ?? [])) else {
-            throw .missing(0x5A)
-        }
-        let issuer = try card.certificate(0x90, remainder: 0x92, exponent: 0x9F32)
-        let own = try card.certificate(0x9F46, remainder: 0x9F48, exponent: 0x9F47)
         // The certificates vouch for one card number: Track 2 Equivalent Data, which may be unsigned, must not bring
         // another into authorization and clearing.
-        if let track = card[0x57], Track2EquivalentData(track)?.primaryAccountNumber != number {
+        if let track = card.span(.track2EquivalentData), !Track2EquivalentData.isTrack(track, of: number) {
             throw .otherNumberInTrack2
         }
-        let date = activation.transaction.date
-        let pan = number.compressedNumeric
+        let cardKey = try activation.cardKey(of: card, number, staticData: staticData.span)
         let signed: CombinedDynamicData
         do throws(OfflineDataAuthenticationError) {
-            let authority = try activation.terminal.certificationAuthorityKeys.key(
-                rid: provider, index: index, on: date)
-            let issuerKey = try authority.recoverIssuerPublicKey(
-                from: issuer, pan: pan, on: date, revocations: activation.terminal.revocationList)
-            let cardKey = try issuerKey.recoverICCPublicKey(
-                from: own, pan: pan, on: date, staticData: staticData.span)
             var hash = TransactionDataHash()
             hash.append(processingOptionsData.span)
             hash.append(cryptogramData.span)
             try hash.append(responseDataObjects: bytes.span.extracting(objects))
-            let signature = Array(card[0x9F4B] ?? [])
-            let unpredictable = Array(terminal[0x9F37] ?? [])
+            let signature = Array(card[.signedDynamicApplicationData] ?? [])
+            let unpredictable = Array(terminal[.unpredictableNumber] ?? [])
             signed = try cardKey.verifyCombined(
                 signature.span, unpredictableNumber: unpredictable.span,
                 cryptogramInformationData: information,
@@ -259,14 +291,14 @@ extension MChipKernel {
         }
         guard let rest = takeSummaries(signed.rest[...]) else { throw .dataStorageSummaries }
         if let expected = relayResistanceSigned(), !rest.starts(with: expected) { throw .relayResistanceData }
-        card.set(0x9F26, signed.cryptogram.bytes)
-        card.set(0x9F4C, signed.iccDynamicNumber)
+        card.set(.applicationCryptogram, signed.cryptogram.bytes)
+        card.set(.iccDynamicNumber, signed.iccDynamicNumber)
     }
 
     /// S910.39: without a signature the issuer learns of the relay resistance protocol by digits in the discretionary data
     /// of Track 2 Equivalent Data.
     private mutating func writeRelayResistanceIntoTrack2() {
-        guard let device = relay.device, let track = card[0x57] else { return }
+        guard let device = relay.device, let track = card[.track2EquivalentData] else { return }
         var text = Array(Hex.string(track).utf8)
         while text.last == UInt8(ascii: "F") { text.removeLast() }
         guard let separator = text.firstIndex(of: UInt8(ascii: "D")), text.count >= separator + 8 else {
@@ -278,7 +310,7 @@ extension MChipKernel {
             let all = Array(String(value).utf8)
             return [UInt8](repeating: UInt8(ascii: "0"), count: max(0, count - all.count)) + all.suffix(count)
         }
-        let index = card.span(0x8F)?.first ?? 0xFF
+        let index = card.span(.certificationAuthorityPublicKeyIndex)?.first ?? 0xFF
         text += digits(index < 0x0A ? Int(index) : 0, 1)
         text += digits(Int(relay.rounds), 1)
         text += digits(Int(device.entropy[2]) << 8 | Int(device.entropy[3]), 5)
@@ -286,7 +318,7 @@ extension MChipKernel {
         text += digits(min(Int(relay.measured) / 10, 999), 3)
         if !text.count.isMultiple(of: 2) { text.append(UInt8(ascii: "F")) }
         guard let value = Hex.bytes(String(decoding: text, as: UTF8.self)) else { return }
-        card.set(0x57, value)
+        card.set(.track2EquivalentData, value)
     }
 
     // MARK: - Outcomes
@@ -304,37 +336,40 @@ extension MChipKernel {
             languagePreference: language)
         showBalance(in: &message)
         return outcome(
-            .approved, message: message, data: dataRecord(), receipt: requiresCVM || method == .signature)
+            .approved, message: message, data: dataRecord(), receipt: wantsReceipt)
     }
 
     func onlineRequest() -> Outcome {
         outcome(
             .onlineRequest,
             message: UserInterfaceRequest(.authorising, .notReady, languagePreference: language),
-            data: dataRecord(), receipt: requiresCVM || method == .signature)
+            data: dataRecord(), receipt: wantsReceipt)
     }
 
     /// POS Cardholder Interaction Information, DF4B: where it asks for a second tap the Phone Message Table says what
     /// is shown, and the transaction begins again (S910.71 to S910.80, S13.44, S14.22); nil where it asks for none.
     func phoneInteraction(data: DataObjects? = nil) -> Outcome? {
-        guard let information = card[0xDF4B].map({ Array($0) }), information.count == 3,
+        guard let information = card[.posCardholderInteractionInformation].map({ Array($0) }),
+            information.count == 3,
             information[1] & 0x03 != 0 || information[2] & 0x0F != 0
         else { return nil }
         let table = Array(terminal[MChipConfiguration.phoneMessageTable] ?? [])
-        var message = UserInterfaceRequest.Message.seePhone
+        // S910.73: message and status of the first line that fits.
+        var message = UserInterfaceRequest(.seePhone, .notReady)
         for start in stride(from: 0, to: table.count - 7, by: 8) {
             let fits = (0..<3).allSatisfy { information[$0] & table[start + $0] == table[start + 3 + $0] }
             if fits, let found = UserInterfaceRequest.Message(rawValue: table[start + 6]) {
-                message = found
+                message.message = found
+                message.status = UserInterfaceRequest.Status(rawValue: table[start + 7]) ?? .notReady
                 break
             }
         }
-        let restart = UserInterfaceRequest(.presentCardAgain, .readyToRead, languagePreference: language)
-        var result = outcome(
-            .tryAgain, start: .b,
-            message: UserInterfaceRequest(
-                message, .notReady, holdTime: holdTime, languagePreference: language),
-            restart: restart, data: data)
+        message.languagePreference = language
+        // S910.79, S910.80, S13.45: the same message on restart, with the field ready for the phone again.
+        var restart = message
+        restart.status = .readyToRead
+        message.holdTime = holdTime
+        var result = outcome(.tryAgain, start: .b, message: message, restart: restart, data: data)
         // Also for phones that say nothing of it: a phone must lose the field to begin anew.
         result.fieldOffRequest = holdTimeValue
         return result

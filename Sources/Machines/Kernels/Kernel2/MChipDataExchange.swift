@@ -16,7 +16,9 @@ extension MChipKernel {
 
     /// S1.10, S1.16: what the configuration asks for from the beginning.
     mutating func beginDataExchange() {
-        for tag: Tag in [0xDF8112, 0xFF8102, 0xFF8103] where isEmpty(tag) { need(tag) }
+        for tag: Tag in [.tagsToRead, .tagsToWriteBeforeGenAC, .tagsToWriteAfterGenAC] where isEmpty(tag) {
+            need(tag)
+        }
         takeLists(terminal)
         moveKnownTagsToRead()
     }
@@ -26,14 +28,16 @@ extension MChipKernel {
     }
 
     /// Adds to Data Needed what a list wants and the terminal promised.
+    /// - Parameter isAwaited: the kernel waits for it, so that only what the terminal may send counts (S1.12, S2.7).
     /// - Returns: whether something is missing.
     @discardableResult
-    mutating func needMissing(of list: Tag) -> Bool {
+    mutating func needMissing(of list: Tag, isAwaited: Bool = false) -> Bool {
         guard let bytes = card[list], !bytes.isEmpty,
             let entries = try? DataObjectList.entries(bytes, name: list)
         else { return false }
         var isMissing = false
         for entry in entries where isEmpty(entry.tag) && card.length(entry.tag) ?? 0 == 0 {
+            if isAwaited, !MChipDictionary.mayComeFromTerminal(entry.tag) { continue }
             need(entry.tag)
             isMissing = true
         }
@@ -42,22 +46,40 @@ extension MChipKernel {
 
     /// Tags To Read (DF8112: tags), Tags To Write Before and After GEN AC (FF8102, FF8103: data objects).
     private mutating func takeLists(_ data: DataObjects) {
-        if let list = data[0xDF8112] {
+        if let list = data[.tagsToRead] {
             let bytes = Array(list)
             var offset = 0
-            while offset < bytes.count, let tag = Self.tag(bytes, &offset) { tagsToRead.append(tag) }
+            while offset < bytes.count, let tag = Self.tag(bytes, &offset) {
+                // AddListToList: what is in the list already is there once.
+                if !tagsToRead.contains(tag) { tagsToRead.append(tag) }
+            }
         }
-        for (template, isBefore) in [(0xFF8102 as Tag, true), (0xFF8103, false)] {
+        for (template, isBefore) in [(Tag.tagsToWriteBeforeGenAC, true), (.tagsToWriteAfterGenAC, false)] {
             guard let content = data[template] else { continue }
             let bytes = Array(content)
             var reader = BERTLVReader(bytes.span, in: 0..<bytes.count)
             while let element = try? reader.next() {
-                guard MChipDictionary.isWrittenWithPutData(element.tag), element.value.count <= 192 else {
+                guard MChipDictionary.isWrittenWithPutData(element.tag, length: element.value.count) else {
                     continue
                 }
                 let entry = (element.tag, Array(bytes[element.value]))
-                if isBefore { tagsToWriteBefore.append(entry) } else { tagsToWriteAfter.append(entry) }
+                if isBefore {
+                    Self.update(&tagsToWriteBefore, entry)
+                } else {
+                    Self.update(&tagsToWriteAfter, entry)
+                }
             }
+        }
+    }
+
+    /// AddListToList: a data object that comes again replaces the one that is there.
+    private static func update(
+        _ list: inout [(tag: Tag, value: [UInt8])], _ entry: (tag: Tag, value: [UInt8])
+    ) {
+        if let index = list.firstIndex(where: { $0.tag == entry.tag }) {
+            list[index] = entry
+        } else {
+            list.append(entry)
         }
     }
 
@@ -90,9 +112,11 @@ extension MChipKernel {
         tagsToRead = left
     }
 
-    /// S456.21, S78.12: whatever was not found goes out without a value.
+    /// S456.21, S78.12: what the kernel knows and did not find goes out without a value.
     mutating func sendRestOfTagsToRead() {
-        for tag in tagsToRead { dataToSend.set(tag, value(tag) ?? []) }
+        for tag in tagsToRead where MChipDictionary.knows(tag) || isConfigured(tag) {
+            dataToSend.set(tag, value(tag) ?? [])
+        }
         tagsToRead.removeAll()
     }
 
@@ -106,9 +130,7 @@ extension MChipKernel {
 
     mutating func getData(_ tag: Tag) -> KernelAction {
         transmit(
-            CommandAPDU(
-                cla: 0x80, ins: 0xCA, p1: UInt8(truncatingIfNeeded: tag.rawValue >> 8),
-                p2: UInt8(truncatingIfNeeded: tag.rawValue)), .waitingForData(tag))
+            .getData(tag), .waitingForData(tag))
     }
 
     /// S5.
@@ -117,7 +139,7 @@ extension MChipKernel {
         if response.isSuccess {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
             if let element = try? reader.next(), element.tag == tag, element.whole == response.dataRange,
-                MChipDictionary.acceptsFromCard(tag, length: element.value.count, in: tag)
+                MChipDictionary.acceptance(tag, length: element.value.count, in: .none) == .stored
             {
                 dataToSend.set(tag, response.bytes[element.value])
                 card.set(tag, response.bytes.span.extracting(element.value))
@@ -129,7 +151,8 @@ extension MChipKernel {
     /// A command, and before it the DEK signal where something is to be told (S3R1.15, S456.3, S456.8): data are needed,
     /// or everything that was to be read is there.
     mutating func transmit(_ command: CommandAPDU, _ next: State) -> KernelAction {
-        exchange(.transmit(command), next)
+        underWay = command
+        return exchange(.transmit(command), next)
     }
 
     mutating func exchange(_ action: KernelAction, _ next: State) -> KernelAction {
@@ -157,11 +180,13 @@ extension MChipKernel {
     /// The DET signal (UpdateWithDetData).
     mutating func received(_ data: DataObjects) {
         for tag in data.tags {
-            guard let value = data[tag], MChipDictionary.acceptsFromTerminal(tag, length: value.count) else {
-                continue
-            }
-            switch tag.rawValue {
-            case 0xDF8112, 0xFF8102, 0xFF8103: break
+            // A tag that the kernel does not know is the configuration's own, where that has it (UpdateWithDetData).
+            guard let value = data[tag],
+                MChipDictionary.acceptsFromTerminal(tag, length: value.count)
+                    || isConfigured(tag)
+            else { continue }
+            switch tag {
+            case .tagsToRead, .tagsToWriteBeforeGenAC, .tagsToWriteAfterGenAC: break
             default: terminal.set(tag, value)
             }
         }
@@ -173,8 +198,11 @@ extension MChipKernel {
         received(data)
         switch state {
         case .waitingForProcessingOptionsData:
-            // S2.7: all of the PDOL, or wait on.
-            if needMissing(of: 0x9F38) { return wait(.waitingForProcessingOptionsData) }
+            // S2.7: all of the PDOL, or wait on: without another DEK signal, and the time runs on.
+            if needMissing(of: .processingOptionsDataObjectList, isAwaited: true) {
+                dataNeeded = []
+                return wait(.waitingForProcessingOptionsData)
+            }
             return getProcessingOptions()
         default:
             // S6, S8.
@@ -193,16 +221,11 @@ extension MChipKernel {
 
     // MARK: - Standalone data storage: PUT DATA (S12, S15)
 
-    private func putData(_ entry: (tag: Tag, value: [UInt8])) -> CommandAPDU {
-        CommandAPDU(
-            cla: 0x80, ins: 0xDA, p1: UInt8(truncatingIfNeeded: entry.tag.rawValue >> 8),
-            p2: UInt8(truncatingIfNeeded: entry.tag.rawValue), data: entry.value)
-    }
-
     /// S456.50: PUT DATA before GENERATE AC; nil where nothing is left.
     mutating func writeBefore() -> KernelAction? {
         guard !tagsToWriteBefore.isEmpty else { return nil }
-        return transmit(putData(tagsToWriteBefore.removeFirst()), .waitingForWriteBefore)
+        let entry = tagsToWriteBefore.removeFirst()
+        return transmit(.putData(entry.tag, entry.value), .waitingForWriteBefore)
     }
 
     /// S12.
@@ -210,7 +233,7 @@ extension MChipKernel {
         if response.isSuccess {
             if let next = writeBefore() { return next }
             // Pre-Gen AC Put Data Status: all were written.
-            terminal.set(0xDF810F, [0x80])
+            terminal.set(.preGenACPutDataStatus, [0x80])
         } else {
             tagsToWriteBefore = []
         }
@@ -220,19 +243,20 @@ extension MChipKernel {
     /// S910.77: PUT DATA after GENERATE AC; nil where nothing is left.
     mutating func writeAfter(_ outcome: Outcome) -> KernelAction? {
         guard !tagsToWriteAfter.isEmpty else { return nil }
-        return transmit(putData(tagsToWriteAfter.removeFirst()), .waitingForWriteAfter(outcome))
+        let entry = tagsToWriteAfter.removeFirst()
+        return transmit(.putData(entry.tag, entry.value), .waitingForWriteAfter(outcome))
     }
 
     /// S15: whatever comes, the outcome stands.
     mutating func writtenAfter(_ response: ResponseAPDU?, _ outcome: Outcome) -> KernelAction {
         if response?.isSuccess == true {
             if let next = writeAfter(outcome) { return next }
-            terminal.set(0xDF810E, [0x80])
+            terminal.set(.postGenACPutDataStatus, [0x80])
         }
         tagsToWriteAfter = []
         var outcome = outcome
         // The status of the writing is told with the outcome.
-        let errors = outcome.discretionaryData?[0xDF8115].map { Array($0) } ?? errorIndication(.ok)
+        let errors = outcome.discretionaryData?[.errorIndication].map { Array($0) } ?? errorIndication(.ok)
         outcome.discretionaryData = discretionaryData(errors)
         return show(outcome)
     }

@@ -7,11 +7,12 @@ import EMVCryptography
 extension MChipKernel {
     /// S1.17 to S1.20.
     mutating func beginDataStorage() {
-        guard (terminal.length(MChipConfiguration.dataStorageVersion) ?? 0) > 0, terminal.contains(0x9F5C)
+        guard (terminal.length(MChipConfiguration.dataStorageVersion) ?? 0) > 0,
+            terminal.contains(.dsRequestedOperatorID)
         else { return }
-        for tag: Tag in [0x9F5E, 0x9F5D] { dataToSend.set(tag, card[tag] ?? []) }
+        for tag: Tag in [.dsID, .applicationCapabilitiesInformation] { dataToSend.set(tag, card[tag] ?? []) }
         if let version = capabilities?.dataStorageVersion, version == 1 || version == 2,
-            (card.length(0x9F5E) ?? 0) > 0
+            (card.length(.dsID) ?? 0) > 0
         {
             storage = .read
         }
@@ -20,29 +21,33 @@ extension MChipKernel {
     /// S3R1.10 to S3R1.13: what GET PROCESSING OPTIONS brought of the operator's slot.
     mutating func readDataStorage() {
         guard storage.contains(.read) else { return }
-        for tag: Tag in [0x9F5F, 0x9F7D, 0x9F7F, 0x9F6F, 0x9F54] where (card.length(tag) ?? 0) > 0 {
-            dataToSend.set(tag, card[tag] ?? [])
+        for tag: Tag in [
+            .dsSlotAvailability, .dsSummary1, .dsUnpredictableNumber, .dsSlotManagementControl, .dsODSCard,
+        ] {
+            if let value = card[tag] { dataToSend.set(tag, value) }
         }
-        dataToSend.set(0x9F37, terminal[0x9F37] ?? [])
+        dataToSend.set(.unpredictableNumber, terminal[.unpredictableNumber] ?? [])
         func has(_ tag: Tag) -> Bool { (card.length(tag) ?? 0) > 0 }
-        let isNewSlot = has(0x9F5F) && has(0x9F7D) && has(0x9F7F) && !card.contains(0x9F54)
-        let isOwnSlot = has(0x9F7D) && card.contains(0x9F54)
+        let isNewSlot =
+            has(.dsSlotAvailability) && has(.dsSummary1) && has(.dsUnpredictableNumber)
+            && !card.contains(.dsODSCard)
+        let isOwnSlot = has(.dsSummary1) && card.contains(.dsODSCard)
         if !isNewSlot, !isOwnSlot { storage.remove(.read) }
     }
 
     /// S4.30: the DSDOL's data are needed unless the slot is locked (DS Slot Management Control 9F6F).
     mutating func needDataStorageInput() {
         guard storage.contains(.read) else { return }
-        if let control = card.span(0x9F6F)?.first, control & 0x10 != 0 { return }
-        needMissing(of: 0x9F5B)
+        if let control = card.span(.dsSlotManagementControl)?.first, control & 0x10 != 0 { return }
+        needMissing(of: .dsdol)
     }
 
     /// S456.19: the DS ID is the card number and its sequence number, at least 8 bytes.
     func dataStorageIdentifierFits() -> Bool {
-        guard let identifier = card[0x9F5E], let number = card[0x5A] else { return false }
+        guard let identifier = card[.dsID], let number = card[.applicationPAN] else { return false }
         var digits = Hex.string(number)
         while digits.last == "F" { digits.removeLast() }
-        digits += Hex.string(card[0x5F34] ?? [0])
+        digits += Hex.string(card[.applicationPANSequenceNumber] ?? [0])
         if !digits.count.isMultiple(of: 2) { digits = "0" + digits }
         while digits.count < 16 { digits = "0" + digits }
         return Hex.string(identifier) == digits
@@ -57,12 +62,12 @@ extension MChipKernel {
 
     /// - Parameter type: the cryptogram that terminal action analysis asks for; data storage may ask for less.
     func decideDataStorage(_ type: inout CryptogramInformationData.CryptogramType) -> DataStorageDecision {
-        guard isNotEmpty(0xDF62), (card.length(0x9F5B) ?? 0) > 0 else { return .none }
+        guard isNotEmpty(.dsODSInfo), (card.length(.dsdol) ?? 0) > 0 else { return .none }
         guard
-            let wanted = terminal.span(0xDF8108)?.first.flatMap({
+            let wanted = terminal.span(.dsACType)?.first.flatMap({
                 CryptogramInformationData.CryptogramType(rawValue: $0 >> 6)
             }),
-            wanted != .aar, let information = terminal.span(0xDF810A)?.first
+            wanted != .aar, let information = terminal.span(.dsODSInfoForReader)?.first
         else { return .error(.dataStorageDataError) }
         if wanted == .aac || wanted == type || wanted == .arqc && type == .tc {
             type = wanted
@@ -78,19 +83,19 @@ extension MChipKernel {
     /// DSDOL data, with the digest of the operator's input where the card wants it (GAC.40 to GAC.45).
     /// - Returns: nil for a DSDOL that cannot be read.
     mutating func dataStorageData() -> [UInt8]? {
-        let list = Array(card[0x9F5B] ?? [])
-        guard let entries = try? DataObjectList.entries(list, name: 0x9F5B) else { return nil }
-        if entries.contains(where: { $0.tag == 0xDF61 }) {
+        let list = Array(card[.dsdol] ?? [])
+        guard let entries = try? DataObjectList.entries(list, name: .dsdol) else { return nil }
+        if entries.contains(where: { $0.tag == .dsDigestH }) {
             let digest =
-                terminal[0xDF8109].flatMap { digestOfInput(Array($0)) } ?? [UInt8](repeating: 0, count: 8)
-            terminal.set(0xDF61, digest)
+                terminal[.dsInputTerm].flatMap { digestOfInput(Array($0)) } ?? [UInt8](repeating: 0, count: 8)
+            terminal.set(.dsDigestH, digest)
         }
         var result: [UInt8] = []
         for (index, entry) in entries.enumerated() {
-            if index == entries.count - 1, let value = terminal[entry.tag] ?? card[entry.tag],
+            if index == entries.count - 1, let value = terminal[entry.tag] ?? card[entry.tag], !value.isEmpty,
                 value.count < entry.length
             {
-                // The last data object of a DSDOL is not padded (Book C-2, 4.1.4).
+                // The last data object of a DSDOL is not padded (Book C-2, 4.1.4); one without a value is zeros.
                 result.append(contentsOf: value)
             } else {
                 DataObjectList.append(entry, from: terminal, card, to: &result)
@@ -101,12 +106,14 @@ extension MChipKernel {
 
     /// DS Digest H of DS Input (Term).
     private func digestOfInput(_ input: [UInt8]) -> [UInt8]? {
-        guard input.count == 8, let identifier = card[0x9F5E].map({ Array($0) }), let own = terminal[0x9F5C],
+        guard input.count == 8, let identifier = card[.dsID].map({ Array($0) }),
+            let own = terminal[.dsRequestedOperatorID],
             own.count == 8
         else { return nil }
         // A volatile data set in a permanent slot belongs to no operator.
         let isVolatileInPermanent =
-            (card.span(0x9F6F)?.first ?? 0) & 0x80 != 0 && (terminal.span(0xDF62)?.first ?? 0) & 0x40 != 0
+            (card.span(.dsSlotManagementControl)?.first ?? 0) & 0x80 != 0
+            && (terminal.span(.dsODSInfo)?.first ?? 0) & 0x40 != 0
         let operatorIdentifier = isVolatileInPermanent ? [UInt8](repeating: 0, count: 8) : Array(own)
         return capabilities?.dataStorageVersion == 2
             ? DataStorageHash.owhf2AES(input, identifier: identifier, operatorIdentifier: operatorIdentifier)
@@ -121,7 +128,7 @@ extension MChipKernel {
         let count = capabilities?.dataStorageVersion == 2 ? 16 : 8
         if relay.device != nil, rest.count < 2 * count + 14 { return nil }
         var rest = rest
-        for tag: Tag in [0xDF8101, 0xDF8102] where rest.count >= count {
+        for tag: Tag in [.dsSummary2, .dsSummary3] where rest.count >= count {
             card.set(tag, rest.prefix(count))
             rest = rest.dropFirst(count)
         }
@@ -133,21 +140,22 @@ extension MChipKernel {
     mutating func checkDataStorage() -> (error: MChipError, isWriteError: Bool)? {
         guard storage.contains(.read) else { return nil }
         // S11.47: a torn write of before must have left the summary as it was.
-        if let torn = recovering, Self.wrote(torn), torn[0x9F7D] != card[0x9F7D] {
+        if let torn = recovering, Self.wrote(torn), torn[.dsSummary1] != card[.dsSummary1] {
             return (.dataStorageReadError, false)
         }
-        guard let before = card[0xDF8101], !before.isEmpty else { return (.cardDataMissing, false) }
-        guard before == card[0x9F7D] else { return (.dataStorageReadError, false) }
+        guard let before = card[.dsSummary2], !before.isEmpty else { return (.cardDataMissing, false) }
+        guard before == card[.dsSummary1] else { return (.dataStorageReadError, false) }
         var status: UInt8 = 0x80
-        terminal.set(0xDF810B, [status])
+        terminal.set(.dsSummaryStatus, [status])
         guard storage.contains(.write) else { return nil }
-        guard let after = card[0xDF8102], !after.isEmpty else { return (.cardDataMissing, false) }
+        guard let after = card[.dsSummary3], !after.isEmpty else { return (.cardDataMissing, false) }
         if before == after {
             // Nothing was written: the operator may want to stop then.
-            return (terminal.span(0xDF810A)?.first ?? 0) & 0x02 != 0 ? (.dataStorageWriteError, true) : nil
+            return (terminal.span(.dsODSInfoForReader)?.first ?? 0) & 0x02 != 0
+                ? (.dataStorageWriteError, true) : nil
         }
         status |= 0x40
-        terminal.set(0xDF810B, [status])
+        terminal.set(.dsSummaryStatus, [status])
         return nil
     }
 }

@@ -15,7 +15,7 @@ public struct MChipKernel: Kernel {
         case waitingForProcessingOptions
         /// SR1: EXCHANGE RELAY RESISTANCE DATA was sent.
         case waitingForRelayResistance
-        /// SR1: a new entropy is drawn for the next round.
+        /// S3.61, SR1: a new entropy is drawn for the first round and for each further one.
         case drawingEntropy
         /// S4 (EMV mode) and S7 (mag-stripe mode): READ RECORD was sent.
         case waitingForRecord
@@ -43,9 +43,14 @@ public struct MChipKernel: Kernel {
         indirect case exchanging(State, KernelAction)
         /// S910: the customer is told that the card was read, before the outcome.
         indirect case cardReadShown(Outcome)
+        /// S13.12.1, S14.12.1: the same in mag-stripe mode; a failure is delayed afterwards, with the phone's message before.
+        indirect case checksumShown(Outcome, fails: Bool)
+        /// S13.44, S14.22: the phone's message is shown, before the delay.
+        indirect case phoneMessageShown(Outcome)
         case finished(Outcome)
     }
-    enum Mode: Sendable { case emv, magStripe }
+    /// Unknown before the response to GET PROCESSING OPTIONS.
+    enum Mode: Sendable { case unknown, emv, magStripe }
 
     let activation: KernelActivation
     var state = State.idle
@@ -53,7 +58,9 @@ public struct MChipKernel: Kernel {
     var terminal: DataObjects
     /// What the card gave.
     var card = DataObjects(reservingObjects: 48, bytes: 1536)
-    var mode = Mode.emv
+    var mode = Mode.unknown
+    /// The command that is under way, given again where an event changes nothing.
+    var underWay: CommandAPDU?
     var results: TerminalVerificationResults = []
     var locator: ApplicationFileLocator?
     /// The record that is read next: entry of the AFL and record number.
@@ -77,7 +84,8 @@ public struct MChipKernel: Kernel {
     var relay = RelayResistance()
     /// Torn Transaction Log.
     var torn: TornTransactionLog
-    /// TempTornRecord: the one that RECOVER AC is about, or that it could not recover.
+    /// TempTornRecord: the one that RECOVER AC is about, or that it could not recover. It stays in the log until the card has
+    /// answered.
     var recovering: DataObjects?
     /// The record that left the log, for the Discretionary Data.
     var tornOut: DataObjects?
@@ -103,7 +111,10 @@ public struct MChipKernel: Kernel {
         torn = TornTransactionLog(activation.persistentData)
         failures = min(
             activation.persistentData?.span(MChipConfiguration.failedMagStripeCounter)?.first ?? 0, 5)
-        terminal = MChipConfiguration.defaults
+        // Made apart from the kernel, which is then there at once.
+        var terminal = MChipConfiguration.defaults
+        // All that is added below has room: the configuration's own, the transaction's data and the kernel's results.
+        terminal.reserve(objects: 96, bytes: 640)
         terminal.merge(activation.terminal.data)
         let combination = activation.combination
         // The Entry Point's limits serve where the kernel's own are not configured.
@@ -115,25 +126,30 @@ public struct MChipKernel: Kernel {
         limit(MChipConfiguration.transactionLimitOnDeviceCVM, combination.contactlessTransactionLimit)
         limit(MChipConfiguration.cvmRequiredLimit, combination.cvmRequiredLimit)
         terminal.merge(combination.kernelData)
-        let inputs = activation.transaction
-        terminal.set(0x9F02, bcd: inputs.amount.minorUnits, count: 6)
-        terminal.set(0x9F03, bcd: inputs.amountOther.minorUnits, count: 6)
-        terminal.set(0x5F2A, bcd: UInt64(inputs.currency.value), count: 2)
-        terminal.set(0x5F36, bcd: UInt64(inputs.currencyExponent), count: 1)
-        terminal.set(0x9A, bcd: UInt64(inputs.date.yymmdd), count: 3)
-        terminal.set(0x9F21, bcd: UInt64(max(0, inputs.hhmmss)), count: 3)
-        terminal.set(0x9C, number: UInt64(inputs.transactionType), count: 1)
-        terminal.set(0x9F37, number: UInt64(activation.unpredictableNumber), count: 4)
-        terminal.set(0x9F41, bcd: UInt64(inputs.sequenceCounter), count: 4)
+        terminal.setTransaction(of: activation)
+        terminal.set(.applicationIdentifierTerminal, combination.applicationIdentifier)
+        // S1.9: Terminal Capabilities, without the methods of verification, which are known later.
+        let capabilities = Self.capabilities(of: terminal, methods: 0)
+        terminal.set(.terminalCapabilities, number: capabilities, count: 3)
         // Mobile Support Indicator: this reader does on-device verification.
-        if !terminal.contains(0x9F7E) { terminal.set(0x9F7E, [0x01]) }
+        if !terminal.contains(.mobileSupportIndicator) { terminal.set(.mobileSupportIndicator, [0x01]) }
+        self.terminal = terminal
+    }
+
+    /// Terminal Capabilities (9F33): the kernel's own, whatever those of the contact reader are (S1.9, S456.33).
+    /// - Parameter methods: byte 2, CVM Capability.
+    static func capabilities(of terminal: borrowing DataObjects, methods: UInt8) -> UInt64 {
+        let input = terminal.span(MChipConfiguration.cardDataInputCapability)?.first ?? 0
+        let security = terminal.span(MChipConfiguration.securityCapability)?.first ?? 0
+        return UInt64(input) << 16 | UInt64(methods) << 8 | UInt64(security)
     }
 
     var configuration: MChipKernelConfiguration {
         MChipKernelConfiguration(rawValue: terminal.span(MChipConfiguration.kernelConfiguration)?.first ?? 0)
     }
     var interchangeProfile: ApplicationInterchangeProfile {
-        ApplicationInterchangeProfile(rawValue: UInt16(truncatingIfNeeded: card.number(0x82) ?? 0))
+        ApplicationInterchangeProfile(
+            rawValue: UInt16(truncatingIfNeeded: card.number(.applicationInterchangeProfile) ?? 0))
     }
     /// Both the device and this kernel do on-device cardholder verification.
     var verifiesOnDevice: Bool {
@@ -141,27 +157,82 @@ public struct MChipKernel: Kernel {
             && configuration.contains(.onDeviceCardholderVerification)
     }
 
-    var capabilities: ApplicationCapabilities? { ApplicationCapabilities(card.span(0x9F5D)) }
+    /// The Torn Record that left the log, now or before an earlier Try Again of this transaction: for the Discretionary Data.
+    var leftRecord: [UInt8]? {
+        if let tornOut { return tornOut.encoded() }
+        return activation.restartData?[.tornRecord].map { Array($0) }
+    }
+
+    var capabilities: ApplicationCapabilities? {
+        ApplicationCapabilities(card.span(.applicationCapabilitiesInformation))
+    }
 
     // MARK: - Kernel
+
+    public mutating func handle(_ event: KernelEvent) -> KernelAction {
+        if leavesUnderWay(event) {
+            if case .drawingEntropy = state { return .drawUnpredictableNumber }
+            if let underWay { return .transmit(underWay) }
+        }
+        return react(to: event)
+    }
+
+    /// Data that nobody waits for, and STOP while the card's answer settles the payment, leave what is under way as it is.
+    private mutating func leavesUnderWay(_ event: KernelEvent) -> Bool {
+        switch event {
+        case .dataExchange(let data):
+            switch state {
+            // S3 to S5, S7, SR1: the data are taken.
+            case .waitingForProcessingOptions, .waitingForRecord, .waitingForData, .waitingForRelayResistance,
+                .drawingEntropy:
+                received(data)
+                return true
+            // S9 to S17: they are not.
+            case .waitingForCryptogram, .waitingForRecovery, .waitingForBalanceBefore,
+                .waitingForBalanceAfter,
+                .waitingForWriteBefore, .waitingForWriteAfter, .waitingForChecksum:
+                return true
+            case .idle, .waitingForProcessingOptionsData, .waitingForFirstWrite, .delaying, .exchanging,
+                .cardReadShown, .checksumShown, .phoneMessageShown, .finished:
+                return false
+            }
+        case .stop:
+            switch state {
+            // S13.7, S14.7, S15.
+            case .waitingForChecksum, .waitingForWriteAfter: return true
+            default: return false
+            }
+        default: return false
+        }
+    }
 
     public mutating func start() -> KernelAction {
         // S1.7, S1.8.
         let response = activation.selectResponse
         do {
-            guard let fci = try BERTLVReader.first(0x6F, in: response.bytes.span, range: response.dataRange),
-                try store(response.bytes, fci.value, in: 0x6F, depth: 0)
-            else { return finish(selectNext(.parsingError)) }
-        } catch { return finish(selectNext(.parsingError)) }
-        guard card.contains(0x84) else { return finish(selectNext(.cardDataMissing)) }
-        if isMalformed(0x9F38) { return finish(selectNext(.parsingError)) }
+            guard
+                let fci = try BERTLVReader.first(
+                    .fciTemplate, in: response.bytes.span, range: response.dataRange)
+            else { return finish(selectNext(.parsingError, .missingData(.fciTemplate))) }
+            if let reason = try store(response.bytes, fci.value, in: .fciTemplate, depth: 0) {
+                return finish(selectNext(.parsingError, reason))
+            }
+        } catch { return finish(selectNext(.parsingError, .malformedData(error))) }
+        guard card.contains(.dedicatedFileName) else {
+            return finish(selectNext(.cardDataMissing, .missingData(.dedicatedFileName)))
+        }
+        if isMalformed(.processingOptionsDataObjectList) {
+            return finish(selectNext(.parsingError, malformedList(.processingOptionsDataObjectList)))
+        }
         beginDataExchange()
         beginDataStorage()
-        if needMissing(of: 0x9F38) { return wait(.waitingForProcessingOptionsData) }
+        if needMissing(of: .processingOptionsDataObjectList, isAwaited: true) {
+            return wait(.waitingForProcessingOptionsData)
+        }
         return getProcessingOptions()
     }
 
-    public mutating func handle(_ event: KernelEvent) -> KernelAction {
+    private mutating func react(to event: KernelEvent) -> KernelAction {
         switch event {
         case .response(let response, let microseconds):
             switch state {
@@ -170,13 +241,13 @@ public struct MChipKernel: Kernel {
             case .waitingForRecord: return recordRead(response)
             case .waitingForData(let tag): return dataRead(response, tag)
             case .waitingForBalanceBefore:
-                keepBalance(response, 0xDF8104)
+                keepBalance(response, .balanceReadBeforeGenAC)
                 return writeBefore() ?? recover() ?? generateCryptogram()
             case .waitingForWriteBefore: return writtenBefore(response)
             case .waitingForRecovery: return recovered(response)
             case .waitingForCryptogram: return cryptogram(response)
             case .waitingForBalanceAfter(let generated):
-                keepBalance(response, 0xDF8105)
+                keepBalance(response, .balanceReadAfterGenAC)
                 return cryptogram(generated)
             case .waitingForWriteAfter(let outcome): return writtenAfter(response, outcome)
             case .waitingForChecksum: return checksum(response)
@@ -184,12 +255,15 @@ public struct MChipKernel: Kernel {
             }
         case .unpredictableNumber(let number):
             if case .drawingEntropy = state {
-                terminal.set(0x9F37, number: UInt64(number), count: 4)
+                terminal.set(.unpredictableNumber, number: UInt64(number), count: 4)
                 return exchangeRelayResistanceData()
             }
         case .done:
             switch state {
             case .cardReadShown(let outcome): return finish(outcome)
+            case .checksumShown(let outcome, let fails):
+                return fails ? failMagStripe(outcome) : finish(outcome)
+            case .phoneMessageShown(let outcome): return delay(outcome)
             case .exchanging(let next, let action):
                 state = next
                 return action
@@ -207,7 +281,10 @@ public struct MChipKernel: Kernel {
                 received(data)
                 return action
             case .waitingForProcessingOptionsData, .waitingForFirstWrite: return receivedWhileWaiting(data)
-            case .delaying(let outcome): return finish(outcome)
+            case .delaying(let outcome), .cardReadShown(let outcome): return finish(outcome)
+            case .checksumShown(let outcome, let fails):
+                return fails ? failMagStripe(outcome) : finish(outcome)
+            case .phoneMessageShown(let outcome): return delay(outcome)
             default: break
             }
         case .timeout:
@@ -220,12 +297,14 @@ public struct MChipKernel: Kernel {
         case .stop:
             switch state {
             case .finished: break
-            // S15, S17: the payment is made.
-            case .waitingForWriteAfter(let outcome): return finish(outcome)
+            // S17: the payment is made.
             case .waitingForBalanceAfter(let generated):
-                keepBalance(nil, 0xDF8105)
+                keepBalance(nil, .balanceReadAfterGenAC)
                 return cryptogram(generated)
-            case .delaying(let outcome), .cardReadShown(let outcome): return finish(outcome)
+            case .delaying(let outcome), .cardReadShown(let outcome), .phoneMessageShown(let outcome):
+                return finish(outcome)
+            case .checksumShown(let outcome, let fails):
+                return fails ? failMagStripe(outcome) : finish(outcome)
             // S9 to S11: Book C-2 takes no STOP while it waits for a cryptogram. Here the answer will not come.
             case .waitingForCryptogram, .waitingForRecovery:
                 keepTornRecord()
@@ -234,7 +313,10 @@ public struct MChipKernel: Kernel {
             }
         }
         if case .finished(let outcome) = state { return .outcome(outcome) }
-        return finish(invalid(.cardDataError))
+        return finish(
+            invalid(
+                .cardDataError,
+                .communication("the terminal gave the kernel an event that it did not wait for")))
     }
 
     /// L1RSP in each state.
@@ -243,14 +325,16 @@ public struct MChipKernel: Kernel {
         case .finished(let outcome): return .outcome(outcome)
         // The cryptogram is here: what cannot be read or written afterwards changes nothing (S15, S17).
         case .waitingForBalanceAfter(let generated):
-            keepBalance(nil, 0xDF8105)
+            keepBalance(nil, .balanceReadAfterGenAC)
             return cryptogram(generated)
         case .waitingForWriteAfter(let outcome): return writtenAfter(nil, outcome)
         case .waitingForChecksum: return failMagStripe(tryAgain(error))
+        // S3.5: nothing is shown.
+        case .waitingForProcessingOptions: return finish(tryAgain(error, message: nil))
         case .waitingForCryptogram
         where recovering == nil && !recoversTornTransactions && storage.contains(.write):
             // S9.7: what was to be written may be on the card, so the terminal gets the Data Record.
-            return finish(invalid(l1: error))
+            return finish(invalid(.ok, error.reason, l1: error))
         case .waitingForCryptogram, .waitingForRecovery:
             keepTornRecord()
             return finish(tryAgain(error))
@@ -263,9 +347,13 @@ public struct MChipKernel: Kernel {
         // Torn Transaction Log and Failed MS Cntr outlive the transaction.
         let old = activation.persistentData ?? DataObjects()
         var kept = DataObjects()
-        if !torn.records.isEmpty { kept.set(0xFF8101, torn.encoded) }
+        if !torn.records.isEmpty { kept.set(.tornRecord, torn.encoded) }
         if failures > 0 { kept.set(MChipConfiguration.failedMagStripeCounter, [failures]) }
         if kept != old { outcome.persistentData = kept }
+        // A Torn Record that left is told again with the outcome in which the transaction ends.
+        if outcome.status == .tryAgain, let record = leftRecord {
+            outcome.restartData = [.tornRecord: record]
+        }
         // S1.8: a card that detects the field going off wants to see it go off.
         if outcome.fieldOffRequest == nil, outcome.status != .selectNext,
             capabilities?.supportsFieldOffDetection == true
@@ -282,50 +370,76 @@ public struct MChipKernel: Kernel {
         return !DataObjectList.isWellFormed(value)
     }
 
+    /// What is wrong with a DOL that cannot be read.
+    func malformedList(_ list: Tag) -> EndReason {
+        do throws(DataFormatError) {
+            _ = try DataObjectList.entries(card[list] ?? [], name: list)
+            return .wrongData(list, "no list")
+        } catch { return .malformedList(error) }
+    }
+
     // MARK: - S1 to S3: GET PROCESSING OPTIONS
 
     mutating func getProcessingOptions() -> KernelAction {
         var filled: [UInt8] = []
-        if let list = card[0x9F38] {
+        if let list = card[.processingOptionsDataObjectList] {
             let raw = Array(list)
             do {
-                try DataObjectList.fill(raw.span, name: 0x9F38, from: terminal, into: &filled)
-            } catch { return finish(selectNext(.parsingError)) }
+                try DataObjectList.fill(
+                    raw.span, name: .processingOptionsDataObjectList, from: terminal, into: &filled)
+            } catch { return finish(selectNext(.parsingError, .malformedList(error))) }
         }
-        // Template 83 must fit a short command: contactless readers send no extended ones (Book D).
-        guard filled.count <= 252 else { return finish(selectNext(.parsingError)) }
+        guard let command = CommandAPDU.getProcessingOptions(filled) else {
+            return finish(
+                selectNext(
+                    .parsingError,
+                    .wrongData(.processingOptionsDataObjectList, "asks for more than a command can hold")))
+        }
         processingOptionsData = filled
-        var data: [UInt8] = [0x83]
-        BERTLVWriter.append(length: filled.count, to: &data)
-        data.append(contentsOf: filled)
         state = .waitingForProcessingOptions
-        return .transmit(CommandAPDU(cla: 0x80, ins: 0xA8, p1: 0, p2: 0, data: data))
+        underWay = command
+        return .transmit(command)
     }
 
     /// S3.
     private mutating func processingOptions(_ response: ResponseAPDU) -> KernelAction {
-        guard response.isSuccess else { return finish(selectNext(.statusBytes, response.status)) }
+        guard response.isSuccess else {
+            return finish(
+                selectNext(
+                    .statusBytes, .command("GET PROCESSING OPTIONS", status: response.status.rawValue)))
+        }
         do {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
-            guard let template = try reader.next() else { return finish(invalid(.parsingError)) }
+            guard let template = try reader.next() else {
+                return finish(invalid(.parsingError, .missingData(.responseMessageTemplateFormat2)))
+            }
             switch template.tag {
-            case 0x77:
-                guard try store(response.bytes, template.value, in: 0x77, depth: 0) else {
-                    return finish(invalid(.parsingError))
+            case .responseMessageTemplateFormat2:
+                if let reason = try store(
+                    response.bytes, template.value, in: .responseMessageTemplateFormat2, depth: 0)
+                {
+                    return finish(invalid(.parsingError, reason))
                 }
-            case 0x80:
+            case .responseMessageTemplateFormat1:
                 // AIP and AFL: at least one entry, whole ones.
                 guard template.value.count >= 6, (template.value.count - 2).isMultiple(of: 4),
-                    !card.contains(0x82), !card.contains(0x94)
-                else { return finish(invalid(.parsingError)) }
+                    !card.contains(.applicationInterchangeProfile), !card.contains(.applicationFileLocator)
+                else {
+                    return finish(invalid(.parsingError, .misplacedData(.responseMessageTemplateFormat1)))
+                }
                 let start = template.value.lowerBound
-                card.set(0x82, response.bytes.span.extracting(start..<(start + 2)))
-                card.set(0x94, response.bytes.span.extracting((start + 2)..<template.value.upperBound))
-            default: return finish(invalid(.parsingError))
+                card.set(.applicationInterchangeProfile, response.bytes.span.extracting(start..<(start + 2)))
+                card.set(
+                    .applicationFileLocator,
+                    response.bytes.span.extracting((start + 2)..<template.value.upperBound))
+            default: return finish(invalid(.parsingError, .missingData(.responseMessageTemplateFormat2)))
             }
-        } catch { return finish(invalid(.parsingError)) }
-        guard card.length(0x82) == 2, let length = card.length(0x94), length > 0 else {
-            return finish(invalid(.cardDataMissing))
+        } catch { return finish(invalid(.parsingError, .malformedData(error))) }
+        guard card.length(.applicationInterchangeProfile) == 2 else {
+            return finish(invalid(.cardDataMissing, .missingData(.applicationInterchangeProfile)))
+        }
+        guard let length = card.length(.applicationFileLocator), length > 0 else {
+            return finish(invalid(.cardDataMissing, .missingData(.applicationFileLocator)))
         }
 
         if interchangeProfile.contains(.emvMode), !configuration.contains(.emvModeNotSupported) {
@@ -333,7 +447,9 @@ public struct MChipKernel: Kernel {
             return startEMVMode()
         }
         guard !configuration.contains(.magStripeModeNotSupported) else {
-            return finish(invalid(.magStripeNotSupported))
+            return finish(
+                invalid(
+                    .magStripeNotSupported, .notSupported("the card wants mag-stripe mode, the profile not")))
         }
         mode = .magStripe
         return startMagStripeMode()
@@ -354,7 +470,7 @@ public struct MChipKernel: Kernel {
 
     private mutating func startEMVMode() -> KernelAction {
         // S3: the first record of cards that do both modes serves mag-stripe mode alone, and need not be read.
-        var value = Array(card[0x94] ?? [])
+        var value = Array(card[.applicationFileLocator] ?? [])
         if value == Self.wellKnownLocator, !doesCDA, !storage.contains(.read),
             !configuration.contains(.readsAllRecordsWithoutCDA)
         {
@@ -362,17 +478,20 @@ public struct MChipKernel: Kernel {
             // Unconfirmed: that it is this AFL alone that "read all records even when no CDA" is about.
             value = Array(value[0..<8])
         }
-        if value.count > 4, value.starts(with: Self.magStripeEntry),
-            !configuration.contains(.magStripeModeNotSupported)
-        {
+        if value.starts(with: Self.magStripeEntry), !configuration.contains(.magStripeModeNotSupported) {
             value.removeFirst(4)
         }
-        guard let active = try? ApplicationFileLocator(value) else { return finish(invalid(.cardDataError)) }
-        locator = active
+        // S3.32, S3R1.5: nothing to read is an error of the card.
+        do throws(DataFormatError) {
+            locator = try ApplicationFileLocator(value)
+        } catch { return finish(invalid(.cardDataError, .malformedList(error))) }
         if interchangeProfile.contains(.relayResistanceProtocol),
             configuration.contains(.relayResistanceProtocol)
         {
-            return exchangeRelayResistanceData()
+            // S3.61: the entropy is a new number. The one before may have been told to the card with the PDOL, ahead of the
+            // exchange that is timed.
+            state = .drawingEntropy
+            return .drawUnpredictableNumber
         }
         // S3.65.
         results.insert(.relayResistanceNotPerformed)
@@ -381,9 +500,12 @@ public struct MChipKernel: Kernel {
 
     /// S3.70 to S3.74.
     private mutating func startMagStripeMode() -> KernelAction {
-        var value = Array(card[0x94] ?? [])
+        var value = Array(card[.applicationFileLocator] ?? [])
         if value.starts(with: Self.magStripeEntry) { value = Self.magStripeEntry }
-        guard let active = try? ApplicationFileLocator(value) else { return finish(invalid(.cardDataError)) }
+        let active: ApplicationFileLocator
+        do throws(DataFormatError) {
+            active = try ApplicationFileLocator(value)
+        } catch { return finish(invalid(.cardDataError, .malformedList(error))) }
         locator = active
         position = active.entries.first.map { (0, $0.firstRecord) }
         return readNext()
@@ -418,21 +540,30 @@ public struct MChipKernel: Kernel {
         }
         moveKnownTagsToRead()
         return transmit(
-            CommandAPDU(cla: 0x00, ins: 0xB2, p1: record, p2: current.sfi << 3 | 0x04), .waitingForRecord)
+            .readRecord(record, of: current.sfi), .waitingForRecord)
     }
 
     private mutating func recordRead(_ response: ResponseAPDU) -> KernelAction {
-        guard response.isSuccess else { return finish(invalid(.statusBytes, response.status)) }
-        let hadList = card.contains(0x8C)
-        let hadStorageList = card.contains(0x9F5B)
-        let hadUDOL = card.contains(0x9F69)
+        guard response.isSuccess else {
+            return finish(
+                invalid(.statusBytes, .command("READ RECORD", status: response.status.rawValue)))
+        }
+        let hadList = card.contains(.cardRiskManagementDataObjectList1)
+        let hadStorageList = card.contains(.dsdol)
+        let hadUDOL = card.contains(.udol)
         do {
             if reading.sfi <= 10 {
                 var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
-                guard let template = try reader.next(), template.tag == 0x70,
-                    template.whole == response.dataRange,
-                    try store(response.bytes, template.value, in: 0x70, depth: 0)
-                else { return finish(invalid(.parsingError)) }
+                guard let template = try reader.next(), template.tag == .readRecordResponseMessageTemplate,
+                    template.whole == response.dataRange
+                else {
+                    return finish(invalid(.parsingError, .missingData(.readRecordResponseMessageTemplate)))
+                }
+                if let reason = try store(
+                    response.bytes, template.value, in: .readRecordResponseMessageTemplate, depth: 0)
+                {
+                    return finish(invalid(.parsingError, reason))
+                }
                 if reading.isSigned { sign(response.bytes[template.value]) }
             } else if reading.isSigned {
                 // Files 11 to 30 take part in the signature as they are, in their template (EMV Book 3, 10.3).
@@ -442,11 +573,11 @@ public struct MChipKernel: Kernel {
                     results.insert(.combinedDataAuthenticationFailed)
                 }
             }
-        } catch { return finish(invalid(.parsingError)) }
+        } catch { return finish(invalid(.parsingError, .malformedData(error))) }
         // S4.28 to S4.33, S7.14.
-        if !hadList { needMissing(of: 0x8C) }
+        if !hadList { needMissing(of: .cardRiskManagementDataObjectList1) }
         if !hadStorageList { needDataStorageInput() }
-        if mode == .magStripe, !hadUDOL { needMissing(of: 0x9F69) }
+        if mode == .magStripe, !hadUDOL { needMissing(of: .udol) }
         return readNext()
     }
 
@@ -471,27 +602,44 @@ public struct MChipKernel: Kernel {
 
     // MARK: - Data from the card
 
-    /// Keeps the data objects of a template, looking into templates inside (ParseAndStoreCardResponse).
-    /// - Returns: false for a data object that is there already, belongs to the terminal, or has a length or template
-    ///   that the dictionary does not know.
+    /// Keeps the data objects of a template, looking into templates inside (ParseAndStoreCardResponse, 4.7).
+    /// - Returns: what is wrong: a data object that is there already, belongs to the terminal, or has a length or template that
+    ///   the dictionary does not know.
     mutating func store(
         _ bytes: [UInt8], _ range: Range<Int>, in template: Tag, depth: Int
-    ) throws(BERTLVError) -> Bool {
-        guard depth < 6 else { return false }
+    ) throws(BERTLVError) -> EndReason? {
+        let templates = MChipDictionary.Templates(template)
         var reader = BERTLVReader(bytes.span, in: range)
         while let element = try reader.next() {
-            if element.tag.isConstructed {
-                guard !MChipDictionary.belongsToTerminal(element.tag),
-                    try store(bytes, element.value, in: element.tag, depth: depth + 1)
-                else { return false }
-                continue
+            let tag = element.tag
+            switch MChipDictionary.acceptance(tag, length: element.value.count, in: templates) {
+            case .refused: return .misplacedData(tag)
+            case .stored where tag.isConstructed:
+                guard depth < 6 else { return .misplacedData(tag) }
+                if let reason = try store(bytes, element.value, in: tag, depth: depth + 1) { return reason }
+            case .stored:
+                // A data object that came before, with a value, may not come again; what the kernel only hands on may.
+                if let length = card.length(tag), length > 0 {
+                    if MChipDictionary.isTold(tag) { continue }
+                    return .repeatedData(tag)
+                }
+                card.set(tag, bytes.span.extracting(element.value))
+            case .passedOver where tag.isConstructed && !MChipDictionary.knows(tag):
+                guard depth < 6 else { return .misplacedData(tag) }
+                if let reason = try store(bytes, element.value, in: tag, depth: depth + 1) { return reason }
+            case .passedOver:
+                // A tag of the configuration's own: the card gives its value where it has none yet, and may not give another.
+                guard isConfigured(tag) else { continue }
+                guard isEmpty(tag) else { return .misplacedData(tag) }
+                terminal.set(tag, bytes.span.extracting(element.value))
             }
-            guard MChipDictionary.acceptsFromCard(element.tag, length: element.value.count, in: template)
-            else { return false }
-            // A data object that came before, with a value, may not come again; 84 comes with each SELECT.
-            if let length = card.length(element.tag), length > 0 { return false }
-            card.set(element.tag, bytes.span.extracting(element.value))
         }
-        return true
+        return nil
+    }
+
+    /// A tag that the dictionary does not know and the combination's configuration has: present in the TLV database, so that
+    /// card and terminal may give it a value (ParseAndStoreCardResponse, UpdateWithDetData).
+    func isConfigured(_ tag: Tag) -> Bool {
+        activation.combination.kernelData.contains(tag) && !MChipDictionary.knows(tag)
     }
 }

@@ -20,23 +20,26 @@ struct RelayResistance: Sendable {
 
     /// Reads what `store(in:)` wrote into a Torn Record.
     init(_ record: DataObjects) {
-        guard let entropy = record[0xDF8302], entropy.count == 4 else { return }
+        guard let entropy = record[.deviceRelayResistanceEntropy], entropy.count == 4 else { return }
         func number(_ tag: Tag) -> UInt16 { UInt16(clamping: record.number(tag) ?? 0) }
         device = Device(
-            entropy: Array(entropy), minimumTime: number(0xDF8303), maximumTime: number(0xDF8304),
-            estimatedTransmissionTime: number(0xDF8305))
-        measured = number(0xDF8306)
-        rounds = UInt8(clamping: record.number(0xDF8307) ?? 0)
+            entropy: Array(entropy), minimumTime: number(.minTimeForProcessingRelayResistanceAPDU),
+            maximumTime: number(.maxTimeForProcessingRelayResistanceAPDU),
+            estimatedTransmissionTime: number(.deviceEstimatedTransmissionTimeForRelayResistanceRAPDU))
+        measured = number(.measuredRelayResistanceProcessingTime)
+        rounds = UInt8(clamping: record.number(.rrpCounter) ?? 0)
     }
 
     func store(in data: inout DataObjects) {
         guard let device else { return }
-        data.set(0xDF8302, device.entropy)
-        data.set(0xDF8303, number: UInt64(device.minimumTime), count: 2)
-        data.set(0xDF8304, number: UInt64(device.maximumTime), count: 2)
-        data.set(0xDF8305, number: UInt64(device.estimatedTransmissionTime), count: 2)
-        data.set(0xDF8306, number: UInt64(measured), count: 2)
-        data.set(0xDF8307, [rounds])
+        data.set(.deviceRelayResistanceEntropy, device.entropy)
+        data.set(.minTimeForProcessingRelayResistanceAPDU, number: UInt64(device.minimumTime), count: 2)
+        data.set(.maxTimeForProcessingRelayResistanceAPDU, number: UInt64(device.maximumTime), count: 2)
+        data.set(
+            .deviceEstimatedTransmissionTimeForRelayResistanceRAPDU,
+            number: UInt64(device.estimatedTransmissionTime), count: 2)
+        data.set(.measuredRelayResistanceProcessingTime, number: UInt64(measured), count: 2)
+        data.set(.rrpCounter, [rounds])
     }
 }
 
@@ -44,17 +47,23 @@ extension MChipKernel {
     /// EXCHANGE RELAY RESISTANCE DATA; the entropy is the Unpredictable Number.
     mutating func exchangeRelayResistanceData() -> KernelAction {
         state = .waitingForRelayResistance
-        return .transmit(
-            CommandAPDU(cla: 0x80, ins: 0xEA, p1: 0, p2: 0, data: Array(terminal[0x9F37] ?? [])))
+        let command = CommandAPDU.exchangeRelayResistanceData(Array(terminal[.unpredictableNumber] ?? []))
+        underWay = command
+        return .transmit(command)
     }
 
     /// SR1.
     mutating func relayResistanceData(_ response: ResponseAPDU, _ microseconds: UInt32) -> KernelAction {
-        guard response.isSuccess else { return finish(invalid(.statusBytes, response.status)) }
+        guard response.isSuccess else {
+            return finish(
+                invalid(
+                    .statusBytes,
+                    .command("EXCHANGE RELAY RESISTANCE DATA", status: response.status.rawValue)))
+        }
         // Template 80: entropy (4), minimum and maximum time (2 each), estimated transmission time (2).
         let data = response.data
         guard data.count == 12, data.first == 0x80, data[data.startIndex + 1] == 10 else {
-            return finish(invalid(.parsingError))
+            return finish(invalid(.parsingError, .misplacedData(.responseMessageTemplateFormat1)))
         }
         let value = Array(data.dropFirst(2))
         func number(_ offset: Int) -> UInt16 { UInt16(value[offset]) << 8 | UInt16(value[offset + 1]) }
@@ -72,7 +81,7 @@ extension MChipKernel {
         relay.measured = UInt16(clamping: measured)
 
         let minimum = Int(device.minimumTime) - setting(MChipConfiguration.minimumRelayResistanceGracePeriod)
-        guard measured >= max(0, minimum) else { return finish(invalid(.cardDataError)) }
+        guard measured >= max(0, minimum) else { return finish(invalid(.cardDataError, .relayResistance)) }
         let maximum = Int(device.maximumTime) + setting(MChipConfiguration.maximumRelayResistanceGracePeriod)
         if relay.rounds < 2, measured > maximum {
             relay.rounds += 1
@@ -96,7 +105,7 @@ extension MChipKernel {
     func relayResistanceSigned() -> [UInt8]? {
         guard let device = relay.device else { return nil }
         func bytes(_ number: UInt16) -> [UInt8] { [UInt8(number >> 8), UInt8(truncatingIfNeeded: number)] }
-        return Array(terminal[0x9F37] ?? []) + device.entropy + bytes(device.minimumTime)
+        return Array(terminal[.unpredictableNumber] ?? []) + device.entropy + bytes(device.minimumTime)
             + bytes(device.maximumTime) + bytes(device.estimatedTransmissionTime)
     }
 }

@@ -5,14 +5,18 @@ import EMV
 extension MChipKernel {
     mutating func checkRestrictions() {
         // Application version number.
-        if let own = card[0x9F08], let readers = terminal[0x9F09], own != readers {
+        if let own = card[.applicationVersionNumber],
+            let readers = terminal[.applicationVersionNumberTerminal], own != readers
+        {
             results.insert(.applicationVersionsDiffer)
         }
         let today = activation.transaction.date
-        if let value = card[0x5F25], let effective = EMVDate(bytes: value), today < effective {
+        if let value = card[.applicationEffectiveDate], let effective = EMVDate(bytes: value),
+            today < effective
+        {
             results.insert(.applicationNotYetEffective)
         }
-        if let value = card[0x5F24], let expiry = EMVDate(bytes: value), expiry < today {
+        if let value = card[.applicationExpirationDate], let expiry = EMVDate(bytes: value), expiry < today {
             results.insert(.expiredApplication)
         }
         if !usageIsAllowed { results.insert(.serviceNotAllowed) }
@@ -20,29 +24,27 @@ extension MChipKernel {
 
     /// Application Usage Control (EMV Book 3, 10.4.2).
     private var usageIsAllowed: Bool {
-        guard let bits = card.number(0x9F07), card.length(0x9F07) == 2 else { return true }
+        guard let bits = card.number(.applicationUsageControl), card.length(.applicationUsageControl) == 2
+        else { return true }
         let usage = ApplicationUsageControl(rawValue: UInt16(truncatingIfNeeded: bits))
-        let isATM: Bool
-        if let type = terminal.number(0x9F35), [0x14, 0x15, 0x16].contains(type),
-            let first = terminal.span(0x9F40)?.first
-        {
-            isATM = first & 0x80 != 0
-        } else {
-            isATM = false
+        guard usage.contains(terminal.isAutomatedTellerMachine ? .atATMs : .atTerminalsOtherThanATMs) else {
+            return false
         }
-        guard usage.contains(isATM ? .atATMs : .atTerminalsOtherThanATMs) else { return false }
-        guard let country = card[0x5F28] else { return true }
-        let isDomestic = country == terminal[0x9F1A]
+        guard let country = card[.issuerCountryCode] else { return true }
+        let isDomestic = country == terminal[.terminalCountryCode]
         switch activation.transaction.transactionType {
-        case 0x01: return usage.contains(isDomestic ? .domesticCash : .internationalCash)
+        // PRE.15: cash, and cash disbursement.
+        case 0x01, 0x17:
+            guard usage.contains(isDomestic ? .domesticCash : .internationalCash) else { return false }
         case 0x00, 0x09:
             let goods: ApplicationUsageControl = isDomestic ? .domesticGoods : .internationalGoods
             let services: ApplicationUsageControl = isDomestic ? .domesticServices : .internationalServices
             guard usage.contains(goods) || usage.contains(services) else { return false }
-            guard activation.transaction.amountOther > .zero else { return true }
-            return usage.contains(isDomestic ? .domesticCashback : .internationalCashback)
-        default: return true
+        default: break
         }
+        // PRE.25: cashback with a transaction of whatever type.
+        guard activation.transaction.amountOther > .zero else { return true }
+        return usage.contains(isDomestic ? .domesticCashback : .internationalCashback)
     }
 
     // MARK: - CVM selection
@@ -50,16 +52,16 @@ extension MChipKernel {
     mutating func selectMethod(required: Bool) {
         if verifiesOnDevice {
             method = required ? .confirmationCodeVerified : .noCVM
-            terminal.set(0x9F34, required ? [0x01, 0x00, 0x02] : [0x3F, 0x00, 0x02])
+            terminal.set(.cvmResults, required ? [0x01, 0x00, 0x02] : [0x3F, 0x00, 0x02])
             return
         }
         method = .noCVM
         guard interchangeProfile.contains(.cardholderVerification) else {
-            terminal.set(0x9F34, [0x3F, 0x00, 0x00])
+            terminal.set(.cvmResults, [0x3F, 0x00, 0x00])
             return
         }
-        guard let list = card[0x8E].map({ Array($0) }), list.count >= 10 else {
-            terminal.set(0x9F34, [0x3F, 0x00, 0x00])
+        guard let list = card[.cvmList].map({ Array($0) }), list.count >= 10 else {
+            terminal.set(.cvmResults, [0x3F, 0x00, 0x00])
             results.insert(.iccDataMissing)
             return
         }
@@ -73,6 +75,8 @@ extension MChipKernel {
             offset += 2
             guard applies(condition, x, y) == true else { continue }
             guard let found = recognised(code) else {
+                // CVM.12: "if the terminal supports the CVM" does not hold for a code that it does not know.
+                if condition == 0x03 { continue }
                 results.insert(.unrecognisedCVM)
                 if code & 0x40 != 0, offset + 1 < list.count { continue }
                 return fail(code, condition)
@@ -85,17 +89,17 @@ extension MChipKernel {
             guard found != .notApplicable else { return fail(code, condition) }
             method = found
             // Online PIN and signature: the result is not known yet.
-            terminal.set(0x9F34, [code, condition, found == .noCVM ? 0x02 : 0x00])
+            terminal.set(.cvmResults, [code, condition, found == .noCVM ? 0x02 : 0x00])
             if found == .onlinePIN { results.insert(.onlinePINEntered) }
             return
         }
-        terminal.set(0x9F34, [0x3F, 0x00, 0x01])
+        terminal.set(.cvmResults, [0x3F, 0x00, 0x01])
         results.insert(.cardholderVerificationFailed)
     }
 
     private mutating func fail(_ code: UInt8, _ condition: UInt8) {
         // CVM.24, CVM.25: a rule of its own that says so, or none that worked.
-        terminal.set(0x9F34, code & 0x3F == 0 ? [code, condition, 0x01] : [0x3F, 0x00, 0x01])
+        terminal.set(.cvmResults, code & 0x3F == 0 ? [code, condition, 0x01] : [0x3F, 0x00, 0x01])
         results.insert(.cardholderVerificationFailed)
         method = .noCVM
     }
@@ -105,8 +109,10 @@ extension MChipKernel {
         let inputs = activation.transaction
         let isCash = inputs.transactionType == 0x01 || inputs.transactionType == 0x17
         let isCashback = inputs.transactionType == 0x09
-        let isUnattended = terminal.number(0x9F35).map { ($0 & 0x0F) >= 4 } ?? false
-        let inCardCurrency = card[0x9F42] != nil && card[0x9F42] == terminal[0x5F2A]
+        let isUnattended = terminal.number(.terminalType).map { ($0 & 0x0F) >= 4 } ?? false
+        let inCardCurrency =
+            card[.applicationCurrencyCode] != nil
+            && card[.applicationCurrencyCode] == terminal[.transactionCurrencyCode]
         let amount = inputs.amount.minorUnits
         switch condition {
         case 0x00, 0x03: return true
@@ -135,7 +141,7 @@ extension MChipKernel {
     }
 
     private func isSupported(_ code: UInt8) -> Bool {
-        guard let capabilities = terminal.number(0x9F33) else { return false }
+        guard let capabilities = terminal.number(.terminalCapabilities) else { return false }
         let bits = TerminalCapabilities(rawValue: UInt32(truncatingIfNeeded: capabilities))
         switch code & 0x3F {
         case 0x00: return true
@@ -149,24 +155,57 @@ extension MChipKernel {
     // MARK: - Terminal action analysis
 
     func terminalActionAnalysis() -> CryptogramInformationData.CryptogramType {
-        // A refund takes nothing from the card: an AAC, with which the application ends (S910.74).
-        // Unconfirmed: that the kernel asks for it, rather than the terminal by its action codes.
-        if activation.transaction.transactionType == 0x20 { return .aac }
         let results = results.rawValue
         func code(_ tag: Tag) -> UInt64 { terminal.number(tag) ?? 0 }
-        let denial = code(MChipConfiguration.terminalActionCodeDenial) | (card.number(0x9F0E) ?? 0)
+        let denial =
+            code(MChipConfiguration.terminalActionCodeDenial) | (card.number(.issuerActionCodeDenial) ?? 0)
         if results & denial != 0 { return .aac }
         // Terminal Type (EMV Book 4, A1): units digit 1 and 4 online only, 3 and 6 offline only.
-        switch (terminal.number(0x9F35) ?? 0x22) & 0x0F {
+        switch (terminal.number(.terminalType) ?? 0x22) & 0x0F {
         case 1, 4: return .arqc
         case 3, 6:
             let codes =
-                code(MChipConfiguration.terminalActionCodeDefault) | (card.number(0x9F0D) ?? 0xFF_FFFF_FFFF)
+                code(MChipConfiguration.terminalActionCodeDefault)
+                | (card.number(.issuerActionCodeDefault) ?? 0xFF_FFFF_FFFF)
             return results & codes != 0 ? .aac : .tc
         default:
             let codes =
-                code(MChipConfiguration.terminalActionCodeOnline) | (card.number(0x9F0F) ?? 0xFF_FFFF_FFFF)
+                code(MChipConfiguration.terminalActionCodeOnline)
+                | (card.number(.issuerActionCodeOnline) ?? 0xFF_FFFF_FFFF)
             return results & codes != 0 ? .arqc : .tc
         }
+    }
+
+    /// Why terminal action analysis asked for an AAC: the results that the denial codes name.
+    func reasonsForDenial() -> [EndReason] {
+        let denial =
+            (terminal.number(MChipConfiguration.terminalActionCodeDenial) ?? 0)
+            | (card.number(.issuerActionCodeDenial) ?? 0)
+        // An offline-only terminal declines by the default codes.
+        let found = results.rawValue & denial != 0 ? results.rawValue & denial : results.rawValue
+        let bits = TerminalVerificationResults(rawValue: found)
+        var reasons: [EndReason] = []
+        var named: TerminalVerificationResults = []
+        func add(_ result: TerminalVerificationResults, _ reason: EndReason) {
+            guard !bits.isDisjoint(with: result) else { return }
+            named.formUnion(result)
+            reasons.append(reason)
+        }
+        if let date = card[.applicationExpirationDate].flatMap({ EMVDate(bytes: $0) }) {
+            add(.expiredApplication, .expired(date))
+        }
+        if let date = card[.applicationEffectiveDate].flatMap({ EMVDate(bytes: $0) }) {
+            add(.applicationNotYetEffective, .notYetEffective(date))
+        }
+        add(.serviceNotAllowed, .usageControl)
+        add(.cardOnExceptionFile, .exceptionFile)
+        add([.cardholderVerificationFailed, .unrecognisedCVM], .cardholderVerification)
+        add([.relayResistanceThresholdExceeded, .relayResistanceTimeLimitsExceeded], .relayResistance)
+        if case .failed(let failure) = dataAuthentication {
+            add(.combinedDataAuthenticationFailed, .dataAuthentication(failure))
+        }
+        let rest = bits.subtracting(named)
+        if !rest.isEmpty { reasons.append(.actionCodes(rest.rawValue)) }
+        return reasons
     }
 }

@@ -11,10 +11,10 @@ struct TornTransactionLog: Equatable, Sendable {
 
     /// Reads what `encoded` wrote; records that are malformed are left out.
     init(_ data: DataObjects?) {
-        guard let bytes = data?[0xFF8101].map({ Array($0) }) else { return }
+        guard let bytes = data?[.tornRecord].map({ Array($0) }) else { return }
         var reader = BERTLVReader(bytes.span, in: 0..<bytes.count)
         while let template = try? reader.next() {
-            guard template.tag == 0xFF8101 else { continue }
+            guard template.tag == .tornRecord else { continue }
             records.append(DataObjects(encoded: Array(bytes[template.value])))
         }
     }
@@ -22,7 +22,7 @@ struct TornTransactionLog: Equatable, Sendable {
     /// The records, one after the other.
     var encoded: [UInt8] {
         var writer = BERTLVWriter()
-        for record in records { writer.append(0xFF8101, record.encoded()) }
+        for record in records { writer.append(.tornRecord, record.encoded()) }
         return writer.bytes
     }
 
@@ -31,13 +31,20 @@ struct TornTransactionLog: Equatable, Sendable {
     ///
     /// Book C-2 recovers those too and leaves the comparison to the terminal; here the terminal books the amount that
     /// it asked for, so that a recovered cryptogram over another one must never reach it.
-    mutating func take(card: DataObjects, terminal: DataObjects) -> DataObjects? {
-        let found = records.lastIndex { record in
-            record[0x5A] != nil && record[0x5A] == card[0x5A] && record[0x5F34] == card[0x5F34]
-                && record.contains(0xDF8113)
-                && ([0x9F02, 0x9F03, 0x5F2A, 0x9C] as [Tag]).allSatisfy { record[$0] == terminal[$0] }
+    func find(card: DataObjects, terminal: DataObjects) -> DataObjects? {
+        records.last { record in
+            record[.applicationPAN] != nil && record[.applicationPAN] == card[.applicationPAN]
+                && record[.applicationPANSequenceNumber] == card[.applicationPANSequenceNumber]
+                && record.contains(.drdolRelatedData)
+                && ([
+                    .amountAuthorisedNumeric, .amountOtherNumeric, .transactionCurrencyCode, .transactionType,
+                ] as [Tag]).allSatisfy { record[$0] == terminal[$0] }
         }
-        return found.map { records.remove(at: $0) }
+    }
+
+    /// Removes a record that `find` gave.
+    mutating func remove(_ record: DataObjects) {
+        if let index = records.lastIndex(of: record) { records.remove(at: index) }
     }
 
     /// Adds a record.
@@ -53,8 +60,8 @@ struct TornTransactionLog: Equatable, Sendable {
         let now = Self.seconds(date, hhmmss)
         var left: [DataObjects] = []
         records.removeAll { record in
-            guard let bytes = record[0x9A], let date = EMVDate(bytes: bytes),
-                let time = record.decimal(0x9F21).flatMap({ Int(exactly: $0) })
+            guard let bytes = record[.transactionDate], let date = EMVDate(bytes: bytes),
+                let time = record.decimal(.transactionTime).flatMap({ Int(exactly: $0) })
             else {
                 left.append(record)
                 return true
@@ -89,7 +96,7 @@ public enum MChipMemory {
         let left = log.clean(date: date, hhmmss: hhmmss, lifetime: lifetime)
         guard !left.isEmpty else { return (memory, []) }
         var kept = memory
-        if log.records.isEmpty { kept.remove(0xFF8101) } else { kept.set(0xFF8101, log.encoded) }
+        if log.records.isEmpty { kept.remove(.tornRecord) } else { kept.set(.tornRecord, log.encoded) }
         return (kept, left)
     }
 

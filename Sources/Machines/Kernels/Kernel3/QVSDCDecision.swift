@@ -9,26 +9,36 @@ extension QVSDCKernel {
     enum Disposition: Equatable { case approve, goOnline, decline, switchInterface }
 
     mutating func decide() -> KernelAction {
-        guard let type = cryptogramType else { return finish(endApplication(.missingData(0x9F27))) }
+        guard let type = cryptogramType else {
+            return finish(endApplication(.missingData(.cryptogramInformationData)))
+        }
         var disposition: Disposition
         switch type {
         case .tc: disposition = .approve
-        case .arqc: disposition = isOnlineCapable ? .goOnline : .decline
-        case .aac, .aar: disposition = .decline
+        case .arqc where isOnlineCapable: disposition = .goOnline
+        case .arqc:
+            reasons = [.cannotGoOnline]
+            disposition = .decline
+        case .aac, .aar:
+            reasons = [.declinedByCard]
+            disposition = .decline
         }
 
-        // A card that approves a zero amount or a status check would be believed offline, though it was
+        // A card that approves a zero amount or a status check would be trusted offline, though it was
         // told that an online cryptogram is required (TTQ byte 2 bit 8).
+        // Unconfirmed: public implementations approve, or go online.
         if disposition == .approve, qualifiers.contains(.onlineCryptogramRequired), isOnlineCapable {
+            reasons = [.cannotGoOnline]
             disposition = .decline
         }
         if let restricted = processingRestrictions(disposition) { disposition = restricted }
 
         var authentication = DataAuthenticationResult.notPerformed
         if needsDataAuthentication(disposition) {
-            authentication = authenticateCardData()
-            if case .failed = authentication {
+            authentication = authenticateCardData(type)
+            if case .failed(let failure) = authentication {
                 disposition = afterFailedAuthentication()
+                if disposition != .goOnline { reasons.append(.dataAuthentication(failure)) }
             }
         }
 
@@ -39,12 +49,16 @@ extension QVSDCKernel {
         }
 
         guard let method = cardholderVerification(type) else {
+            reasons.append(.cardholderVerification)
             return finish(declined(authentication))
         }
         // Only the issuer can verify an online PIN, so that its transaction is never approved offline.
         // Unconfirmed: C-3 leaves a TC with "online PIN required" to the card's personalisation.
         if method == .onlinePIN, disposition == .approve {
-            guard isOnlineCapable else { return finish(declined(authentication)) }
+            guard isOnlineCapable else {
+                reasons.append(.cannotGoOnline)
+                return finish(declined(authentication))
+            }
             disposition = .goOnline
         }
         return finish(
@@ -55,70 +69,60 @@ extension QVSDCKernel {
     // MARK: - 5.5 Processing Restrictions
 
     /// The disposition that restrictions change to; nil where they change nothing.
-    func processingRestrictions(_ disposition: Disposition) -> Disposition? {
+    mutating func processingRestrictions(_ disposition: Disposition) -> Disposition? {
         guard disposition != .decline else { return nil }
         let inputs = activation.transaction
         let cardBits = cardQualifiers ?? []
 
-        // Cash and cashback: the card may want another interface, or its usage control may forbid them.
-        let isCash = inputs.transactionType == 0x01
+        // 5.5.1: usage control for cash and cashback. Where it does not allow, the card may want another interface; what the
+        // qualifiers say counts there alone.
+        let isCash = inputs.transactionType == 0x01 || inputs.transactionType == 0x17
         let isCashback = inputs.transactionType == 0x09 || inputs.amountOther > .zero
-        if isCash, cardBits.contains(.switchInterfaceForCash), qualifiers.contains(.emvContactChip) {
-            return .switchInterface
+        if isCash || isCashback, !usageControlAllows(cash: isCash) {
+            let wish: CardTransactionQualifiers =
+                isCash ? .switchInterfaceForCash : .switchInterfaceForCashback
+            reasons = [.usageControl]
+            return cardBits.contains(wish) && qualifiers.contains(.emvContactChip)
+                ? .switchInterface : .decline
         }
-        if isCashback, cardBits.contains(.switchInterfaceForCashback),
-            qualifiers.contains(.emvContactChip)
-        {
-            return .switchInterface
+        if terminal.isAutomatedTellerMachine, cardBits.contains(.notValidForContactlessATM) {
+            reasons = [.usageControl]
+            return .decline
         }
-        if isAutomatedTellerMachine, cardBits.contains(.notValidForContactlessATM) { return .decline }
-        if isCash || isCashback, !usageControlAllows(cash: isCash) { return .decline }
 
         if let number,
             activation.terminal.exceptionFile.contains(
-                number, sequenceNumber: card.decimal(0x5F34).flatMap { UInt8(exactly: $0) })
+                number,
+                sequenceNumber: card.decimal(.applicationPANSequenceNumber).flatMap { UInt8(exactly: $0) })
         {
+            reasons = [.exceptionFile]
             return .decline
         }
-        // The date is checked before an offline approval; online, the issuer looks at it.
-        if disposition == .approve, isExpired {
-            return cardBits.contains(.goOnlineIfApplicationExpired) && isOnlineCapable
-                ? .goOnline : .decline
+        // The date is checked before an offline approval; online, the issuer looks at it. Without the Application Expiration
+        // Date nothing vouches for an offline approval.
+        if disposition == .approve {
+            let expiry = card[.applicationExpirationDate].flatMap { EMVDate(bytes: $0) }
+            if expiry.map({ $0 < inputs.date }) ?? true {
+                if cardBits.contains(.goOnlineIfApplicationExpired), isOnlineCapable { return .goOnline }
+                reasons = [expiry.map { .expired($0) } ?? .missingData(.applicationExpirationDate)]
+                return .decline
+            }
         }
         return nil
     }
 
-    /// Terminal Type 14, 15, 16 with cash dispensing (EMV Book 4, A1 and A3).
-    var isAutomatedTellerMachine: Bool {
-        guard let type = terminal.number(0x9F35), [0x14, 0x15, 0x16].contains(type),
-            let capabilities = terminal.span(0x9F40), let first = capabilities.isEmpty ? nil : capabilities[0]
-        else { return false }
-        return first & 0x80 != 0
-    }
-
-    /// Application Usage Control for cash and cashback, domestic or not by the Issuer Country Code
-    /// (EMV Book 3, 10.4.2). Without one of both there is nothing to check.
+    /// Application Usage Control for cash and cashback, domestic or not by the Issuer Country Code (EMV Book 3, 10.4.2). A card
+    /// that gives one of both not at all allows neither (5.5.1).
     func usageControlAllows(cash: Bool) -> Bool {
-        guard let bits = card.number(0x9F07), card.length(0x9F07) == 2, let country = card[0x5F28] else {
-            return true
+        guard let bits = card.number(.applicationUsageControl), card.length(.applicationUsageControl) == 2,
+            let country = card[.issuerCountryCode]
+        else {
+            return false
         }
         let usage = ApplicationUsageControl(rawValue: UInt16(truncatingIfNeeded: bits))
-        let isDomestic = terminal[0x9F1A] == country
+        let isDomestic = terminal[.terminalCountryCode] == country
         if cash { return usage.contains(isDomestic ? .domesticCash : .internationalCash) }
         return usage.contains(isDomestic ? .domesticCashback : .internationalCashback)
-    }
-
-    /// Whether the Application Expiration Date (5F24, else that of track 2) has passed.
-    var isExpired: Bool {
-        let expiry: EMVDate?
-        if let value = card[0x5F24] {
-            expiry = EMVDate(bytes: value)
-        } else {
-            expiry = card[0x57].flatMap { Track2EquivalentData($0) }
-                .flatMap { EMVDate(endOfMonthYYMM: $0.expiry) }
-        }
-        // A date that is none cannot vouch for an offline approval.
-        return expiry.map { $0 < activation.transaction.date } ?? true
     }
 
     // MARK: - 5.6 Offline Data Authentication
@@ -132,75 +136,64 @@ extension QVSDCKernel {
             cryptogramType == .arqc && qualifiers.contains(.offlineDataAuthenticationForOnline)
                 && !interchangeProfile.isDisjoint(with: [
                     .staticDataAuthentication, .dynamicDataAuthentication,
-                ]) && card.contains(0x90)
+                ]) && card.contains(.issuerPublicKeyCertificate)
         case .decline, .switchInterface: false
         }
     }
 
-    func authenticateCardData() -> DataAuthenticationResult {
+    func authenticateCardData(
+        _ type: CryptogramInformationData.CryptogramType
+    ) -> DataAuthenticationResult {
         do throws(DataAuthenticationFailure) {
-            return .succeeded(try verifyCardData())
+            return .succeeded(try verifyCardData(type))
         } catch {
             return .failed(error)
         }
     }
 
-    private func verifyCardData() throws(DataAuthenticationFailure) -> DataAuthenticationResult.Method {
+    private func verifyCardData(
+        _ type: CryptogramInformationData.CryptogramType
+    ) throws(DataAuthenticationFailure) -> DataAuthenticationResult.Method {
         let isDynamic = interchangeProfile.contains(.dynamicDataAuthentication)
         // Static authentication serves online transactions only (Book C-3, 5.6).
-        guard isDynamic || (interchangeProfile.contains(.staticDataAuthentication) && cryptogramType == .arqc)
+        guard isDynamic || (interchangeProfile.contains(.staticDataAuthentication) && type == .arqc)
         else { throw .notOffered }
-        guard let number else { throw .missing(0x57) }
-        guard let index = card.span(0x8F), index.count == 1 else { throw .missing(0x8F) }
-        guard let provider = RegisteredApplicationProviderIdentifier(activation.selectedApplication) else {
-            throw .missing(0x4F)
-        }
-        let issuer = try card.certificate(0x90, remainder: 0x92, exponent: 0x9F32)
-        // The certificates vouch for one card number: Track 2 Equivalent Data, unsigned, must not bring
-        // another into authorization and clearing.
-        if let track = card[0x57], Track2EquivalentData(track)?.primaryAccountNumber != number {
-            throw .otherNumberInTrack2
-        }
+        guard let number else { throw .missing(.track2EquivalentData) }
+        guard !hasUnusableRecord else { throw .recordWithoutTemplate }
         guard let records = staticDataWithTagList() else { throw .tagList }
-        let pan = number.compressedNumeric
-        let date = activation.transaction.date
-        let revocations = activation.terminal.revocationList
         guard isDynamic else {
-            guard let signature = card.span(0x93) else { throw .missing(0x93) }
-            do throws(OfflineDataAuthenticationError) {
-                let authority = try activation.terminal.certificationAuthorityKeys.key(
-                    rid: provider, index: index[0], on: date)
-                _ = try authority.recoverIssuerPublicKey(
-                    from: issuer, pan: pan, on: date, revocations: revocations
-                )
-                .verifySignedStaticApplicationData(signature, staticData: records.span)
-                return .sda
-            } catch {
-                throw .recovery(error)
+            guard let signature = card.span(.signedStaticApplicationData) else {
+                throw .missing(.signedStaticApplicationData)
             }
+            let issuer = try activation.issuerKey(of: card, number)
+            do throws(OfflineDataAuthenticationError) {
+                _ = try issuer.verifySignedStaticApplicationData(signature, staticData: records.span)
+                return .sda
+            } catch { throw .recovery(error) }
         }
-        let own = try card.certificate(0x9F46, remainder: 0x9F48, exponent: 0x9F47)
-        guard let signature = card.span(0x9F4B) else { throw .missing(0x9F4B) }
+        let cardKey = try activation.cardKey(of: card, number, staticData: records.span)
+        guard let signature = card.span(.signedDynamicApplicationData) else {
+            throw .missing(.signedDynamicApplicationData)
+        }
+        guard let format = FastDDAFormat(type) else { throw .notOffered }
         // fDDA version 01 signs the Card Authentication Related Data; its first byte says so. The withdrawn
         // version 00 covers neither the amount nor the card's qualifiers.
-        guard let related = card.span(0x9F69) else { throw .missing(0x9F69) }
+        guard let related = card.span(.cardAuthenticationRelatedData) else {
+            throw .missing(.cardAuthenticationRelatedData)
+        }
         guard (5...16).contains(related.count), FastDDAVersion(rawValue: related[0]) == .version01 else {
             throw .fastDDAVersion
         }
         // The kernel's own, set when it was activated.
-        guard let unpredictable = terminal.span(0x9F37), let amount = terminal.span(0x9F02),
-            let currency = terminal.span(0x5F2A)
-        else { throw .missing(0x9F37) }
+        guard let unpredictable = terminal.span(.unpredictableNumber),
+            let amount = terminal.span(.amountAuthorisedNumeric),
+            let currency = terminal.span(.transactionCurrencyCode)
+        else { throw .missing(.unpredictableNumber) }
         do throws(OfflineDataAuthenticationError) {
-            let authority = try activation.terminal.certificationAuthorityKeys.key(
-                rid: provider, index: index[0], on: date)
-            let issuerKey = try authority.recoverIssuerPublicKey(
-                from: issuer, pan: pan, on: date, revocations: revocations)
-            let cardKey = try issuerKey.recoverICCPublicKey(
-                from: own, pan: pan, on: date, staticData: records.span)
             _ = try cardKey.verifyFastDDA(
-                signature, version: .version01, unpredictableNumber: unpredictable, amountAuthorised: amount,
-                transactionCurrencyCode: currency, cardAuthenticationRelatedData: related)
+                signature, version: .version01, format: format, unpredictableNumber: unpredictable,
+                amountAuthorised: amount, transactionCurrencyCode: currency,
+                cardAuthenticationRelatedData: related)
             return .fastDDA
         } catch {
             throw .recovery(error)
@@ -210,8 +203,10 @@ extension QVSDCKernel {
     /// Records for authentication and, where the Static Data Authentication Tag List asks, the AIP. Nil
     /// for a list with anything else in it (EMV Book 2, 5.4 and 6.4).
     func staticDataWithTagList() -> [UInt8]? {
-        guard let list = card[0x9F4A] else { return staticData }
-        guard list.elementsEqual([0x82]), let profile = card[0x82] else { return nil }
+        guard let list = card[.sdaTagList] else { return staticData }
+        guard list.elementsEqual([0x82]), let profile = card[.applicationInterchangeProfile] else {
+            return nil
+        }
         return staticData + profile
     }
 
@@ -234,15 +229,18 @@ extension QVSDCKernel {
     ) -> Outcome.CVM? {
         let isRequired = qualifiers.contains(.cvmRequired)
         guard let bits = cardQualifiers else {
-            // Without CTQ only a signature can serve.
+            // 5.7.1.1: without CTQ a signature serves, else online PIN with an online request.
             guard isRequired else { return .noCVM }
-            return qualifiers.contains(.signature) ? .signature : nil
+            if qualifiers.contains(.signature) { return .signature }
+            return qualifiers.contains(.onlinePIN) && isOnlineCapable ? .onlinePIN : nil
         }
         if bits.contains(.onlinePINRequired), qualifiers.contains(.onlinePIN) { return .onlinePIN }
-        if bits.contains(.consumerDeviceCVMPerformed), qualifiers.contains(.consumerDeviceCVM) {
+        // Whether or not the reader offers it (TTQ byte 3 bit 7): qualifiers that say so and are not those that were signed must
+        // not fall through to a signature.
+        if bits.contains(.consumerDeviceCVMPerformed) {
             // Where the card signed its qualifiers (9F69, bytes 6-7) they must be the ones it sent; where it
             // did not, only the issuer can vouch for them, so the cryptogram must go online.
-            if let related = card[0x9F69], related.count >= 7 {
+            if let related = card[.cardAuthenticationRelatedData], related.count >= 7 {
                 let signed = Array(related)[5...6]
                 if signed.elementsEqual(bits.bytes) { return .confirmationCodeVerified }
             } else if type == .arqc {
@@ -260,7 +258,7 @@ extension QVSDCKernel {
         var message = UserInterfaceRequest(
             method == .signature ? .approvedSign : .approved, .cardReadSuccessfully,
             languagePreference: languagePreference)
-        if let balance = card.decimal(0x9F5D).flatMap({ Amount(minorUnits: $0) }) {
+        if let balance = card.decimal(.availableOfflineSpendingAmount).flatMap({ Amount(minorUnits: $0) }) {
             message.valueQualifier = .balance
             message.value = balance
             message.currency = activation.transaction.currency
@@ -289,12 +287,14 @@ extension QVSDCKernel {
     }
 
     func declined(_ authentication: DataAuthenticationResult) -> Outcome {
-        Outcome(
+        var outcome = Outcome(
             .declined,
             uiRequestOnOutcome: UserInterfaceRequest(
                 .notAuthorised, .cardReadSuccessfully, languagePreference: languagePreference),
             dataRecord: dataRecord(.noCVM), discretionaryData: discretionary(authentication),
             dataAuthentication: authentication)
+        outcome.reasons = reasons
+        return outcome
     }
 
     /// Data for authorization and clearing (Book C-3, Data Record).
@@ -306,11 +306,17 @@ extension QVSDCKernel {
         for tag in Self.recordedTerminalTags {
             record.set(tag, from: terminal)
         }
-        if !record.contains(0x9F27), let type = cryptogramType {
-            record.set(0x9F27, CollectionOfOne(type.rawValue << 6))
+        // Form Factor Indicator: bits 4-1 of byte 4, the payment transaction technology, are 0000 for contactless (4.1.1.1).
+        if record.length(.formFactorIndicator) == 4, let indicator = record.number(.formFactorIndicator) {
+            record.set(.formFactorIndicator, number: indicator & 0xFFFF_FFF0, count: 4)
         }
-        if !record.contains(0x84) { record.set(0x84, activation.selectedApplication) }
-        record.set(0x9F06, activation.combination.applicationIdentifier)
+        if !record.contains(.cryptogramInformationData), let type = cryptogramType {
+            record.set(.cryptogramInformationData, CollectionOfOne(type.rawValue << 6))
+        }
+        if !record.contains(.dedicatedFileName) {
+            record.set(.dedicatedFileName, activation.selectedApplication)
+        }
+        record.set(.applicationIdentifierTerminal, activation.combination.applicationIdentifier)
         let results: CVMResults =
             switch method {
             case .onlinePIN: .onlinePIN
@@ -318,22 +324,32 @@ extension QVSDCKernel {
             case .confirmationCodeVerified: CVMResults(method: 0x01, condition: 0, result: 2)
             case .noCVM, .notApplicable: .noCVM
             }
-        record.set(0x9F34, results.bytes)
+        record.set(.cvmResults, results.bytes)
         return record
     }
 
     static let recordedCardTags: [Tag] = [
-        0x57, 0x5A, 0x5F24, 0x5F34, 0x5F20, 0x5F28, 0x50, 0x82, 0x84, 0x9F10, 0x9F26, 0x9F27, 0x9F36,
-        0x9F6C, 0x9F6E, 0x9F7C, 0x9F5D, 0x9F24, 0x9F25, 0x9F19, 0x9F08, 0x9F07, 0x9F69, 0x5F2D,
+        .track2EquivalentData, .applicationPAN, .applicationExpirationDate, .applicationPANSequenceNumber,
+        .cardholderName, .issuerCountryCode, .applicationLabel, .applicationInterchangeProfile,
+        .dedicatedFileName, .issuerApplicationData, .applicationCryptogram, .cryptogramInformationData,
+        .applicationTransactionCounter,
+        .cardTransactionQualifiers, .formFactorIndicator, .customerExclusiveData,
+        .availableOfflineSpendingAmount, .paymentAccountReference, .last4DigitsOfPAN, .tokenRequestorID,
+        .applicationVersionNumber, .applicationUsageControl, .cardAuthenticationRelatedData,
+        .languagePreference,
     ]
     static let recordedTerminalTags: [Tag] = [
-        0x9F02, 0x9F03, 0x9F1A, 0x95, 0x9B, 0x5F2A, 0x9A, 0x9C, 0x9F37, 0x9F66, 0x9F33, 0x9F35, 0x9F40,
-        0x9F1E, 0x9F09, 0x9F41, 0x9F21, 0x9F15, 0x9F16, 0x9F1C,
+        .amountAuthorisedNumeric, .amountOtherNumeric, .terminalCountryCode, .terminalVerificationResults,
+        .transactionStatusInformation, .transactionCurrencyCode, .transactionDate, .transactionType,
+        .unpredictableNumber, .terminalTransactionQualifiers, .terminalCapabilities, .terminalType,
+        .additionalTerminalCapabilities,
+        .interfaceDeviceSerialNumber, .applicationVersionNumberTerminal, .transactionSequenceCounter,
+        .transactionTime, .merchantCategoryCode, .merchantIdentifier, .terminalIdentification,
     ]
 
     /// The Error Indication where data authentication failed (L2 02: CAM failed).
     func discretionary(_ authentication: DataAuthenticationResult) -> DataObjects? {
         guard case .failed = authentication else { return nil }
-        return [0xDF8115: [0x00, 0x02, 0x00, 0x00, 0x00, 0xFF]]
+        return [.errorIndication: [0x00, 0x02, 0x00, 0x00, 0x00, 0xFF]]
     }
 }

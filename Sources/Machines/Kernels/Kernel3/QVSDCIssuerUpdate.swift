@@ -21,7 +21,7 @@ struct IssuerScriptCommands: Sendable {
 
     /// What comes after a template that is no BER-TLV is not read.
     init(_ templates: [UInt8]) {
-        for wanted: Tag in [0x71, 0x72] {
+        for wanted: Tag in [.issuerScriptTemplate1, .issuerScriptTemplate2] {
             var reader = BERTLVReader(templates.span)
             while let template = try? reader.next() {
                 guard template.tag == wanted else { continue }
@@ -31,9 +31,9 @@ struct IssuerScriptCommands: Sendable {
                 let script = identifiers.count
                 do {
                     while let element = try inside.next() {
-                        if element.tag == 0x9F18, element.value.count == 4 {
+                        if element.tag == .issuerScriptIdentifier, element.value.count == 4 {
                             identifier = Array(templates[element.value])
-                        } else if element.tag == 0x86 {
+                        } else if element.tag == .issuerScriptCommand {
                             found.append(Array(templates[element.value]))
                         }
                     }
@@ -74,7 +74,7 @@ extension QVSDCKernel {
         }
         state = .authenticatingIssuer(script)
         return .transmit(
-            CommandAPDU(cla: 0x00, ins: 0x82, p1: 0, p2: 0, data: data, expectedLength: nil))
+            .externalAuthenticate(data))
     }
 
     mutating func issuerAuthenticated(
@@ -85,7 +85,9 @@ extension QVSDCKernel {
     }
 
     private mutating func setVerificationResult(_ result: TerminalVerificationResults) {
-        terminal.set(0x95, number: (terminal.number(0x95) ?? 0) | result.rawValue, count: 5)
+        terminal.set(
+            .terminalVerificationResults,
+            number: (terminal.number(.terminalVerificationResults) ?? 0) | result.rawValue, count: 5)
     }
 
     private mutating func send(_ script: IssuerScriptCommands, _ index: Int) -> KernelAction {
@@ -140,8 +142,10 @@ extension QVSDCKernel {
         let code = activation.issuerUpdate?.authorisationResponseCode ?? []
         let isApproved = ResponseCodeTable.meaning(of: String(decoding: code, as: UTF8.self)).isApproval
         var data: DataObjects = [:]
-        if let results = terminal[0x95] { data.set(0x95, results) }
-        if !scriptResults.isEmpty { data.set(0x9F5B, scriptResults) }
+        if let results = terminal[.terminalVerificationResults] {
+            data.set(.terminalVerificationResults, results)
+        }
+        if !scriptResults.isEmpty { data.set(.issuerScriptResults, scriptResults) }
         return finish(
             Outcome(
                 isApproved ? .approved : .declined,

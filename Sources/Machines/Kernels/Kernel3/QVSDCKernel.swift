@@ -35,8 +35,12 @@ public struct QVSDCKernel: Kernel {
     private var locator: ApplicationFileLocator?
     private var entry = 0
     private var record: UInt8 = 0
-    /// The PAN of 5A, else of Track 2 Equivalent Data, once all was read.
+    /// The PAN of Track 2 Equivalent Data, which 5A cannot contradict, once all was read.
     private(set) var number: PrimaryAccountNumber?
+    /// Why this is coming to an end other than an approval or an online request.
+    var reasons: [EndReason] = []
+    /// A record that takes part in the signature, and of which the book does not say how (EMV Book 3, 10.3).
+    private(set) var hasUnusableRecord = false
     /// Static data to be authenticated (Book 3, 10.3), as records were read.
     var staticData: [UInt8] = []
     /// Results of issuer scripts for the Data Record (9F5B of Book 4, A5: five bytes a script).
@@ -50,19 +54,10 @@ public struct QVSDCKernel: Kernel {
         qualifiers = activation.indicators.terminalTransactionQualifiers ?? []
         terminal = activation.terminal.data
         terminal.merge(activation.combination.kernelData)
-        let inputs = activation.transaction
-        terminal.set(0x9F02, bcd: inputs.amount.minorUnits, count: 6)
-        terminal.set(0x9F03, bcd: inputs.amountOther.minorUnits, count: 6)
-        terminal.set(0x5F2A, bcd: UInt64(inputs.currency.value), count: 2)
-        terminal.set(0x5F36, bcd: UInt64(inputs.currencyExponent), count: 1)
-        terminal.set(0x9A, bcd: UInt64(inputs.date.yymmdd), count: 3)
-        terminal.set(0x9F21, bcd: UInt64(max(0, inputs.hhmmss)), count: 3)
-        terminal.set(0x9C, number: UInt64(inputs.transactionType), count: 1)
-        terminal.set(0x9F37, number: UInt64(activation.unpredictableNumber), count: 4)
-        terminal.set(0x9F41, bcd: UInt64(inputs.sequenceCounter), count: 4)
+        terminal.setTransaction(of: activation)
         // Kernel 3 keeps the TVR at zero: the card's cryptogram covers it before anything is verified.
-        terminal.set(0x95, number: 0, count: 5)
-        terminal.set(0x9B, number: 0, count: 2)
+        terminal.set(.terminalVerificationResults, number: 0, count: 5)
+        terminal.set(.transactionStatusInformation, number: 0, count: 2)
     }
 
     // MARK: - Kernel
@@ -93,7 +88,9 @@ public struct QVSDCKernel: Kernel {
             }
         case .stop:
             if case .finished = state { break }
-            return finish(Outcome(.endApplication))
+            var outcome = Outcome(.endApplication)
+            outcome.reasons = [.cancelled]
+            return finish(outcome)
         default: break
         }
         if case .finished(let outcome) = state { return .outcome(outcome) }
@@ -112,23 +109,29 @@ public struct QVSDCKernel: Kernel {
         let bytes = response.bytes.span
         var processingOptions: Range<Int>?
         do {
-            guard let fci = try BERTLVReader.first(0x6F, in: bytes, range: response.dataRange) else {
-                return finish(endApplication(.missingData(0x6F)))
+            guard let fci = try BERTLVReader.first(.fciTemplate, in: bytes, range: response.dataRange) else {
+                return finish(endApplication(.missingData(.fciTemplate)))
             }
             var reader = BERTLVReader(bytes, in: fci.value)
             while let element = try reader.next() {
-                if element.tag == 0x84 { card.set(0x84, response.bytes.span.extracting(element.value)) }
-                guard element.tag == 0xA5 else { continue }
+                if element.tag == .dedicatedFileName {
+                    card.set(.dedicatedFileName, response.bytes.span.extracting(element.value))
+                }
+                guard element.tag == .fciProprietaryTemplate else { continue }
                 var inside = reader.nested(element)
                 while let object = try inside.next() {
                     switch object.tag {
-                    case 0x9F38: processingOptions = object.value
-                    case 0x50, 0x5F2D, 0x9F12, 0x9F11, 0x87, 0x9F5A:
+                    case .processingOptionsDataObjectList: processingOptions = object.value
+                    case .applicationLabel, .languagePreference, .applicationPreferredName,
+                        .issuerCodeTableIndex,
+                        .applicationPriorityIndicator, .applicationProgramIdentifier:
                         card.set(object.tag, response.bytes.span.extracting(object.value))
-                    case 0xBF0C:
+                    case .fciIssuerDiscretionaryData:
                         var discretionary = inside.nested(object)
                         while let item = try discretionary.next() {
-                            if item.tag == 0x9F5A || item.tag == 0x9F4D || item.tag == 0x5F55 {
+                            if item.tag == .applicationProgramIdentifier || item.tag == .logEntry
+                                || item.tag == .issuerCountryCodeAlpha2
+                            {
                                 card.set(item.tag, response.bytes.span.extracting(item.value))
                             }
                         }
@@ -141,7 +144,7 @@ public struct QVSDCKernel: Kernel {
         }
 
         if let next = applyDynamicReaderLimits() { return next }
-        terminal.set(0x9F66, number: UInt64(qualifiers.rawValue), count: 4)
+        terminal.set(.terminalTransactionQualifiers, number: UInt64(qualifiers.rawValue), count: 4)
 
         // GPO with the PDOL's data in template 83 (EMV Book 3, 6.5.8; 10.1).
         var filled: [UInt8] = []
@@ -149,31 +152,32 @@ public struct QVSDCKernel: Kernel {
         if let list = processingOptions {
             do {
                 try DataObjectList.fill(
-                    bytes.extracting(list), name: 0x9F38, from: terminal, into: &filled)
+                    bytes.extracting(list), name: .processingOptionsDataObjectList, from: terminal,
+                    into: &filled)
             } catch {
                 return finish(endApplication(.malformedList(error)))
             }
         }
-        // Template 83 must fit a short command: contactless readers send no extended ones (Book D).
-        guard filled.count <= 252 else {
-            return finish(endApplication(.malformedList(.malformedDataObjectList(tag: 0x9F38, offset: 0))))
+        guard let command = CommandAPDU.getProcessingOptions(filled) else {
+            return finish(
+                endApplication(
+                    .malformedList(
+                        .malformedDataObjectList(tag: .processingOptionsDataObjectList, offset: 0))))
         }
-        var data: [UInt8] = []
-        data.reserveCapacity(filled.count + 3)
-        data.append(0x83)
-        BERTLVWriter.append(length: filled.count, to: &data)
-        data.append(contentsOf: filled)
         state = .initiatingApplication
-        return .transmit(CommandAPDU(cla: 0x80, ins: 0xA8, p1: 0, p2: 0, data: data))
+        return .transmit(command)
     }
 
     /// Dynamic Reader Limits: the set whose Application Program Identifier begins the card's 9F5A replaces
-    /// the combination's limits (Book C-3, 5.2 and the annex on dynamic reader limits).
+    /// the combination's limits (Book C-3, 5.2 and the annex on dynamic reader limits). Of several the longest one counts, a
+    /// full match first.
+    // Unconfirmed: the longest; one public implementation.
     private mutating func applyDynamicReaderLimits() -> KernelAction? {
-        guard !activation.combination.dynamicLimits.isEmpty, let program = card[0x9F5A],
-            let limits = activation.combination.dynamicLimits.first(where: {
+        guard !activation.combination.dynamicLimits.isEmpty,
+            let program = card[.applicationProgramIdentifier],
+            let limits = activation.combination.dynamicLimits.filter({
                 program.starts(with: $0.applicationProgramIdentifier)
-            })
+            }).max(by: { $0.applicationProgramIdentifier.count < $1.applicationProgramIdentifier.count })
         else { return nil }
         var combination = activation.combination
         combination.statusCheckSupported = limits.statusCheckSupported
@@ -183,7 +187,9 @@ public struct QVSDCKernel: Kernel {
         combination.cvmRequiredLimit = limits.cvmRequiredLimit
         indicators = combination.preProcessed(activation.transaction)
         if let updated = indicators.terminalTransactionQualifiers { qualifiers = updated }
-        if indicators.contactlessApplicationNotAllowed { return finish(Outcome(.selectNext)) }
+        if indicators.contactlessApplicationNotAllowed {
+            return finish(selectNext(.amountAboveLimit))
+        }
         return nil
     }
 
@@ -191,48 +197,52 @@ public struct QVSDCKernel: Kernel {
         switch response.status {
         case .success: break
         case .referenceDataInvalidated:  // 6984: use the contact interface
+            reasons = [.cardWantsOtherInterface]
             return finish(tryAnotherInterface())
         case .conditionsNotSatisfied:  // 6985: not this application
-            return finish(Outcome(.selectNext))
+            return finish(selectNext(.command("GET PROCESSING OPTIONS", status: response.status.rawValue)))
         case .commandNotAllowed:  // 6986: the phone asks its user first
             return finish(seePhone())
         default:
-            // Unconfirmed: C-3 gives Select Next or End Application for other status words by version.
-            return finish(endApplication(.status(response.status)))
+            return finish(endApplication(.status("GET PROCESSING OPTIONS", response.status)))
         }
 
         let bytes = response.bytes.span
         do {
             var reader = BERTLVReader(bytes, in: response.dataRange)
             guard let template = try reader.next() else {
-                return finish(endApplication(.missingData(0x77)))
+                return finish(endApplication(.missingData(.responseMessageTemplateFormat2)))
             }
             switch template.tag {
-            case 0x77:
+            case .responseMessageTemplateFormat2:
                 if let problem = try store(response, template.value) { return finish(problem) }
-            case 0x80:
+            case .responseMessageTemplateFormat1:
                 // Format 1: AIP and AFL only (EMV Book 3, 6.5.8.4). Such an answer has no cryptogram, so
                 // the mandatory data check ends it below unless records bring it.
                 guard template.value.count >= 2 else {
-                    return finish(endApplication(.missingData(0x82)))
+                    return finish(endApplication(.missingData(.applicationInterchangeProfile)))
                 }
                 let start = template.value.lowerBound
-                card.set(0x82, response.bytes.span.extracting(start..<(start + 2)))
+                card.set(.applicationInterchangeProfile, response.bytes.span.extracting(start..<(start + 2)))
                 if template.value.count > 2 {
-                    card.set(0x94, response.bytes.span.extracting((start + 2)..<template.value.upperBound))
+                    card.set(
+                        .applicationFileLocator,
+                        response.bytes.span.extracting((start + 2)..<template.value.upperBound))
                 }
             default:
-                return finish(endApplication(.missingData(0x77)))
+                return finish(endApplication(.missingData(.responseMessageTemplateFormat2)))
             }
         } catch {
             return finish(endApplication(.malformed(error)))
         }
-        guard card.length(0x82) == 2 else { return finish(endApplication(.missingData(0x82))) }
+        guard card.length(.applicationInterchangeProfile) == 2 else {
+            return finish(endApplication(.missingData(.applicationInterchangeProfile)))
+        }
 
-        guard let length = card.length(0x94), length > 0 else { return readComplete() }
+        guard let length = card.length(.applicationFileLocator), length > 0 else { return readComplete() }
         let locator: ApplicationFileLocator
         do {
-            locator = try ApplicationFileLocator(card[0x94] ?? [])
+            locator = try ApplicationFileLocator(card[.applicationFileLocator] ?? [])
         } catch {
             return finish(endApplication(.malformedList(error)))
         }
@@ -241,19 +251,34 @@ public struct QVSDCKernel: Kernel {
         return read(first, entry: 0, record: first.firstRecord)
     }
 
-    /// Keeps the data objects of a template. A data object that comes twice ends the transaction
-    /// (Book C-3, 5.4).
+    /// Keeps the data objects of a template. A data object that the kernel knows and that comes twice ends the transaction;
+    /// others are passed over however often they come (Book C-3, 5.4.2.2).
     private mutating func store(
         _ response: ResponseAPDU, _ range: Range<Int>
     ) throws(BERTLVError) -> Outcome? {
         var reader = BERTLVReader(response.bytes.span, in: range)
         while let element = try reader.next() {
-            if element.tag != 0x84, card.contains(element.tag) {
+            if element.tag != .dedicatedFileName, card.contains(element.tag) {
+                guard Self.knows(element.tag) else { continue }
                 return endApplication(.duplicateData(element.tag))
             }
             card.set(element.tag, response.bytes.span.extracting(element.value))
         }
         return nil
+    }
+
+    /// Data objects of the card that Kernel 3 uses or hands on (Book C-3, Annex A).
+    // Unconfirmed: the list, which is of public implementations.
+    private static func knows(_ tag: Tag) -> Bool {
+        switch tag.rawValue {
+        case 0x50, 0x57, 0x5A, 0x5F20, 0x5F24, 0x5F25, 0x5F28, 0x5F2D, 0x5F34, 0x82, 0x87, 0x8F, 0x90, 0x92,
+            0x93,
+            0x94, 0x9F07, 0x9F08, 0x9F10, 0x9F11, 0x9F12, 0x9F19, 0x9F24, 0x9F25, 0x9F26, 0x9F27, 0x9F32,
+            0x9F36,
+            0x9F38, 0x9F46, 0x9F47, 0x9F48, 0x9F4A, 0x9F4B, 0x9F5A, 0x9F5D, 0x9F69, 0x9F6C, 0x9F6E, 0x9F7C:
+            true
+        default: false
+        }
     }
 
     // MARK: - 5.3 Read Application Data
@@ -264,24 +289,34 @@ public struct QVSDCKernel: Kernel {
         state = .readingRecord
         self.entry = entry
         self.record = record
-        return .transmit(CommandAPDU(cla: 0x00, ins: 0xB2, p1: record, p2: current.sfi << 3 | 0x04))
+        return .transmit(.readRecord(record, of: current.sfi))
     }
 
     private mutating func recordRead(_ response: ResponseAPDU) -> KernelAction {
-        guard response.isSuccess else { return finish(endApplication(.status(response.status))) }
+        guard response.isSuccess else {
+            return finish(endApplication(.status("READ RECORD", response.status)))
+        }
         guard let locator, entry < locator.entries.count else { return readComplete() }
         let current = locator.entries[entry]
         do {
             var reader = BERTLVReader(response.bytes.span, in: response.dataRange)
-            guard let template = try reader.next(), template.tag == 0x70 else {
-                return finish(endApplication(.missingData(0x70)))
+            let isSigned = record < current.firstRecord + current.authenticatedRecords
+            if current.sfi > 10, response.data.first != 0x70 {
+                // Files 11 to 30 have whatever form they like; a signed record of another form fails data authentication (EMV
+                // Book 3, 10.3).
+                if isSigned { hasUnusableRecord = true }
+            } else {
+                guard let template = try reader.next(), template.tag == .readRecordResponseMessageTemplate
+                else {
+                    return finish(endApplication(.missingData(.readRecordResponseMessageTemplate)))
+                }
+                if isSigned {
+                    // SFI 1...10: the template's content; 11...30: the whole (EMV Book 3, 10.3).
+                    let part = current.sfi <= 10 ? template.value : template.whole
+                    staticData.append(contentsOf: response.bytes[part])
+                }
+                if let problem = try store(response, template.value) { return finish(problem) }
             }
-            if record < current.firstRecord + current.authenticatedRecords {
-                // SFI 1...10: the template's content; 11...30: the whole (EMV Book 3, 10.3).
-                let part = current.sfi <= 10 ? template.value : template.whole
-                staticData.append(contentsOf: response.bytes[part])
-            }
-            if let problem = try store(response, template.value) { return finish(problem) }
         } catch {
             return finish(endApplication(.malformed(error)))
         }
@@ -296,16 +331,21 @@ public struct QVSDCKernel: Kernel {
     // MARK: - 5.4 Card Read Complete
 
     private mutating func readComplete() -> KernelAction {
-        // Mandatory: Track 2 Equivalent Data (or the PAN), ATC, cryptogram, Issuer Application Data.
-        for tag: Tag in [0x9F26, 0x9F36, 0x9F10] where !card.contains(tag) {
+        // Mandatory: Track 2 Equivalent Data, ATC, cryptogram, Issuer Application Data.
+        for tag: Tag in [.applicationCryptogram, .applicationTransactionCounter, .issuerApplicationData]
+        where !card.contains(tag) {
             return finish(endApplication(.missingData(tag)))
         }
-        guard card.length(0x9F26) == 8, card.length(0x9F36) == 2 else {
-            return finish(endApplication(.missingData(0x9F26)))
+        guard card.length(.applicationCryptogram) == 8, card.length(.applicationTransactionCounter) == 2
+        else {
+            return finish(endApplication(.missingData(.applicationCryptogram)))
         }
-        number = readNumber()
-        guard number != nil else { return finish(endApplication(.missingData(0x57))) }
-        guard cryptogramType != nil else { return finish(endApplication(.missingData(0x9F27))) }
+        do throws(QVSDCError) {
+            number = try readNumber()
+        } catch { return finish(endApplication(error)) }
+        guard cryptogramType != nil else {
+            return finish(endApplication(.missingData(.cryptogramInformationData)))
+        }
         state = .cardReadComplete
         return .display(
             UserInterfaceRequest(
@@ -316,34 +356,46 @@ public struct QVSDCKernel: Kernel {
 // MARK: - Values read
 
 extension QVSDCKernel {
-    private func readNumber() -> PrimaryAccountNumber? {
-        if let value = card.span(0x5A) { return PrimaryAccountNumber(compressedNumeric: value) }
-        return card[0x57].flatMap { Track2EquivalentData($0)?.primaryAccountNumber }
+    /// The card number of track 2. The card number on its own is the same, whatever is signed (5.4).
+    private func readNumber() throws(QVSDCError) -> PrimaryAccountNumber {
+        guard let track = card.span(.track2EquivalentData) else { throw .missingData(.track2EquivalentData) }
+        guard let own = card.span(.applicationPAN) else {
+            guard let number = Track2EquivalentData(card[.track2EquivalentData] ?? [])?.primaryAccountNumber
+            else {
+                throw .missingData(.track2EquivalentData)
+            }
+            return number
+        }
+        guard let number = PrimaryAccountNumber(compressedNumeric: own),
+            Track2EquivalentData.isTrack(track, of: number)
+        else { throw .differentNumbers }
+        return number
     }
 
     var interchangeProfile: ApplicationInterchangeProfile {
         ApplicationInterchangeProfile(
-            rawValue: UInt16(truncatingIfNeeded: card.number(0x82) ?? 0))
+            rawValue: UInt16(truncatingIfNeeded: card.number(.applicationInterchangeProfile) ?? 0))
     }
 
     /// Card Transaction Qualifiers; nil where the card gave none.
     var cardQualifiers: CardTransactionQualifiers? {
-        card[0x9F6C].flatMap { CardTransactionQualifiers(bytes: $0) }
+        card[.cardTransactionQualifiers].flatMap { CardTransactionQualifiers(bytes: $0) }
     }
 
     /// The kind of cryptogram: from 9F27, else from the Card Verification Results in Visa's Issuer
     /// Application Data (byte 5, bits 6-5; Book C-3, 5.4).
     var cryptogramType: CryptogramInformationData.CryptogramType? {
-        if let value = card.span(0x9F27) {
+        if let value = card.span(.cryptogramInformationData) {
             guard value.count == 1 else { return nil }
             return CryptogramInformationData(rawValue: value[0]).type
         }
-        guard let data = card.span(0x9F10), data.count >= 5 else { return nil }
+        guard let data = card.span(.issuerApplicationData), data.count >= 5 else { return nil }
         return CryptogramInformationData.CryptogramType(rawValue: data[4] >> 4 & 0b11)
     }
 
     var languagePreference: String? {
-        guard let value = card[0x5F2D], (2...8).contains(value.count), value.count.isMultiple(of: 2),
+        guard let value = card[.languagePreference], (2...8).contains(value.count),
+            value.count.isMultiple(of: 2),
             value.allSatisfy({ $0 < 0x80 })
         else { return nil }
         return String(decoding: value, as: UTF8.self)
@@ -354,12 +406,15 @@ extension QVSDCKernel {
 
 /// Why Kernel 3 ended without a decision: told in the Discretionary Data's Error Indication (DF8115 of
 /// C-2's layout: L1, L2, L3, SW, message) so that all kernels report alike.
-enum QVSDCError: Sendable {
+enum QVSDCError: Error {
     case missingData(Tag)
     case duplicateData(Tag)
     case malformed(BERTLVError)
     case malformedList(DataFormatError)
-    case status(StatusWord)
+    /// A command's name and its status word.
+    case status(String, StatusWord)
+    /// 5A and 57.
+    case differentNumbers
     case `protocol`
 
     /// L2 values of C-2's Error Indication: 01 card data missing, 02 CAM failed, 03 status bytes,
@@ -369,7 +424,19 @@ enum QVSDCError: Sendable {
         case .missingData: 0x01
         case .status: 0x03
         case .malformed, .malformedList: 0x04
-        case .duplicateData, .protocol: 0x06
+        case .duplicateData, .differentNumbers, .protocol: 0x06
+        }
+    }
+
+    var reason: EndReason {
+        switch self {
+        case .missingData(let tag): .missingData(tag)
+        case .duplicateData(let tag): .repeatedData(tag)
+        case .malformed(let error): .malformedData(error)
+        case .malformedList(let error): .malformedList(error)
+        case .status(let name, let status): .command(name, status: status.rawValue)
+        case .differentNumbers: .differentCardNumbers
+        case .protocol: .communication("the terminal gave the kernel an event that it did not wait for")
         }
     }
 }
@@ -379,8 +446,8 @@ extension QVSDCKernel {
 
     func endApplication(_ error: QVSDCError) -> Outcome {
         var status: StatusWord = 0
-        if case .status(let word) = error { status = word }
-        return Outcome(
+        if case .status(_, let word) = error { status = word }
+        var outcome = Outcome(
             .endApplication,
             uiRequestOnOutcome: UserInterfaceRequest(
                 .insertSwipeOrTryAnotherCard, .processingError, languagePreference: languagePreference),
@@ -390,16 +457,26 @@ extension QVSDCKernel {
                     UserInterfaceRequest.Message.insertSwipeOrTryAnotherCard.rawValue,
                 ]
             ])
+        outcome.reasons = [error.reason]
+        return outcome
+    }
+
+    func selectNext(_ reason: EndReason) -> Outcome {
+        var outcome = Outcome(.selectNext)
+        outcome.reasons = [reason]
+        return outcome
     }
 
     func tryAnotherInterface(_ authentication: DataAuthenticationResult? = nil) -> Outcome {
         let chip = qualifiers.contains(.emvContactChip)
-        return Outcome(
+        var outcome = Outcome(
             .tryAnotherInterface,
             uiRequestOnOutcome: UserInterfaceRequest(
                 chip ? .insertCard : .insertOrSwipe, .processingError,
                 languagePreference: languagePreference),
             alternateInterfacePreference: chip ? .contactChip : nil, dataAuthentication: authentication)
+        outcome.reasons = reasons
+        return outcome
     }
 
     /// The phone wants its user to look at it: Try Again after a pause (Book C-3, 5.2: 6986).
@@ -416,26 +493,14 @@ extension QVSDCKernel {
     /// Before the card was read, an error of the line starts again; the customer is asked for the card
     /// once more (Book C-3, 5.1 and Book A).
     mutating func communicationFailed(_ error: CommunicationError) -> KernelAction {
-        finish(
-            Outcome(
-                .tryAgain, start: .b,
-                uiRequestOnOutcome: UserInterfaceRequest(
-                    .presentCardAgain, .processingError, languagePreference: languagePreference),
-                uiRequestOnRestart: UserInterfaceRequest(
-                    .presentCardAgain, .readyToRead, languagePreference: languagePreference),
-                discretionaryData: [0xDF8115: [error.rawValue, 0, 0, 0, 0, 0x21]]))
-    }
-}
-
-extension DataObjects {
-    /// Stores a number as packed BCD (format n) without an array in between.
-    mutating func set(_ tag: Tag, bcd number: UInt64, count: Int) {
-        var packed: UInt64 = 0
-        var rest = number
-        for position in 0..<min(count * 2, 16) {
-            packed |= (rest % 10) << UInt64(position * 4)
-            rest /= 10
-        }
-        set(tag, number: packed, count: count)
+        var outcome = Outcome(
+            .tryAgain, start: .b,
+            uiRequestOnOutcome: UserInterfaceRequest(
+                .presentCardAgain, .processingError, languagePreference: languagePreference),
+            uiRequestOnRestart: UserInterfaceRequest(
+                .presentCardAgain, .readyToRead, languagePreference: languagePreference),
+            discretionaryData: [.errorIndication: [error.rawValue, 0, 0, 0, 0, 0x21]])
+        outcome.reasons = [error.reason]
+        return finish(outcome)
     }
 }

@@ -1,4 +1,5 @@
 internal import EMV
+internal import EMVCryptography
 
 /// Response codes of ISO 8583 field 39 that the simulated hosts give.
 public enum IssuerResponseCode: String, Sendable, Codable, CaseIterable {

@@ -70,9 +70,6 @@ export function apply(session, event) {
     case 'fieldOff':
       note('quiet', 'Field switched off');
       break;
-    case 'cardNotRemoved':
-      note('error', 'Card not removed');
-      break;
     case 'unpredictableNumber':
       note('quiet', 'Unpredictable number', { detail: event.hex });
       break;

@@ -2,7 +2,7 @@ import { api, authentication } from './api.js';
 
 /** The types of events that the daemon sends. */
 export const TYPES = [
-  'payment', 'display', 'terminal', 'card', 'command', 'response', 'readerError', 'fieldOff', 'cardNotRemoved',
+  'payment', 'display', 'terminal', 'card', 'command', 'response', 'readerError', 'fieldOff',
   'unpredictableNumber', 'kernel', 'dataExchange', 'dataExchanged', 'outcome', 'refused', 'pinRequested', 'pinEntered',
   'authorizationSent', 'authorizationAnswered', 'authorizationFailed', 'hostMessage', 'reversal', 'finished', 'tap', 'removed', 'lost',
 ];
