@@ -11,13 +11,11 @@ extension Benchmarks {
     /// A server and a terminal in this process, over TLS on loopback.
     struct RemoteSetup {
         let server: ReaderServer
-        let line: FaultyLine?
         let address: RemoteReaderAddress
         private let folder: String
         private let credentials: TLSCredentials
 
-        /// - Parameter breaks: whether a line that can be broken lies between the two.
-        init(_ reader: any CardReader, breaks: Bool = false) async throws {
+        init(_ reader: any CardReader) async throws {
             folder = FileManager.default.temporaryDirectory.path + "/tapbridge-bench-\(UUID().uuidString)"
             let certificates = CertificateDirectory(path: folder)
             try certificates.makeAuthority()
@@ -26,8 +24,7 @@ extension Benchmarks {
             server = ReaderServer(credentials: try TLSCredentials(directory: folder, role: .server))
             try server.offer(.init(reader))
             let port = try await server.start(port: 0)
-            line = breaks ? FaultyLine(to: port) : nil
-            address = RemoteReaderAddress(host: "127.0.0.1", port: try await line?.start() ?? port)
+            address = RemoteReaderAddress(host: "127.0.0.1", port: port)
             credentials = try TLSCredentials(directory: folder, role: .terminal)
         }
 
@@ -38,7 +35,6 @@ extension Benchmarks {
         }
 
         func stop() async {
-            await line?.stop()
             await server.stop()
             try? FileManager.default.removeItem(atPath: folder)
         }

@@ -45,13 +45,8 @@ public struct AcquirerConnection: Sendable {
         case .http(let settings): return "\(settings)"
         case .iso8583(let file):
             let hosts = file.endpoints.map(\.description).joined(separator: ", ")
-            let missing = file.interface.missingTotals
-            let settling =
-                missing.isEmpty
-                ? ""
-                : "; cannot settle: no fields \(missing.map(String.init).joined(separator: ", ")) for totals"
             return
-                "\(file.name) at \(hosts)\(file.security == nil ? "" : " over TLS"), \(file.interface.dialect.name), \(file.interface.framing)\(settling)"
+                "\(file.name) at \(hosts)\(file.security == nil ? "" : " over TLS"), \(file.interface.dialect.name), \(file.interface.framing)\(file.interface.settlementNote)"
         }
     }
 

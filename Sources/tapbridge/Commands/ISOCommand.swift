@@ -228,7 +228,7 @@ struct ISOCommand: ParsableCommand {
             guard let name else {
                 for dialect in try ISOCommand.builtIn() {
                     Console.print(
-                        "\(dialect.name)  ISO 8583:\(dialect.version.rawValue), type in \(dialect.typeEncoding.rawValue), bitmap \(dialect.bitmapEncoding.rawValue)\(ISOCommand.settling(dialect))"
+                        "\(dialect.name)  ISO 8583:\(dialect.version.rawValue), type in \(dialect.typeEncoding.rawValue), bitmap \(dialect.bitmapEncoding.rawValue)\(HostInterface(dialect: dialect).settlementNote)"
                     )
                 }
                 return
@@ -236,7 +236,7 @@ struct ISOCommand: ParsableCommand {
             if let text = Dialect.builtInText(name) { return Console.write(text, to: STDOUT_FILENO) }
             let dialect = try ISOCommand.dialect(name)
             Console.print(
-                "\(name): dialect \(dialect.name), ISO 8583:\(dialect.version.rawValue), \((2...128).count { dialect[$0] != nil }) fields\(ISOCommand.settling(dialect))"
+                "\(name): dialect \(dialect.name), ISO 8583:\(dialect.version.rawValue), \((2...128).count { dialect[$0] != nil }) fields\(HostInterface(dialect: dialect).settlementNote)"
             )
         }
     }
@@ -258,14 +258,6 @@ struct ISOCommand: ParsableCommand {
                 throw CommandFailure(.badInput, "\(error)")
             }
         }
-    }
-
-    /// That a dialect cannot settle, where it cannot.
-    static func settling(_ dialect: Dialect) -> String {
-        let missing = HostInterface(dialect: dialect).missingTotals
-        return missing.isEmpty
-            ? ""
-            : "; cannot settle: no fields \(missing.map(String.init).joined(separator: ", ")) for totals"
     }
 
     static func builtIn() throws -> [Dialect] { try Dialect.builtInNames.map(dialect) }

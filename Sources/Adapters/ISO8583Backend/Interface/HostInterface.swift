@@ -101,6 +101,13 @@ public struct HostInterface: Sendable {
     /// Fields for the totals of a batch that the dialect does not have; empty where it can settle.
     public var missingTotals: [Int] { [74, 76, 86, 88].filter { dialect[$0] == nil } }
 
+    /// That this host cannot settle, as the end of a line for people; empty where it can.
+    package var settlementNote: String {
+        missingTotals.isEmpty
+            ? ""
+            : "; cannot settle: no fields \(missingTotals.map(String.init).joined(separator: ", ")) for totals"
+    }
+
     /// What the host's response codes mean.
     public var responseCodeTable: ResponseCodeTable {
         ResponseCodeTable(dialect.version.responseCodes, overrides: responseCodes)
